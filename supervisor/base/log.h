@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/own.h"
+
+/* One line on stderr, "berm: " before it, escaped and bounded (512 bytes): only cli/ and daemon/ call this.
+ * Written with one write(2), so that lines of several processes do not mix. */
+void log_line(const char *format, ...) printf_like(1, 2);

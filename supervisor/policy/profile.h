@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A profile after parsing, extends, remove, variables and the ceiling: typed, complete, still knowing where each line
+ * came from. Everything is owned by the profile (one arena) and lives until profile_destroy(). */
+
+/* Where a value was written. file is owned by the profile; line and column from 1; all 0 and "" for defaults. */
+struct source {
+	const char *file;
+	uint32_t line;
+	uint32_t column;
+};
+
+enum decision {
+	DECISION_DENY = 0, /* zero on purpose: what nobody filled in is denied */
+	DECISION_ASK,
+	DECISION_ALLOW,
+	DECISION_COUNT
+};
+
+enum path_access {
+	PATH_READ,
+	PATH_WRITE,
+	PATH_ACCESS_COUNT
+};
+
+/* One entry of fs.read, fs.write, fs.ask, fs.deny, fs.canaries, network.unix, exec.*[].path. */
+struct path_rule {
+	const char *path; /* absolute, normal, variables replaced; may hold a glob in deny and canaries only */
+	const char *written; /* as in the file */
+	const char *reason; /* or NULL */
+	bool optional; /* absent is no error */
+	bool is_glob;
+	enum path_access access; /* fs.ask: what it asks for */
+	struct source at;
+};
+
+struct path_rules {
+	struct path_rule *items;
+	size_t count;
+};
+
+struct network_rule {
+	const char *host; /* or NULL */
+	const char *cidr; /* or NULL; exactly one of host and cidr */
+	uint16_t (*ports)[2]; /* inclusive ranges; none = every port */
+	size_t port_count;
+	const char *proto; /* "tcp", "udp" or NULL = both */
+	const char *reason;
+	struct source at;
+};
+
+struct network_rules {
+	struct network_rule *items;
+	size_t count;
+};
+
+struct exec_rule {
+	const char *path; /* or NULL */
+	const char **command; /* argv prefix, or NULL; exactly one of the two */
+	size_t command_count;
+	const char *reason;
+	struct source at;
+};
+
+struct exec_rules {
+	struct exec_rule *items;
+	size_t count;
+};
+
+struct string_rule {
+	const char *text;
+	struct source at;
+};
+
+struct string_rules {
+	struct string_rule *items;
+	size_t count;
+};
+
+struct env_set {
+	const char *name;
+	const char *value;
+	struct source at;
+};
+
+/* A number that may be absent. */
+struct limit {
+	bool set;
+	uint64_t value; /* unit by the field that holds it */
+	struct source at;
+};
+
+enum network_mode {
+	NETWORK_MODE_SCOPED, /* own namespace; what allow lists, nothing else */
+	NETWORK_MODE_HOST, /* explicit: the host's network */
+	NETWORK_MODE_COUNT
+};
+
+enum syscall_base {
+	SYSCALL_BASE_DEFAULT,
+	SYSCALL_BASE_STRICT,
+	SYSCALL_BASE_COUNT
+};
+
+enum deny_action {
+	DENY_EPERM,
+	DENY_ENOSYS,
+	DENY_KILL,
+	DENY_ACTION_COUNT
+};
+
+/* A section or key that parses and is checked and shown, but that this build cannot enforce yet. */
+struct pending {
+	const char *key; /* "blast_radius.files_deleted" */
+	const char *needs; /* "the meter", "approvals" …: for the message */
+	struct source at;
+};
+
+struct profile {
+	const char *name;
+	const char *description;
+	const char *file; /* the file asked for */
+	uint8_t digest[32]; /* BLAKE2b-256 over every file read: domain, length, bytes, in reading order */
+
+	bool degrade; /* on_unsupported: degrade */
+	struct source degrade_at;
+
+	struct {
+		struct limit landlock; /* least ABI */
+		struct limit notify, bpf, cgroup; /* value 1 = demanded */
+	} requires;
+
+	struct {
+		struct path_rules read, write, ask, deny, canaries;
+		struct {
+			bool private; /* default true */
+			struct limit size_bytes; /* default 256 MiB */
+			struct source at;
+		} tmp, home; /* a private, empty tmpfs at /tmp and at ${HOME} */
+	} fs;
+
+	struct {
+		enum network_mode mode;
+		struct source mode_at;
+		struct network_rules allow, ask, deny;
+		struct string_rules listen;
+		struct path_rules unix_sockets;
+	} network;
+
+	struct {
+		enum decision default_decision; /* allow where not written */
+		struct source default_at;
+		struct exec_rules allow, ask, deny;
+	} exec;
+
+	struct {
+		enum syscall_base base;
+		struct source base_at;
+		struct string_rules allow; /* names added to the base */
+		struct string_rules deny; /* names taken out, win over allow */
+		struct string_rules deny_groups;
+		struct string_rules families; /* socket families: unix inet inet6 netlink …; none listed = unix inet inet6 */
+		enum deny_action on_deny;
+		struct source on_deny_at;
+	} syscalls;
+
+	struct {
+		struct string_rules pass; /* names and globs */
+		struct env_set *set;
+		size_t set_count;
+		struct string_rules hide;
+	} env;
+
+	struct {
+		struct limit cpu_percent; /* cpu: 2 = 200 */
+		struct limit memory_bytes, pids, open_files, file_size_bytes, wall_time_ms, io_weight;
+	} limits;
+
+	struct {
+		struct pending *items;
+		size_t count;
+	} pending;
+};
