@@ -28,9 +28,9 @@ enum path_access {
 	PATH_ACCESS_COUNT
 };
 
-/* One entry of fs.read, fs.write, fs.ask, fs.deny, fs.canaries, network.unix, exec.*[].path. */
+/* One entry of fs.read, fs.write, fs.ask, fs.deny, fs.protect, fs.canaries, network.unix, exec.*[].path. */
 struct path_rule {
-	const char *path; /* absolute, normal, variables replaced; may hold a glob in deny and canaries only */
+	const char *path; /* absolute, normal, variables replaced; may hold a glob in deny, protect and canaries */
 	const char *written; /* as in the file */
 	const char *reason; /* or NULL */
 	bool optional; /* absent is no error */
@@ -137,6 +137,10 @@ struct profile {
 
 	struct {
 		struct path_rules read, write, ask, deny, canaries;
+		/* Inside a write grant: as readable as the grant makes it, but it and everything beneath it cannot be
+		 * created, changed, replaced, renamed or removed. Wins over write; deny wins over it. A path that is
+		 * absent is protected as well, so absence is never an error. extends and the ceiling add to it. */
+		struct path_rules protect;
 		struct {
 			bool private; /* default true */
 			struct limit size_bytes; /* default 256 MiB */
