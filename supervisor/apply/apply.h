@@ -5,11 +5,18 @@
 #include "wire/facts.pb-c.h"
 #include "wire/plan.pb-c.h"
 
+#include <stdbool.h>
 #include <sys/resource.h>
 
-/* Gather what this host is and what the given paths are on it. Reads only. Release with
- * berm__wire__host_facts__free_unpacked(facts, NULL). paths and globs are NULL-terminated. */
-int facts_gather(const char *const *paths, const char *const *globs, Berm__Wire__HostFacts **ret_facts,
+struct facts_request {
+	const char *const *paths; /* NULL-terminated, absolute; or NULL */
+	const char *const *globs; /* likewise */
+	bool thorough; /* prove each feature in a forked child (milliseconds) instead of asking the kernel for it */
+};
+
+/* Gather what this host is and what the given paths are on it. Leaves nothing behind. Release with
+ * berm__wire__host_facts__free_unpacked(facts, NULL). */
+int facts_gather(const struct facts_request *request, Berm__Wire__HostFacts **ret_facts,
 	struct error *err) must_check;
 
 /* One refused operation, as the kernel told us. Strings are borrowed for the call. */

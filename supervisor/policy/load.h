@@ -18,7 +18,7 @@ struct profile_variables {
 struct profile_request {
 	const char *profile; /* a path (holds "/" or ends in .yaml) or a name on the search path */
 	const char *const *search_path; /* directories, most specific first; NULL-terminated */
-	const char *ceiling; /* path of the operator's profile, or NULL */
+	const char *const *ceilings; /* paths of the operator's profiles, NULL-terminated, or NULL; each one narrows */
 	struct profile_variables variables;
 	uid_t trusted_uid; /* files must belong to root or to this uid and not be writable by others */
 };
