@@ -4,7 +4,8 @@
 #include <fcntl.h>
 #include <string.h>
 
-int io_read_fd(int fd, const char *name, size_t limit_bytes, char **ret_data, size_t *ret_length, struct error *err)
+int io_read_fd(int fd, const char *name, size_t limit_bytes, char **ret_data, size_t *ret_length,
+	struct error *err)
 {
 	autofree char *data = NULL;
 	size_t used = 0, capacity = 0;
@@ -30,7 +31,8 @@ int io_read_fd(int fd, const char *name, size_t limit_bytes, char **ret_data, si
 			break;
 		used += (size_t)n;
 		if (used > limit_bytes)
-			return error_set(err, -EFBIG, ERROR_INPUT, "%s is larger than %zu bytes", name, limit_bytes);
+			return error_set(err, -EFBIG, ERROR_INPUT, "%s is larger than %zu bytes",
+				name, limit_bytes);
 	}
 	data[used] = '\0';
 	if (ret_length)
@@ -39,8 +41,8 @@ int io_read_fd(int fd, const char *name, size_t limit_bytes, char **ret_data, si
 	return 0;
 }
 
-int io_read_file(int dir_fd, const char *path, size_t limit_bytes, char **ret_data, size_t *ret_length,
-	struct error *err)
+int io_read_file(int dir_fd, const char *path, size_t limit_bytes, char **ret_data,
+	size_t *ret_length, struct error *err)
 {
 	autoclose int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 

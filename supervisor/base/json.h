@@ -7,9 +7,9 @@
 
 #define JSON_DEPTH_MAX 16
 
-/* A streaming JSON writer (RFC 8259) into a struct text. Commas and quotes are its business; keys and values come in
- * order. Strings are bytes: what is not valid UTF-8 is written as U+FFFD. In an object pass the key, in an
- * array pass NULL. Nesting over JSON_DEPTH_MAX marks the text failed. */
+/* A streaming JSON writer (RFC 8259) into a struct text. Commas and quotes are its business; keys
+ * and values come in order. Strings are bytes: what is not valid UTF-8 is written as U+FFFD. In an
+ * object pass the key, in an array pass NULL. Nesting over JSON_DEPTH_MAX marks the text failed. */
 struct json {
 	struct text *out; /* borrowed */
 	unsigned depth;

@@ -11,11 +11,19 @@ struct unit {
 
 /* Largest first: the formatter takes the first that divides. */
 static const struct unit sizes[] = {
-	{"TiB", 1ULL << 40}, {"GiB", 1ULL << 30}, {"MiB", 1ULL << 20}, {"KiB", 1ULL << 10}, {"", 1},
+	{"TiB", 1ULL << 40},
+	{"GiB", 1ULL << 30},
+	{"MiB", 1ULL << 20},
+	{"KiB", 1ULL << 10},
+	{"", 1},
 };
 
 static const struct unit durations[] = {
-	{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1},
+	{"d", 86400000},
+	{"h", 3600000},
+	{"m", 60000},
+	{"s", 1000},
+	{"ms", 1},
 };
 
 static bool parse_digits(const char *text, size_t length, uint64_t *ret_value)

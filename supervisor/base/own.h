@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Ownership at the declaration: a descriptor or allocation is declared with one of these, initialised,
- * and moved only by take_fd() and take_ptr(). Cleanup keeps errno.
- * Do not use autoclose on a descriptor that fdopen(3) took over. */
+/* Ownership at the declaration: a descriptor or allocation is declared with one of these,
+ * initialised, and moved only by take_fd() and take_ptr(). Cleanup keeps errno. Do not use
+ * autoclose on a descriptor that fdopen(3) took over. */
 
 #include <errno.h>
 #include <stdio.h>

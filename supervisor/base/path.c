@@ -104,7 +104,8 @@ bool path_has_glob(const char *pattern)
 
 #define SEGMENT_MAX 255
 
-static bool segment_match(const char *pattern, size_t pattern_length, const char *name, size_t length)
+static bool segment_match(
+	const char *pattern, size_t pattern_length, const char *name, size_t length)
 {
 	char p[SEGMENT_MAX + 1], n[SEGMENT_MAX + 1];
 

@@ -20,7 +20,8 @@ static bool text_reserve(struct text *t, size_t more)
 
 	if (t->failed)
 		return false;
-	if (__builtin_add_overflow(t->length, more, &need) || __builtin_add_overflow(need, 1, &need)) {
+	if (__builtin_add_overflow(t->length, more, &need) ||
+		__builtin_add_overflow(need, 1, &need)) {
 		t->failed = true;
 		return false;
 	}
@@ -102,7 +103,8 @@ static size_t utf8_decode(const unsigned char *s, size_t length, uint32_t *ret_p
 	static const struct {
 		unsigned char mask, lead;
 		uint32_t least;
-	} forms[] = {{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
+	} forms[] = {
+		{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
 	uint32_t point;
 
 	for (size_t n = 0; n < array_size(forms); n++) {
@@ -116,7 +118,8 @@ static size_t utf8_decode(const unsigned char *s, size_t length, uint32_t *ret_p
 				return 0;
 			point = point << 6 | (s[i] & 0x3f);
 		}
-		if (point < forms[n].least || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
+		if (point < forms[n].least || point > 0x10ffff ||
+			(point >= 0xd800 && point <= 0xdfff))
 			return 0;
 		*ret_point = point;
 		return n + 1;
@@ -124,7 +127,8 @@ static size_t utf8_decode(const unsigned char *s, size_t length, uint32_t *ret_p
 	return 0;
 }
 
-/* Characters that change how the rest of a line is shown: controls, bidi, zero width, separators, tags. */
+/* Characters that change how the rest of a line is shown: controls, bidi, zero width, separators,
+ * tags. */
 static bool point_is_deceptive(uint32_t p)
 {
 	return p < 0x20 || (p >= 0x7f && p < 0xa0) || p == 0xad || p == 0x61c || p == 0x180e ||
@@ -149,8 +153,9 @@ void text_escape(struct text *t, const char *bytes, size_t length, size_t max_by
 		else if (point == '\\')
 			width = snprintf(shown, sizeof(shown), "\\\\");
 		else if (point_is_deceptive(point))
-			width = point < 0x100 && n == 1 ? snprintf(shown, sizeof(shown), "\\x%02x", point)
-							 : snprintf(shown, sizeof(shown), "\\u{%x}", point);
+			width = point < 0x100 && n == 1
+					? snprintf(shown, sizeof(shown), "\\x%02x", point)
+					: snprintf(shown, sizeof(shown), "\\u{%x}", point);
 		else
 			width = snprintf(shown, sizeof(shown), "%.*s", (int)n, (const char *)s);
 		if (t->length - start + (size_t)width > max_bytes) {

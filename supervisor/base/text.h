@@ -9,7 +9,7 @@
 /* A growing string. Zero-initialise; release with text_finish() (or declare with autotext).
  * A failed allocation makes `failed` true and further writes no-ops: check once, at the end. */
 struct text {
-	char *data; /* NUL-terminated once anything was written, else NULL; owned */
+	char *data;    /* NUL-terminated once anything was written, else NULL; owned */
 	size_t length; /* bytes, without the NUL */
 	size_t capacity;
 	bool failed;
@@ -27,8 +27,8 @@ const char *text_string(const struct text *t);
 char *text_take(struct text *t) must_check;
 
 /* Append bytes that a tool, a profile or a file name made, safe for a terminal and one line:
- * printable UTF-8 stays, everything else (controls, ESC, bidi and zero-width characters, invalid bytes)
- * becomes \xNN or \u{N}; backslash becomes \\. At most max_bytes of output, then "…".
+ * printable UTF-8 stays, everything else (controls, ESC, bidi and zero-width characters, invalid
+ * bytes) becomes \xNN or \u{N}; backslash becomes \\. At most max_bytes of output, then "…".
  */
 void text_escape(struct text *t, const char *bytes, size_t length, size_t max_bytes);
 

@@ -12,24 +12,27 @@
 /* What the caller asks for beside the profile. */
 struct plan_request {
 	const char *const *argv; /* the command, NULL-terminated; may be NULL for show and check */
-	const char *working_directory; /* host path, absolute, links followed; NULL = "/" */
-	bool working_directory_explicit; /* -C was given: not granted is then an error */
-	const char *const *environment; /* the caller's environ, NULL-terminated */
-	const char *const *env_extra; /* --env words "K" or "K=V", NULL-terminated, or NULL */
-	uint64_t wall_time_ms; /* --timeout; 0 = only the profile's */
+	const char *working_directory;     /* host path, absolute, links followed; NULL = "/" */
+	bool working_directory_explicit;   /* -C was given: not granted is then an error */
+	const char *const *environment;    /* the caller's environ, NULL-terminated */
+	const char *const *env_extra;      /* --env words "K" or "K=V", NULL-terminated, or NULL */
+	uint64_t wall_time_ms;             /* --timeout; 0 = only the profile's */
 	const char *const *allow_degraded; /* feature names, NULL-terminated, or NULL */
 	const char *run_id;
 	bool trace_denials;
 };
 
-/* Compile a profile for a host. Pure: no system call, no clock, no environment; the same input gives the same bytes.
- * Refuses (kind UNSUPPORTED, naming rule, file:line and feature) what this host cannot enforce unless degrading was
- * allowed for that feature, and (kind INPUT) what is wrong in the profile once paths are known.
- * notes receives warnings for people, one a line. The plan is released with plan_destroy(). */
-int plan_compile(const struct profile *profile, const Berm__Wire__HostFacts *facts, const struct plan_request *request,
-	Berm__Wire__Plan **ret_plan, struct text *notes, struct error *err) must_check;
+/* Compile a profile for a host. Pure: no system call, no clock, no environment; the same input
+ * gives the same bytes. Refuses (kind UNSUPPORTED, naming rule, file:line and feature) what this
+ * host cannot enforce unless degrading was allowed for that feature, and (kind INPUT) what is wrong
+ * in the profile once paths are known. notes receives warnings for people, one a line. The plan is
+ * released with plan_destroy(). */
+int plan_compile(const struct profile *profile, const Berm__Wire__HostFacts *facts,
+	const struct plan_request *request, Berm__Wire__Plan **ret_plan, struct text *notes,
+	struct error *err) must_check;
 void plan_destroy(Berm__Wire__Plan *plan); /* NULL is fine */
 /* BLAKE2b-256 over "berm plan 1\0" and the packed plan. */
 int plan_digest(const Berm__Wire__Plan *plan, uint8_t ret_digest[PLAN_DIGEST_BYTES]) must_check;
-/* The plan as text for people and golden files: one step a line, in order, each with its rule and place. */
+/* The plan as text for people and golden files: one step a line, in order, each with its rule and
+ * place. */
 void plan_print(const Berm__Wire__Plan *plan, struct text *out);

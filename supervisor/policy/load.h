@@ -5,31 +5,35 @@
 #include "base/text.h"
 #include "policy/profile.h"
 
-/* Variables of the profile language. NULL = not set (using it is an error at the place that uses it). */
+/* Variables of the profile language. NULL = not set (using it is an error at the place that uses
+ * it). */
 struct profile_variables {
-	const char *home; /* ${HOME} */
+	const char *home;    /* ${HOME} */
 	const char *workdir; /* ${WORKDIR} */
-	const char *tmpdir; /* ${TMPDIR} */
-	const char *state; /* ${STATE} */
-	const char *run_id; /* ${RUN_ID} */
-	const char *uid; /* ${UID} */
+	const char *tmpdir;  /* ${TMPDIR} */
+	const char *state;   /* ${STATE} */
+	const char *run_id;  /* ${RUN_ID} */
+	const char *uid;     /* ${UID} */
 };
 
 struct profile_request {
 	const char *profile; /* a path (holds "/" or ends in .yaml) or a name on the search path */
 	const char *const *search_path; /* directories, most specific first; NULL-terminated */
-	const char *const *ceilings; /* paths of the operator's profiles, NULL-terminated, or NULL; each one narrows */
+	const char *const *ceilings; /* paths of the operator's profiles, NULL-terminated, or NULL;
+					each one narrows */
 	struct profile_variables variables;
-	uid_t trusted_uid; /* files must belong to root or to this uid and not be writable by others */
+	uid_t trusted_uid; /* files must belong to root or to this uid and not be writable by others
+			    */
 };
 
 /* Read, check and resolve a profile with everything it extends and its ceiling.
- * Every problem found is appended to diagnostics as "file:line:col: error[Ennn]: text", the line and a caret;
- * warnings and notes likewise. Returns 0 and a profile (release with profile_destroy), or -EINVAL and err (kind INPUT)
- * with the count of errors; err alone for what has no place in a file. Asks the file system for nothing but the
- * profile files: whether the paths in it exist is checked against facts, by profile_check_paths(). */
-int profile_load(const struct profile_request *request, struct profile **ret_profile, struct text *diagnostics,
-	struct error *err) must_check;
+ * Every problem found is appended to diagnostics as "file:line:col: error[Ennn]: text", the line
+ * and a caret; warnings and notes likewise. Returns 0 and a profile (release with profile_destroy),
+ * or -EINVAL and err (kind INPUT) with the count of errors; err alone for what has no place in a
+ * file. Asks the file system for nothing but the profile files: whether the paths in it exist is
+ * checked against facts, by profile_check_paths(). */
+int profile_load(const struct profile_request *request, struct profile **ret_profile,
+	struct text *diagnostics, struct error *err) must_check;
 void profile_destroy(struct profile *profile); /* NULL is fine */
 static inline void profile_cleanup(struct profile **p)
 {
@@ -38,9 +42,10 @@ static inline void profile_cleanup(struct profile **p)
 }
 #define autoprofile __attribute__((cleanup(profile_cleanup)))
 
-/* Every literal path and every glob that plan/ will need facts about, in a new NULL-terminated array (caller frees the
- * array, not the strings). */
-int profile_paths(const struct profile *profile, const char ***ret_paths, const char ***ret_globs) must_check;
+/* Every literal path and every glob that plan/ will need facts about, in a new NULL-terminated
+ * array (caller frees the array, not the strings). */
+int profile_paths(
+	const struct profile *profile, const char ***ret_paths, const char ***ret_globs) must_check;
 
-/* Where profiles are looked for by name: $XDG_CONFIG_HOME/berm/profiles, /etc/berm/profiles, /usr/share/berm/profiles.
- * Never the working directory. */
+/* Where profiles are looked for by name: $XDG_CONFIG_HOME/berm/profiles, /etc/berm/profiles,
+ * /usr/share/berm/profiles. Never the working directory. */

@@ -5,10 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A profile after parsing, extends, remove, variables and the ceiling: typed, complete, still knowing where each line
- * came from. Everything is owned by the profile (one arena) and lives until profile_destroy(). */
+/* A profile after parsing, extends, remove, variables and the ceiling: typed, complete, still
+ * knowing where each line came from. Everything is owned by the profile (one arena) and lives until
+ * profile_destroy(). */
 
-/* Where a value was written. file is owned by the profile; line and column from 1; all 0 and "" for defaults. */
+/* Where a value was written. file is owned by the profile; line and column from 1; all 0 and "" for
+ * defaults. */
 struct source {
 	const char *file;
 	uint32_t line;
@@ -22,18 +24,16 @@ enum decision {
 	DECISION_COUNT
 };
 
-enum path_access {
-	PATH_READ,
-	PATH_WRITE,
-	PATH_ACCESS_COUNT
-};
+enum path_access { PATH_READ, PATH_WRITE, PATH_ACCESS_COUNT };
 
-/* One entry of fs.read, fs.write, fs.ask, fs.deny, fs.protect, fs.canaries, network.unix, exec.*[].path. */
+/* One entry of fs.read, fs.write, fs.ask, fs.deny, fs.protect, fs.canaries, network.unix,
+ * exec.*[].path. */
 struct path_rule {
-	const char *path; /* absolute, normal, variables replaced; may hold a glob in deny, protect and canaries */
+	const char *path; /* absolute, normal, variables replaced; may hold a glob in deny, protect
+			     and canaries */
 	const char *written; /* as in the file */
-	const char *reason; /* or NULL */
-	bool optional; /* absent is no error */
+	const char *reason;  /* or NULL */
+	bool optional;       /* absent is no error */
 	bool is_glob;
 	enum path_access access; /* fs.ask: what it asks for */
 	struct source at;
@@ -45,8 +45,8 @@ struct path_rules {
 };
 
 struct network_rule {
-	const char *host; /* or NULL */
-	const char *cidr; /* or NULL; exactly one of host and cidr */
+	const char *host;     /* or NULL */
+	const char *cidr;     /* or NULL; exactly one of host and cidr */
 	uint16_t (*ports)[2]; /* inclusive ranges; none = every port */
 	size_t port_count;
 	const char *proto; /* "tcp", "udp" or NULL = both */
@@ -60,7 +60,7 @@ struct network_rules {
 };
 
 struct exec_rule {
-	const char *path; /* or NULL */
+	const char *path;     /* or NULL */
 	const char **command; /* argv prefix, or NULL; exactly one of the two */
 	size_t command_count;
 	const char *reason;
@@ -97,26 +97,17 @@ struct limit {
 
 enum network_mode {
 	NETWORK_MODE_SCOPED, /* own namespace; what allow lists, nothing else */
-	NETWORK_MODE_HOST, /* explicit: the host's network */
+	NETWORK_MODE_HOST,   /* explicit: the host's network */
 	NETWORK_MODE_COUNT
 };
 
-enum syscall_base {
-	SYSCALL_BASE_DEFAULT,
-	SYSCALL_BASE_STRICT,
-	SYSCALL_BASE_COUNT
-};
+enum syscall_base { SYSCALL_BASE_DEFAULT, SYSCALL_BASE_STRICT, SYSCALL_BASE_COUNT };
 
-enum deny_action {
-	DENY_EPERM,
-	DENY_ENOSYS,
-	DENY_KILL,
-	DENY_ACTION_COUNT
-};
+enum deny_action { DENY_EPERM, DENY_ENOSYS, DENY_KILL, DENY_ACTION_COUNT };
 
 /* A section or key that parses and is checked and shown, but that this build cannot enforce yet. */
 struct pending {
-	const char *key; /* "blast_radius.files_deleted" */
+	const char *key;   /* "blast_radius.files_deleted" */
 	const char *needs; /* "the meter", "approvals" …: for the message */
 	struct source at;
 };
@@ -124,25 +115,27 @@ struct pending {
 struct profile {
 	const char *name;
 	const char *description;
-	const char *file; /* the file asked for */
-	uint8_t digest[32]; /* BLAKE2b-256 over every file read: domain, length, bytes, in reading order */
+	const char *file;   /* the file asked for */
+	uint8_t digest[32]; /* BLAKE2b-256 over every file read: domain, length, bytes, in reading
+			       order */
 
 	bool degrade; /* on_unsupported: degrade */
 	struct source degrade_at;
 
 	struct {
-		struct limit landlock; /* least ABI */
+		struct limit landlock;            /* least ABI */
 		struct limit notify, bpf, cgroup; /* value 1 = demanded */
 	} requires;
 
 	struct {
 		struct path_rules read, write, ask, deny, canaries;
-		/* Inside a write grant: as readable as the grant makes it, but it and everything beneath it cannot be
-		 * created, changed, replaced, renamed or removed. Wins over write; deny wins over it. A path that is
-		 * absent is protected as well, so absence is never an error. extends and the ceiling add to it. */
+		/* Inside a write grant: as readable as the grant makes it, but it and everything
+		 * beneath it cannot be created, changed, replaced, renamed or removed. Wins over
+		 * write; deny wins over it. A path that is absent is protected as well, so absence
+		 * is never an error. extends and the ceiling add to it. */
 		struct path_rules protect;
 		struct {
-			bool private; /* default true */
+			bool private;            /* default true */
 			struct limit size_bytes; /* default 256 MiB */
 			struct source at;
 		} tmp, home; /* a private, empty tmpfs at /tmp and at ${HOME} */
@@ -166,9 +159,10 @@ struct profile {
 		enum syscall_base base;
 		struct source base_at;
 		struct string_rules allow; /* names added to the base */
-		struct string_rules deny; /* names taken out, win over allow */
+		struct string_rules deny;  /* names taken out, win over allow */
 		struct string_rules deny_groups;
-		struct string_rules families; /* socket families: unix inet inet6 netlink …; none listed = unix inet inet6 */
+		struct string_rules families; /* socket families: unix inet inet6 netlink …; none
+						 listed = unix inet inet6 */
 		enum deny_action on_deny;
 		struct source on_deny_at;
 	} syscalls;
@@ -182,7 +176,8 @@ struct profile {
 
 	struct {
 		struct limit cpu_percent; /* cpu: 2 = 200 */
-		struct limit memory_bytes, pids, open_files, file_size_bytes, wall_time_ms, io_weight;
+		struct limit memory_bytes, pids, open_files, file_size_bytes, wall_time_ms,
+			io_weight;
 	} limits;
 
 	struct {

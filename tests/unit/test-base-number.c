@@ -12,9 +12,10 @@ struct row {
 static void plain_numbers_are_strict(void **state)
 {
 	static const struct row rows[] = {{"0", true, 0}, {"42", true, 42},
-		{"18446744073709551615", true, UINT64_MAX}, {"18446744073709551616", false, 0}, {"", false, 0},
-		{"-1", false, 0}, {"+1", false, 0}, {"010", false, 0}, {"0x10", false, 0}, {" 1", false, 0},
-		{"1 ", false, 0}, {"1e3", false, 0}, {"NaN", false, 0}};
+		{"18446744073709551615", true, UINT64_MAX}, {"18446744073709551616", false, 0},
+		{"", false, 0}, {"-1", false, 0}, {"+1", false, 0}, {"010", false, 0},
+		{"0x10", false, 0}, {" 1", false, 0}, {"1 ", false, 0}, {"1e3", false, 0},
+		{"NaN", false, 0}};
 
 	(void)state;
 	for (size_t i = 0; i < array_size(rows); i++) {
@@ -27,9 +28,9 @@ static void plain_numbers_are_strict(void **state)
 
 static void sizes_know_binary_units_only(void **state)
 {
-	static const struct row rows[] = {{"64KiB", true, 65536}, {"1GiB", true, 1073741824}, {"5", true, 5},
-		{"10k", false, 0}, {"10KB", false, 0}, {"1.5MiB", false, 0}, {"KiB", false, 0},
-		{"99999999999TiB", false, 0}, {"1 MiB", false, 0}};
+	static const struct row rows[] = {{"64KiB", true, 65536}, {"1GiB", true, 1073741824},
+		{"5", true, 5}, {"10k", false, 0}, {"10KB", false, 0}, {"1.5MiB", false, 0},
+		{"KiB", false, 0}, {"99999999999TiB", false, 0}, {"1 MiB", false, 0}};
 
 	(void)state;
 	for (size_t i = 0; i < array_size(rows); i++) {
@@ -61,9 +62,11 @@ static void formatting_is_what_parsing_reads(void **state)
 		char buffer[32];
 		uint64_t back = 1;
 
-		assert_true(number_parse_size(number_format_size(values[i], buffer, sizeof(buffer)), &back));
+		assert_true(number_parse_size(
+			number_format_size(values[i], buffer, sizeof(buffer)), &back));
 		assert_true(back == values[i]);
-		assert_true(number_parse_duration(number_format_duration(values[i], buffer, sizeof(buffer)), &back));
+		assert_true(number_parse_duration(
+			number_format_duration(values[i], buffer, sizeof(buffer)), &back));
 		assert_true(back == values[i]);
 	}
 }

@@ -18,8 +18,8 @@ static void normalising_refuses_dot_dot(void **state)
 {
 	static const struct {
 		const char *in, *out;
-	} rows[] = {{"/a//b/./c/", "/a/b/c"}, {"/", "/"}, {"//", "/"}, {"/a/../b", NULL}, {"a/b", NULL},
-		{"/a/..", NULL}, {"/..a/b..", "/..a/b.."}};
+	} rows[] = {{"/a//b/./c/", "/a/b/c"}, {"/", "/"}, {"//", "/"}, {"/a/../b", NULL},
+		{"a/b", NULL}, {"/a/..", NULL}, {"/..a/b..", "/..a/b.."}};
 
 	(void)state;
 	for (size_t i = 0; i < array_size(rows); i++) {
@@ -42,8 +42,9 @@ static void globs_match_by_segment(void **state)
 		bool match;
 	} rows[] = {{"/w/.env*", "/w/.env", true}, {"/w/.env*", "/w/.env.local", true},
 		{"/w/.env*", "/w/sub/.env", false}, {"/w/**/.env*", "/w/sub/deep/.env", true},
-		{"/w/**/.env*", "/w/.env", true}, {"/w/**", "/w/a/b", true}, {"/w/*", "/w/a/b", false},
-		{"/w/**/a/**/b", "/w/a/x/a/y/b", true}, {"/w/**/a/**/b", "/w/x/y/b", false}};
+		{"/w/**/.env*", "/w/.env", true}, {"/w/**", "/w/a/b", true},
+		{"/w/*", "/w/a/b", false}, {"/w/**/a/**/b", "/w/a/x/a/y/b", true},
+		{"/w/**/a/**/b", "/w/x/y/b", false}};
 
 	(void)state;
 	for (size_t i = 0; i < array_size(rows); i++)

@@ -10,8 +10,9 @@ static void hostile_bytes_are_shown_escaped_and_bounded(void **state)
 {
 	static const struct {
 		const char *in, *out;
-	} rows[] = {{"plain é", "plain é"}, {"a\nb", "a\\x0ab"}, {"\033[31m", "\\x1b[31m"}, {"\xff", "\\xff"},
-		{"\xe2\x80\xae", "\\u{202e}"}, {"back\\slash", "back\\\\slash"}, {"\xc0\xaf", "\\xc0\\xaf"}};
+	} rows[] = {{"plain é", "plain é"}, {"a\nb", "a\\x0ab"}, {"\033[31m", "\\x1b[31m"},
+		{"\xff", "\\xff"}, {"\xe2\x80\xae", "\\u{202e}"}, {"back\\slash", "back\\\\slash"},
+		{"\xc0\xaf", "\\xc0\\xaf"}};
 
 	(void)state;
 	for (size_t i = 0; i < array_size(rows); i++) {
@@ -31,7 +32,8 @@ static void nearest_word_is_found_only_when_near(void **state)
 	static const char *const names[] = {"files_deleted", "files_changed", "bytes_sent"};
 
 	(void)state;
-	assert_string_equal(text_nearest("file_deleted", names, array_size(names)), "files_deleted");
+	assert_string_equal(
+		text_nearest("file_deleted", names, array_size(names)), "files_deleted");
 	assert_null(text_nearest("zzzzz", names, array_size(names)));
 }
 
@@ -49,7 +51,8 @@ static void json_is_always_valid(void **state)
 	json_array_end(&j);
 	json_bool(&j, "b", false);
 	json_object_end(&j);
-	assert_string_equal(text_string(&t), "{\"k\\\"\":\"v\\u000a\\ufffd\",\"a\":[1,null],\"b\":false}");
+	assert_string_equal(
+		text_string(&t), "{\"k\\\"\":\"v\\u000a\\ufffd\",\"a\":[1,null],\"b\":false}");
 }
 
 int main(void)
