@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/launch.h"
+#include "base/io.h"
+#include "base/number.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#define CGROUP_EVENTS_MAX 4096
+#define CGROUP_EMPTY_TIMEOUT_MS 2000
+#define CGROUP_EMPTY_STEP_MS 20
+
+int cgroup_make(struct launch *launch, struct error *err)
+{
+	const Berm__Wire__Cgroup *plan = launch->plan->cgroup;
+	uint64_t id;
+	int r;
+
+	if (!plan || !plan->use)
+		return 0;
+	launch->cgroup_parent_fd = open(plan->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (launch->cgroup_parent_fd < 0)
+		return error_errno(err, "open %s", plan->parent);
+	if (getrandom(&id, sizeof(id), 0) != sizeof(id))
+		return error_errno(err, "getrandom");
+	snprintf(launch->cgroup_name, sizeof(launch->cgroup_name), "berm-%016" PRIx64, id);
+	if (mkdirat(launch->cgroup_parent_fd, launch->cgroup_name, 0755) < 0)
+		return error_errno(err, "make the cgroup %s/%s", plan->parent, launch->cgroup_name);
+	launch->cgroup_fd = openat(
+		launch->cgroup_parent_fd, launch->cgroup_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (launch->cgroup_fd < 0)
+		return error_errno(err, "open the cgroup %s/%s", plan->parent, launch->cgroup_name);
+	for (size_t i = 0; i < plan->n_values; i++) {
+		r = io_write_file(
+			launch->cgroup_fd, plan->values[i]->file, plan->values[i]->value, err);
+		if (r < 0)
+			return error_wrap(err, "cgroup");
+	}
+	return 0;
+}
+
+/* The number after "key " in a flat keyed cgroup file; 0 where there is none. */
+static uint64_t read_key(int cgroup_fd, const char *file, const char *key)
+{
+	autofree char *data = NULL;
+	uint64_t value = 0;
+	char *rest;
+
+	if (io_read_file(cgroup_fd, file, CGROUP_EVENTS_MAX, &data, NULL, NULL) < 0)
+		return 0;
+	for (char *line = strtok_r(data, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		size_t n = strlen(key);
+
+		if (strncmp(line, key, n) == 0 && line[n] == ' ' &&
+			number_parse_u64(line + n + 1, &value))
+			return value;
+	}
+	return 0;
+}
+
+bool cgroup_was_oom(const struct launch *launch)
+{
+	return launch->cgroup_fd >= 0 &&
+	       read_key(launch->cgroup_fd, "memory.events", "oom_kill") > 0;
+}
+
+void cgroup_remove(struct launch *launch)
+{
+	if (launch->cgroup_parent_fd < 0 || !launch->cgroup_name[0])
+		return;
+	for (int waited_ms = 0; waited_ms <= CGROUP_EMPTY_TIMEOUT_MS;
+		waited_ms += CGROUP_EMPTY_STEP_MS) {
+		if (unlinkat(launch->cgroup_parent_fd, launch->cgroup_name, AT_REMOVEDIR) == 0 ||
+			errno == ENOENT)
+			break;
+		if (launch->cgroup_fd >= 0)
+			(void)!io_write_file(launch->cgroup_fd, "cgroup.kill", "1", NULL);
+		poll(NULL, 0, CGROUP_EMPTY_STEP_MS);
+	}
+	own_close(&launch->cgroup_fd);
+	own_close(&launch->cgroup_parent_fd);
+}

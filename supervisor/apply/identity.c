@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/launch.h"
+#include "apply/sys.h"
+#include "base/io.h"
+
+#include <grp.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#define PROC_PATH_MAX 64
+
+static int write_map(pid_t pid, const char *file, const char *text, struct error *err)
+{
+	char path[PROC_PATH_MAX];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+	return io_write_file(AT_FDCWD, path, text, err);
+}
+
+static int write_maps(pid_t pid, uint32_t inside_uid, uint32_t outside_uid, uint32_t inside_gid,
+	uint32_t outside_gid, struct error *err)
+{
+	char line[64];
+	int r;
+
+	snprintf(line, sizeof(line), "%u %u 1\n", inside_uid, outside_uid);
+	r = write_map(pid, "uid_map", line, err);
+	if (r < 0)
+		return r;
+	snprintf(line, sizeof(line), "%u %u 1\n", inside_gid, outside_gid);
+	return write_map(pid, "gid_map", line, err);
+}
+
+/* user_namespaces(7): an unprivileged writer must deny setgroups before it may map a group. */
+int identity_map(const struct launch *launch, struct error *err)
+{
+	const Berm__Wire__Identity *id = launch->plan->identity;
+	int r;
+
+	if (!id->drop_from_root) {
+		r = write_map(launch->init_pid, "setgroups", "deny", err);
+		if (r < 0)
+			return r;
+	}
+	return write_maps(launch->init_pid, id->inside_uid, id->outside_uid, id->inside_gid,
+		id->outside_gid, err);
+}
+
+/* A process whose only purpose is to hold a user namespace until its map is written and opened. */
+static void __attribute__((noreturn)) hold_namespace(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		pause();
+}
+
+int identity_owner_namespace(const Berm__Wire__Identity *identity, int *ret_fd, struct error *err)
+{
+	struct sys_clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
+	autoclose int fd = -1;
+	char path[PROC_PATH_MAX];
+	pid_t pid = sys_clone3(&args);
+	int r;
+
+	if (pid < 0)
+		return error_errno(err, "clone3 a user namespace for id-mapped mounts");
+	if (pid == 0)
+		hold_namespace();
+	r = write_maps(pid, identity->owner_uid, identity->outside_uid, identity->owner_gid,
+		identity->outside_gid, err);
+	if (r == 0) {
+		snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			r = error_errno(err, "open %s", path);
+	}
+	kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (r == 0)
+		*ret_fd = take_fd(&fd);
+	return r;
+}
+
+/* As root the child starts with host uid 0, unmapped in its namespace: it changes to the mapped ids
+ * before it makes anything. No id 0 is mapped inside, so that setresuid(2) keeps the namespace's
+ * capabilities for the steps that follow (capabilities(7), "Effect of user ID changes");
+ * capabilities_drop() takes them away. */
+int identity_become(const struct launch *launch, struct error *err)
+{
+	const Berm__Wire__Identity *id = launch->plan->identity;
+
+	if (id->drop_from_root) {
+		if (setgroups(0, NULL) < 0)
+			return error_errno(err, "setgroups");
+		if (setresgid(id->inside_gid, id->inside_gid, id->inside_gid) < 0)
+			return error_errno(err, "setresgid %u", id->inside_gid);
+		if (setresuid(id->inside_uid, id->inside_uid, id->inside_uid) < 0)
+			return error_errno(err, "setresuid %u", id->inside_uid);
+	}
+	if (getuid() != id->inside_uid || getgid() != id->inside_gid)
+		return error_set(err, -EPERM, ERROR_INTERNAL,
+			"user map: became uid %u gid %u, wanted %u and %u", getuid(), getgid(),
+			id->inside_uid, id->inside_gid);
+	return 0;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What the steps of one launch share. Private to apply/. The supervisor fills it before clone3(2);
+ * the child has its own copy afterwards and allocates nothing: everything it needs is prepared
+ * here. */
+
+#include "apply/apply.h"
+#include "base/error.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define LAUNCH_OWN_TMPFS_MAX 16
+#define LAUNCH_NETLINK_MAX 256
+
+/* One host object that a mount step needs, pinned. */
+struct grant {
+	int fd; /* O_PATH descriptor of the object, or a detached mount tree; -1: none, or optional
+		   and absent */
+	bool is_tree; /* fd is a detached mount tree made by a privileged supervisor */
+};
+
+/* A placeholder directory made on the host; removed again, if still empty. */
+struct placeholder {
+	int parent_fd;    /* O_PATH directory that it was made in */
+	const char *name; /* borrowed from the plan */
+};
+
+struct launch {
+	const Berm__Wire__Plan *plan;
+	struct grant *grants; /* one for each plan->mounts entry */
+	struct placeholder *placeholders;
+	size_t placeholder_count;
+	char **argv; /* NULL-terminated, strings borrowed from the plan */
+	char **environment;
+	char **candidates;    /* paths to try for argv[0], in order; NULL-terminated */
+	int sync[2];          /* SOCK_SEQPACKET: [0] supervisor, [1] the run */
+	int cgroup_fd;        /* directory of the run's cgroup, or -1 */
+	char cgroup_name[64]; /* beneath plan->cgroup->parent */
+	int cgroup_parent_fd;
+	unsigned char lo_up[LAUNCH_NETLINK_MAX]; /* the netlink message that brings lo up */
+	size_t lo_up_length;
+	int janitor_fd; /* closing it tells the janitor that all is clean; -1: no janitor */
+	pid_t janitor_pid;
+	pid_t init_pid;
+	int init_fd; /* pidfd of the run's PID 1 */
+	/* child only */
+	int root_fd;
+	dev_t own_tmpfs[LAUNCH_OWN_TMPFS_MAX];
+	size_t own_tmpfs_count;
+	int cover_fd; /* directory of berm's own, beneath the mount at /proc: cover objects and the
+			 Landlock probe */
+};
+
+enum sync_type {
+	SYNC_GO = 1, /* to the run: ids are mapped */
+	SYNC_WALLS,  /* from PID 1: every wall stands; carries the listener where there is one */
+	SYNC_START,  /* to the run: start the tool */
+	SYNC_PROVED, /* from the tool's process: the canary failed everywhere, exec follows */
+	SYNC_FAILED, /* from either: error says why; the run is over */
+	SYNC_EXIT,   /* from PID 1: the tool's wait status */
+};
+
+struct sync_message {
+	uint32_t type;
+	int32_t status;
+	struct error error; /* SYNC_FAILED only */
+};
+
+/* Send one message, with a descriptor where fd >= 0. 0 or -errno. Async-signal-safe. */
+int sync_send(int socket_fd, const struct sync_message *message, int fd) must_check;
+/* Receive one message; *ret_fd (may be NULL: none expected) gets a descriptor or -1. flags as of
+ * recvmsg(2). -EPIPE at end of file, -EPROTO for a malformed message. */
+int sync_receive(
+	int socket_fd, struct sync_message *ret_message, int *ret_fd, int flags) must_check;
+
+/* The steps: supervisor side. Each leaves what it made in launch; launch_release() undoes all. */
+int grants_open(struct launch *launch, struct error *err) must_check;
+int reserve_make(struct launch *launch, struct error *err) must_check;
+void reserve_remove(const struct launch *launch);
+int cgroup_make(struct launch *launch, struct error *err) must_check;
+/* Kill what is left in the run's cgroup, wait until it is empty (bounded) and remove it. */
+void cgroup_remove(struct launch *launch);
+/* True where the kernel's OOM killer hit the run's cgroup. */
+bool cgroup_was_oom(const struct launch *launch);
+int network_prepare(struct launch *launch, struct error *err) must_check;
+int janitor_start(struct launch *launch, struct error *err) must_check;
+void janitor_dismiss(struct launch *launch);
+int identity_map(const struct launch *launch, struct error *err) must_check;
+/* A descriptor of a user namespace in which on-disk owner ids are mapped onto the run's ids. */
+int identity_owner_namespace(
+	const Berm__Wire__Identity *identity, int *ret_fd, struct error *err) must_check;
+
+/* The steps: inside the run, in the order of child_main(). No allocation. */
+int identity_become(const struct launch *launch, struct error *err) must_check;
+int inherited_reset(struct error *err) must_check;
+/* Make the new root, execute every mount step and pivot into it; launch->root_fd and cover_fd are
+ * set. */
+int root_build(struct launch *launch, struct error *err) must_check;
+/* One step of plan->mounts. */
+int mounts_step(struct launch *launch, size_t index, struct error *err) must_check;
+/* A detached new instance of a file system; options are "key=value" or NULL, at most two. -1 and
+ * errno. */
+int mounts_new_file_system(
+	const char *type, const char *const options[2], unsigned attributes) must_check;
+int mounts_remember_tmpfs(struct launch *launch, int fd, struct error *err) must_check;
+int network_up(const struct launch *launch, struct error *err) must_check;
+int limits_apply(const struct launch *launch, struct error *err) must_check;
+int landlock_apply(struct launch *launch, struct error *err) must_check;
+int capabilities_drop(struct error *err) must_check;
+/* *ret_listener gets the notification descriptor, or -1 where the plan has none. */
+int syscalls_apply(const struct launch *launch, int *ret_listener, struct error *err) must_check;
+int canary_try(const struct launch *launch, struct error *err) must_check;
+
+/* PID 1 of the run; never returns. */
+void child_main(struct launch *launch) __attribute__((noreturn));
+/* Reap and forward until the tool has ended; its wait status. */
+/* The signals that PID 1 waits for and the supervisor forwards; blocked in both. */
+void reaper_signals(sigset_t *ret_set);
+int reaper_run(pid_t tool_pid);
+
+/* Notifications of refused and traced calls (plan->seccomp->listener), seccomp_unotify(2). */
+struct listener {
+	int fd;
+	const Berm__Wire__Plan *plan;
+	const struct run_callbacks *callbacks;
+	bool proving; /* the canary's own calls are answered, not reported */
+};
+/* Ask for the cheaper wake-up where the kernel has it (SECCOMP_IOCTL_NOTIF_SET_FLAGS, 6.6). */
+void listener_tune(const struct listener *listener);
+/* Receive, judge and answer one notification. before_judging is called between receiving and
+ * judging, so that a message sent before the call is seen before it. */
+void listener_handle(struct listener *listener, void (*before_judging)(void *), void *context);
+
+struct seccomp_notif;
+/* Report what a call that the plan only watches was tried on. Reads the caller's memory: for
+ * reporting, never for a verdict. */
+void trace_report(
+	const struct listener *listener, const struct seccomp_notif *request, const char *name);

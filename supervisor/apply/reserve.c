@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/launch.h"
+#include "apply/sys.h"
+#include "base/path.h"
+
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+/* A placeholder is an empty directory of exactly this mode, so that one that an earlier berm could
+ * not remove is known again. It is locked shared by every run that relies on it and removed only by
+ * whoever can lock it alone: a name that another run has covered must not vanish from under its
+ * mount. */
+#define PLACEHOLDER_MODE (S_ISVTX | S_IRWXU)
+#define PLACEHOLDER_TRIES 16
+
+static bool same_object(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Open the placeholder and lock it. 0, -EAGAIN when it vanished or changed meanwhile (try again),
+ * or another error. */
+static int lock_placeholder(int parent_fd, const char *name, int operation, int *ret_fd)
+{
+	autoclose int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat held, now;
+
+	if (fd < 0)
+		return errno == ENOENT ? -EAGAIN : -errno;
+	if (flock(fd, operation) < 0)
+		return -errno;
+	if (fstat(fd, &held) < 0)
+		return -errno;
+	if (fstatat(parent_fd, name, &now, AT_SYMLINK_NOFOLLOW) < 0 || !same_object(&held, &now))
+		return -EAGAIN;
+	if ((held.st_mode & 07777) != PLACEHOLDER_MODE)
+		return -EEXIST;
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+static int make_one(const struct launch *launch, int parent_fd, const char *name, int *ret_fd)
+{
+	const Berm__Wire__Identity *id = launch->plan->identity;
+	int r = -EAGAIN;
+
+	for (int i = 0; i < PLACEHOLDER_TRIES && r == -EAGAIN; i++) {
+		if (mkdirat(parent_fd, name, S_IRWXU) == 0) {
+			/* mkdir(2) does not promise the sticky bit. As root the directory belongs
+			 * to the tree's owner, as everything that the run makes there. */
+			if (fchmodat(parent_fd, name, PLACEHOLDER_MODE, 0) < 0 ||
+				(id->drop_from_root &&
+					fchownat(parent_fd, name, id->owner_uid, id->owner_gid,
+						AT_SYMLINK_NOFOLLOW) < 0))
+				return -errno;
+		} else if (errno != EEXIST) {
+			return -errno;
+		}
+		r = lock_placeholder(parent_fd, name, LOCK_SH | LOCK_NB, ret_fd);
+		if (r == -EWOULDBLOCK)
+			r = -EAGAIN;
+	}
+	return r;
+}
+
+int reserve_make(struct launch *launch, struct error *err)
+{
+	const Berm__Wire__Plan *plan = launch->plan;
+
+	for (size_t i = 0; i < plan->n_mounts; i++) {
+		const Berm__Wire__Mount *mount = plan->mounts[i];
+		autoclose int parent_fd = -1;
+		autofree char *parent = NULL;
+		int r;
+
+		if (mount->kind != BERM__WIRE__MOUNT_KIND__MOUNT_RESERVE)
+			continue;
+		parent = path_parent(mount->source);
+		if (!parent)
+			return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+		parent_fd = sys_openat2(AT_FDCWD, parent, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
+			RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+		if (parent_fd < 0)
+			return error_errno(err, "open %s", parent);
+		r = make_one(launch, parent_fd, path_last(mount->source), &launch->grants[i].fd);
+		if (r < 0) {
+			errno = -r;
+			return error_errno(
+				err, "protect %s, which does not exist yet", mount->source);
+		}
+		launch->placeholders[launch->placeholder_count++] = (struct placeholder){
+			.parent_fd = take_fd(&parent_fd), .name = path_last(mount->source)};
+	}
+	return 0;
+}
+
+/* In reverse, since one may lie in another. rmdir(2) removes only what is still empty: never
+ * anybody's data. Callers have released their own locks. */
+void reserve_remove(const struct launch *launch)
+{
+	for (size_t i = launch->placeholder_count; i-- > 0;) {
+		const struct placeholder *p = &launch->placeholders[i];
+		autoclose int fd = -1;
+
+		if (lock_placeholder(p->parent_fd, p->name, LOCK_EX | LOCK_NB, &fd) == 0)
+			unlinkat(p->parent_fd, p->name, AT_REMOVEDIR);
+	}
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/launch.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+int sync_send(int socket_fd, const struct sync_message *message, int fd)
+{
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)message, .iov_len = sizeof(*message)};
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n;
+
+	if (fd >= 0) {
+		struct cmsghdr *c = &control.header;
+
+		header.msg_control = &control;
+		header.msg_controllen = sizeof(control);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	}
+	do
+		n = sendmsg(socket_fd, &header, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+int sync_receive(int socket_fd, struct sync_message *ret_message, int *ret_fd, int flags)
+{
+	struct iovec iov = {.iov_base = ret_message, .iov_len = sizeof(*ret_message)};
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct msghdr header = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control)};
+	autoclose int fd = -1;
+	ssize_t n;
+
+	do
+		n = recvmsg(socket_fd, &header, flags | MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&header); c; c = CMSG_NXTHDR(&header, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+			c->cmsg_len == CMSG_LEN(sizeof(int)))
+			memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	if (n == 0)
+		return -EPIPE;
+	if ((size_t)n != sizeof(*ret_message) || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+		return -EPROTO;
+	ret_message->error.text[ERROR_TEXT_MAX - 1] = '\0';
+	if (ret_fd)
+		*ret_fd = take_fd(&fd);
+	return 0;
+}
