@@ -45,11 +45,15 @@ struct path_rules {
 };
 
 struct network_rule {
-	const char *host;     /* or NULL */
-	const char *cidr;     /* or NULL; exactly one of host and cidr */
+	/* Exactly one of the two. host is lower case and may begin with "*." (one label) or "**."
+	 * (any depth); cidr is canonical, "10.20.0.0/16". */
+	const char *host, *cidr;
 	uint16_t (*ports)[2]; /* inclusive ranges; none = every port */
 	size_t port_count;
 	const char *proto; /* "tcp", "udp" or NULL = both */
+	const char **by;   /* executables that may use the rule; none = every one */
+	size_t by_count;
+	bool allow_all; /* the author said that 0.0.0.0/0 or ::/0 is meant */
 	const char *reason;
 	struct source at;
 };
@@ -60,7 +64,8 @@ struct network_rules {
 };
 
 struct exec_rule {
-	const char *path;     /* or NULL */
+	const char *path;     /* absolute, normal, never a glob; or NULL */
+	const char *written;  /* path as in the file, or NULL */
 	const char **command; /* argv prefix, or NULL; exactly one of the two */
 	size_t command_count;
 	const char *reason;
@@ -88,6 +93,15 @@ struct env_set {
 	struct source at;
 };
 
+/* One line of tests: what the profile says it decides, for check and test. */
+struct test_rule {
+	const char *operation; /* "read", "write", "exec", "connect", "syscall", "env" or "tool" */
+	const char *object;    /* the rest of the line, variables replaced */
+	const char *name;      /* or NULL */
+	enum decision expect;
+	struct source at;
+};
+
 /* A number that may be absent. */
 struct limit {
 	bool set;
@@ -105,6 +119,13 @@ enum syscall_base { SYSCALL_BASE_DEFAULT, SYSCALL_BASE_STRICT, SYSCALL_BASE_COUN
 
 enum deny_action { DENY_EPERM, DENY_ENOSYS, DENY_KILL, DENY_ACTION_COUNT };
 
+enum feedback {
+	FEEDBACK_CODE, /* the tool sees an error number */
+	FEEDBACK_NONE,
+	FEEDBACK_HINT,
+	FEEDBACK_COUNT
+};
+
 /* A section or key that parses and is checked and shown, but that this build cannot enforce yet. */
 struct pending {
 	const char *key;   /* "blast_radius.files_deleted" */
@@ -116,11 +137,15 @@ struct profile {
 	const char *name;
 	const char *description;
 	const char *file;   /* the file asked for */
+	const char **files; /* every file read, in reading order, as real paths: ceilings last */
+	size_t file_count;
 	uint8_t digest[32]; /* BLAKE2b-256 over every file read: domain, length, bytes, in reading
 			       order */
 
 	bool degrade; /* on_unsupported: degrade */
 	struct source degrade_at;
+	enum feedback feedback;
+	struct source feedback_at;
 
 	struct {
 		struct limit landlock;            /* least ABI */
@@ -161,8 +186,10 @@ struct profile {
 		struct string_rules allow; /* names added to the base */
 		struct string_rules deny;  /* names taken out, win over allow */
 		struct string_rules deny_groups;
-		struct string_rules families; /* socket families: unix inet inet6 netlink …; none
-						 listed = unix inet inet6 */
+		/* All that socket() may make: unix inet inet6 netlink …; none = no socket at all.
+		 * The loader fills in unix, inet and inet6 (place zero) where the key is not
+		 * written, so an empty list never means a default. */
+		struct string_rules families;
 		enum deny_action on_deny;
 		struct source on_deny_at;
 	} syscalls;
@@ -184,4 +211,9 @@ struct profile {
 		struct pending *items;
 		size_t count;
 	} pending;
+
+	struct {
+		struct test_rule *items;
+		size_t count;
+	} tests;
 };

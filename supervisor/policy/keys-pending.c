@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/keys-rows.h"
+
+/* Rows of the sections that are checked and shown, and that this build cannot enforce yet. */
+
+#define SECOND_MS 1000ULL
+#define DAY_MS (24 * 3600 * SECOND_MS)
+#define TIB (1ULL << 40)
+#define MANY 1000000000000ULL
+
+/* clang-format off */
+
+const struct key keys_blast_radius[] = {
+	{"files_changed", VALUE_COUNT, .most = MANY, .example = "500", .help = "Files created or changed."},
+	{"files_deleted", VALUE_COUNT, .most = MANY, .example = "25", .help = "Files deleted or replaced."},
+	{"bytes_written", VALUE_SIZE, .most = 1024 * TIB, .example = "1GiB", .help = "Bytes written to files."},
+	{"bytes_sent", VALUE_SIZE, .most = 1024 * TIB, .example = "50MiB", .help = "Bytes sent over the network."},
+	{"hosts_contacted", VALUE_COUNT, .most = MANY, .example = "20", .help = "Different addresses connected to."},
+	{"processes_started", VALUE_COUNT, .most = MANY, .example = "5000", .help = "Programs started."},
+	{"tool_calls", VALUE_COUNT, .most = MANY, .example = "300", .help = "Calls of tools."},
+	{"irreversible_actions", VALUE_COUNT, .most = MANY, .example = "0",
+	 .help = "Actions that nobody can take back."},
+	{"warn_at", VALUE_PERCENT, .example = "50%", .help = "The share of any cap at which a warning is given, once."},
+	{"on_exceed", VALUE_WORD, WORDS("deny", "alternate", "contingency", "emergency"), .default_text = "deny",
+	 .example = "alternate",
+	 .help = "The operation that would cross a cap is always refused. This is the state that follows."},
+	{0},
+};
+
+const struct key keys_pace[] = {
+	{"alternate", VALUE_OBJECT, .of = SECTION_PHASE, .help = "Something is odd: less is allowed."},
+	{"contingency", VALUE_OBJECT, .of = SECTION_PHASE, .help = "Something is wrong: next to nothing is allowed."},
+	{"emergency", VALUE_OBJECT, .of = SECTION_PHASE, .help = "Stop, and keep the evidence."},
+	{0},
+};
+
+const struct key keys_phase[] = {
+	{"when", VALUE_OBJECT_LIST, .of = SECTION_TRIGGER, .help = "Any one of these moves a run into the state."},
+	{"then", VALUE_OBJECT, .of = SECTION_RESPONSE, .help = "What holds in the state."},
+	{"recover", VALUE_WORD_OR_OBJECT, WORDS("manual", "never"), .of = SECTION_RECOVER, .default_text = "manual",
+	 .example = "{after: 15m, max_times: 3, within: 24h}",
+	 .help = "How the state ends: by a person, never, or by itself."},
+	{0},
+};
+
+const struct key keys_trigger[] = {
+	{"event", VALUE_WORD, WORDS("denial", "blast_radius", "tool_changed", "approvals_unreachable", "canary_touched",
+	 "recorder_failed", "escape_attempt"), .flags = KEY_REQUIRED, .example = "denial", .help = "What happened."},
+	{"count", VALUE_COUNT, .least = 1, .most = 1000000, .example = "5", .help = "How often."},
+	{"within", VALUE_DURATION, .least = SECOND_MS, .most = 365 * DAY_MS, .example = "10m",
+	 .help = "In which time, sliding."},
+	{"above", VALUE_PERCENT, .example = "50%", .help = "Above which share of a cap."},
+	{"for", VALUE_DURATION, .least = 1, .most = 365 * DAY_MS, .example = "5m", .help = "For how long."},
+	{0},
+};
+
+const struct key keys_response[] = {
+	{"fs_write", VALUE_WORD, WORDS("deny", "ask"), .example = "ask", .help = "What happens to writes."},
+	{"network", VALUE_WORD, WORDS("deny", "ask"), .example = "deny", .help = "What happens to connections."},
+	{"exec", VALUE_WORD, WORDS("deny", "ask"), .example = "ask", .help = "What happens to starting programs."},
+	{"tools", VALUE_WORD, WORDS("deny", "ask", "read-only"), .example = "read-only",
+	 .help = "What happens to calls of tools."},
+	{"run", VALUE_WORD, WORDS("freeze", "kill"), .example = "freeze", .help = "What happens to all processes."},
+	{"keep", VALUE_WORD, WORDS("evidence", "nothing"), .example = "evidence",
+	 .help = "What is kept of the run for those who look into it."},
+	{0},
+};
+
+const struct key keys_recover[] = {
+	{"after", VALUE_DURATION, .flags = KEY_REQUIRED, .least = SECOND_MS, .most = 365 * DAY_MS, .example = "15m",
+	 .help = "Quiet time before the state ends."},
+	{"max_times", VALUE_COUNT, .least = 1, .most = 1000, .example = "3",
+	 .help = "How often it may end by itself. Then a person is needed."},
+	{"within", VALUE_DURATION, .least = SECOND_MS, .most = 365 * DAY_MS, .example = "24h",
+	 .help = "The time that max_times is counted in."},
+	{0},
+};
+
+const struct key keys_tools[] = {
+	{"manifest", VALUE_STRING, CONTENT_VALUE, .example = "tools.lock.yaml",
+	 .help = "The file with the tools as they were reviewed. It is the list of what is allowed."},
+	{"unknown", VALUE_WORD, WORDS("deny", "ask"), .default_text = "deny", .example = "deny",
+	 .help = "What happens to a tool that is in no list."},
+	{"on_change", VALUE_WORD, WORDS("deny", "quarantine"), .default_text = "quarantine", .example = "quarantine",
+	 .help = "What happens when a tool is no longer as it was reviewed: that tool or its whole server is denied."},
+	{"servers", VALUE_OBJECT_MAP, CONTENT_TOOL, .of = SECTION_SERVER, .help = "The servers, by name."},
+	{0},
+};
+
+const struct key keys_server[] = {
+	{"command", VALUE_COMMAND, CONTENT_VALUE, .flags = KEY_REQUIRED,
+	 .example = "[mcp-server-filesystem, \"${WORKDIR}\"]", .help = "How the server is started."},
+	{"profile", VALUE_STRING, CONTENT_PROFILE, .example = "mcp-server",
+	 .help = "The profile that the server itself runs under."},
+	{"allow", VALUE_STRING_LIST, CONTENT_TOOL, .example = "[read_text_file]", .help = "Tools that may be called."},
+	{"ask", VALUE_STRING_LIST, CONTENT_TOOL, .example = "[write_file]", .help = "Tools that a person is asked about."},
+	{"deny", VALUE_STRING_LIST, CONTENT_TOOL, .example = "[move_file]", .help = "Tools that are never called."},
+	{"args", VALUE_OBJECT_MAP_MAP, CONTENT_TOOL, .of = SECTION_ARGUMENT,
+	 .help = "Bounds of arguments, by tool and argument."},
+	{"rate", VALUE_OBJECT, .of = SECTION_RATE, .help = "How often tools may be called."},
+	{"results", VALUE_OBJECT, .of = SECTION_RESULTS, .help = "Bounds of results."},
+	{0},
+};
+
+const struct key keys_argument[] = {
+	{"under", VALUE_STRING, CONTENT_PATH, .example = "\"${WORKDIR}\"", .help = "A path that it must be beneath."},
+	{"max_bytes", VALUE_SIZE, .least = 1, .most = TIB, .example = "1MiB", .help = "The most bytes."},
+	{"words", VALUE_STRING_LIST, CONTENT_LINE, .example = "[main, develop]", .help = "The only values."},
+	{"host", VALUE_STRING, CONTENT_HOST, .example = "api.example.com", .help = "The host that an address must have."},
+	{0},
+};
+
+const struct key keys_rate[] = {
+	{"max", VALUE_COUNT, .flags = KEY_REQUIRED, .most = 1000000000, .example = "60", .help = "How often."},
+	{"within", VALUE_DURATION, .flags = KEY_REQUIRED, .least = SECOND_MS, .most = 365 * DAY_MS, .example = "1m",
+	 .help = "In which time, sliding."},
+	{0},
+};
+
+const struct key keys_results[] = {
+	{"max_bytes", VALUE_SIZE, .least = 1, .most = TIB, .example = "1MiB", .help = "The most bytes of a result."},
+	{"hide_secrets", VALUE_BOOL, .default_text = "true", .example = "true", .help = "Blank what looks like a secret."},
+	{0},
+};
+
+const struct key keys_approvals[] = {
+	{"channels", VALUE_WORD_LIST, WORDS("tty", "exec", "socket"), .example = "[tty, exec]",
+	 .help = "Ways to reach a person, tried in order."},
+	{"exec", VALUE_COMMAND, CONTENT_VALUE, .example = "[/usr/local/lib/berm/approve]",
+	 .help = "The program of the exec channel: the question on its input, the answer by its exit code."},
+	{"timeout", VALUE_DURATION, .least = SECOND_MS, .most = DAY_MS, .default_text = "2m", .example = "2m",
+	 .help = "How long an answer is waited for."},
+	{"on_timeout", VALUE_WORD, WORDS("deny"), .default_text = "deny", .example = "deny",
+	 .help = "What no answer means. It is always deny."},
+	{"widest", VALUE_WORD, WORDS("once", "run", "profile"), .default_text = "run", .example = "run",
+	 .help = "The widest scope that a person can give with one answer."},
+	{"rate", VALUE_OBJECT, .of = SECTION_RATE, .help = "Beyond it: denied without asking."},
+	{0},
+};
+
+const struct key keys_recorder[] = {
+	{"dir", VALUE_STRING, CONTENT_PATH, .example = "\"${STATE}/log\"", .help = "Where the records are."},
+	{"level", VALUE_WORD, WORDS("decisions", "activity", "full"), .default_text = "activity", .example = "activity",
+	 .help = "How much is recorded."},
+	{"chain", VALUE_WORD, WORDS("blake2b"), .default_text = "blake2b", .example = "blake2b",
+	 .help = "The hash that ties each record to the one before."},
+	{"sign_key", VALUE_STRING, CONTENT_PATH, .example = "/etc/berm/recorder.key", .help = "The key that seals the records."},
+	{"sinks", VALUE_OBJECT_LIST, .of = SECTION_SINK, .help = "Where records are also sent to."},
+	{"on_failure", VALUE_WORD, WORDS("stop", "emergency", "continue"), .default_text = "stop", .example = "emergency",
+	 .help = "What happens to the run when nothing can be recorded."},
+	{"keep", VALUE_DURATION, .least = DAY_MS, .most = 36500 * DAY_MS, .example = "30d",
+	 .help = "How long records are kept."},
+	{0},
+};
+
+const struct key keys_sink[] = {
+	{"type", VALUE_WORD, WORDS("file", "journald", "syslog", "exec"), .flags = KEY_REQUIRED, .example = "file",
+	 .help = "What kind of place."},
+	{"format", VALUE_WORD, WORDS("ocsf", "ecs", "cef", "jsonl"), .example = "ocsf", .help = "How a record is written."},
+	{"path", VALUE_STRING, CONTENT_PATH, .example = "/var/log/berm/runs.jsonl", .help = "The file, for type file."},
+	{"command", VALUE_COMMAND, CONTENT_VALUE, .example = "[/usr/local/lib/berm/to-otlp]",
+	 .help = "The program, for type exec."},
+	{0},
+};
+
+const struct key keys_workspace[] = {
+	{"path", VALUE_STRING, CONTENT_PATH, .flags = KEY_REQUIRED, .example = "\"${WORKDIR}\"", .help = "The directory."},
+	{"mode", VALUE_WORD, WORDS("direct", "staged"), .default_text = "direct", .example = "staged",
+	 .help = "staged: writes land beside the directory until somebody keeps or drops them."},
+	{0},
+};
+
+const struct key keys_gate[] = {
+	{"name", VALUE_STRING, CONTENT_NAME, .flags = KEY_REQUIRED, .example = "judge", .help = "The gate's name in records."},
+	{"exec", VALUE_COMMAND, CONTENT_VALUE, .flags = KEY_REQUIRED, .example = "[/usr/local/lib/berm/judge]",
+	 .help = "The program that is asked."},
+	{"on", VALUE_WORD_LIST, WORDS("run", "write", "commit"), .flags = KEY_REQUIRED, .example = "[run, commit]",
+	 .help = "Before what."},
+	{"timeout", VALUE_DURATION, .least = 1, .most = DAY_MS, .default_text = "2m", .example = "30s",
+	 .help = "How long an answer is waited for."},
+	{"on_error", VALUE_WORD, WORDS("deny", "ask"), .default_text = "deny", .example = "deny",
+	 .help = "What a gate that fails means."},
+	{0},
+};
+
+/* clang-format on */
