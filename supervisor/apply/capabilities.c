@@ -19,9 +19,11 @@ int capabilities_drop(struct error *err)
 
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return error_errno(err, "clear the ambient capabilities");
-	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
-			return error_errno(err, "drop capability %d from the bounding set", cap);
+	/* EINVAL: past the last capability that this kernel knows. */
+	for (int cap = 0; prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0; cap++)
+		;
+	if (errno != EINVAL)
+		return error_errno(err, "empty the bounding set");
 	if (prctl(PR_SET_SECUREBITS, bits, 0, 0, 0) < 0)
 		return error_errno(err, "lock securebits");
 	if (capset(&header, none) < 0)

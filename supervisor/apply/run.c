@@ -214,6 +214,8 @@ static void drain_messages(void *context)
 			s->wait_status = message.status;
 		}
 	}
+	if (r != -EAGAIN)
+		own_close(&s->launch->sync[0]); /* PID 1 is ending: do not poll its end again */
 }
 
 static void kill_run(const struct supervision *s)
@@ -276,8 +278,6 @@ static void supervise(struct supervision *s)
 		else if (fds[3].revents & (POLLHUP | POLLERR))
 			own_close(&s->listener.fd); /* the last process under the filter is gone */
 		drain_messages(s);
-		if ((fds[1].revents & (POLLHUP | POLLIN)) == POLLHUP)
-			own_close(&s->launch->sync[0]);
 		if (fds[0].revents)
 			s->init_gone = true;
 		check_deadline(s);
