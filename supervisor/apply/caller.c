@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/caller.h"
+
+#include "base/io.h"
+#include "base/number.h"
+#include "base/path.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#define PASSWD_LIMIT_BYTES ((size_t)1 << 20)
+/* (uid_t)-1 means "no change" to the kernel and is nobody. */
+#define ID_LIMIT UINT32_MAX
+
+enum passwd_field {
+	PASSWD_NAME,
+	PASSWD_WORD,
+	PASSWD_UID,
+	PASSWD_GID,
+	PASSWD_GECOS,
+	PASSWD_HOME,
+	PASSWD_FIELDS
+};
+
+struct field {
+	const char *text;
+	size_t length;
+};
+
+static bool split(const char *line, size_t length, struct field fields[PASSWD_FIELDS])
+{
+	const char *end = line + length;
+
+	for (int i = 0; i < PASSWD_FIELDS; i++) {
+		const char *colon = memchr(line, ':', (size_t)(end - line));
+
+		if (!colon)
+			return false;
+		fields[i] = (struct field){line, (size_t)(colon - line)};
+		line = colon + 1;
+	}
+	return true;
+}
+
+static bool parse_id(struct field field, uint32_t *ret_id)
+{
+	char digits[16];
+	uint64_t value;
+
+	if (field.length >= sizeof(digits))
+		return false;
+	memcpy(digits, field.text, field.length);
+	digits[field.length] = '\0';
+	if (!number_parse_u64(digits, &value) || value >= ID_LIMIT)
+		return false;
+	*ret_id = (uint32_t)value;
+	return true;
+}
+
+static bool name_is_plain(struct field name)
+{
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+	if (name.length == 0 || name.length > CALLER_NAME_MAX || name.text[0] == '-')
+		return false;
+	for (size_t i = 0; i < name.length; i++)
+		if (!memchr(plain, name.text[i], sizeof(plain) - 1))
+			return false;
+	return true;
+}
+
+void caller_read_passwd(const char *passwd, struct caller *caller, int take_gid)
+{
+	struct field fields[PASSWD_FIELDS];
+	size_t length;
+
+	for (const char *line = passwd; *line; line += length + (line[length] == '\n')) {
+		uint32_t uid, gid;
+
+		length = strcspn(line, "\n");
+		if (!split(line, length, fields) || !parse_id(fields[PASSWD_UID], &uid) ||
+			uid != caller->uid)
+			continue;
+		if (name_is_plain(fields[PASSWD_NAME])) {
+			memcpy(caller->name, fields[PASSWD_NAME].text, fields[PASSWD_NAME].length);
+			caller->name[fields[PASSWD_NAME].length] = '\0';
+		}
+		if (fields[PASSWD_HOME].length < sizeof(caller->home)) {
+			memcpy(caller->home, fields[PASSWD_HOME].text, fields[PASSWD_HOME].length);
+			caller->home[fields[PASSWD_HOME].length] = '\0';
+			if (!path_is_normal(caller->home))
+				caller->home[0] = '\0';
+		}
+		if (take_gid && parse_id(fields[PASSWD_GID], &gid))
+			caller->gid = gid;
+		return;
+	}
+}
+
+static bool environment_id(const char *name, uint32_t *ret_id)
+{
+	const char *text = getenv(name);
+
+	return text && parse_id((struct field){text, strlen(text)}, ret_id) && *ret_id != 0;
+}
+
+void caller_identify(struct caller *ret_caller)
+{
+	struct caller caller = {.uid = getuid(), .gid = getgid()};
+	autofree char *passwd = NULL;
+	uint32_t uid, gid;
+	int take_gid = 0;
+
+	if (geteuid() == 0 && environment_id("SUDO_UID", &uid)) {
+		caller.uid = uid;
+		take_gid = !environment_id("SUDO_GID", &gid);
+		/* Until passwd says otherwise the group is the one named after the uid, never
+		 * root's. */
+		caller.gid = take_gid ? uid : gid;
+	}
+	if (io_read_file(AT_FDCWD, "/etc/passwd", PASSWD_LIMIT_BYTES, &passwd, NULL, NULL) == 0)
+		caller_read_passwd(passwd, &caller, take_gid);
+	*ret_caller = caller;
+}
