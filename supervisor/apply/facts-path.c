@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/facts.h"
+
+#include "base/path.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+static Berm__Wire__FileKind kind_of(mode_t mode)
+{
+	static const struct {
+		mode_t type;
+		Berm__Wire__FileKind kind;
+	} kinds[] = {
+		{S_IFREG, BERM__WIRE__FILE_KIND__FILE_REGULAR},
+		{S_IFDIR, BERM__WIRE__FILE_KIND__FILE_DIRECTORY},
+		{S_IFLNK, BERM__WIRE__FILE_KIND__FILE_SYMLINK},
+		{S_IFSOCK, BERM__WIRE__FILE_KIND__FILE_SOCKET},
+		{S_IFCHR, BERM__WIRE__FILE_KIND__FILE_DEVICE},
+		{S_IFBLK, BERM__WIRE__FILE_KIND__FILE_DEVICE},
+	};
+
+	for (size_t i = 0; i < array_size(kinds); i++)
+		if ((mode & S_IFMT) == kinds[i].type)
+			return kinds[i].kind;
+	return BERM__WIRE__FILE_KIND__FILE_OTHER;
+}
+
+/* The host path that a descriptor stands for; false where it has none (unlinked meanwhile, outside
+ * the root). */
+static bool path_of_fd(int fd, char buffer[PATH_MAX])
+{
+	static const char deleted[] = " (deleted)";
+	char link[32];
+	struct stat now, then;
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, buffer, PATH_MAX - 1);
+	if (n <= 0 || buffer[0] != '/')
+		return false;
+	buffer[n] = '\0';
+	/* The kernel's mark for an unlinked file is also a legal file name: only the file itself
+	 * can tell. */
+	if ((size_t)n < sizeof(deleted) || strcmp(buffer + n - (sizeof(deleted) - 1), deleted) != 0)
+		return true;
+	return lstat(buffer, &now) == 0 && fstat(fd, &then) == 0 && now.st_dev == then.st_dev &&
+	       now.st_ino == then.st_ino;
+}
+
+/* path: what the descriptor was opened by where no link was on the way, else NULL. */
+static int fill_resolved(int fd, const char *path, const struct stat *st,
+	Berm__Wire__PathFact *fact, struct error *err)
+{
+	char resolved[PATH_MAX];
+
+	if (!path && !path_of_fd(fd, resolved)) {
+		fact->error = ENOENT;
+		return 0;
+	}
+	fact->resolved_kind = kind_of(st->st_mode);
+	fact->dev = st->st_dev;
+	fact->ino = st->st_ino;
+	fact->owner_uid = st->st_uid;
+	fact->owner_gid = st->st_gid;
+	fact->mode = st->st_mode & 07777;
+	fact->links = (uint32_t)st->st_nlink;
+	return facts_set_string(&fact->resolved, path ? path : resolved, err);
+}
+
+/* Most paths have no link in them: then the path is its own resolved form, and asking /proc for it
+ * is saved. */
+static int open_without_links(const char *path, uint64_t flags)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC | flags, .resolve = RESOLVE_NO_SYMLINKS};
+
+	if (path_is_normal(path))
+		return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+	errno = EINVAL;
+	return -1;
+}
+
+static bool is_absence(int number)
+{
+	return number == ENOENT || number == ENOTDIR;
+}
+
+static int fill_deepest(const char *path, Berm__Wire__PathFact *fact, struct error *err)
+{
+	autofree char *at = strdup(path);
+
+	while (at) {
+		autofree char *parent = path_parent(at);
+		char resolved[PATH_MAX];
+		autoclose int fd = -1;
+
+		if (!parent)
+			return 0;
+		fd = open_without_links(parent, 0);
+		if (fd >= 0)
+			return facts_set_string(&fact->deepest_existing, parent, err);
+		if (!is_absence(errno))
+			fd = open(parent, O_PATH | O_CLOEXEC);
+		if (fd >= 0 && path_of_fd(fd, resolved))
+			return facts_set_string(&fact->deepest_existing, resolved, err);
+		free(at);
+		at = take_ptr(&parent);
+	}
+	return error_set(err, -ENOMEM, ERROR_INTERNAL, "host facts: out of memory");
+}
+
+static int fill_absent(const char *path, int number, Berm__Wire__PathFact *fact, struct error *err)
+{
+	fact->resolved_kind = BERM__WIRE__FILE_KIND__FILE_ABSENT;
+	if (!is_absence(number))
+		fact->error = (uint32_t)number;
+	return fill_deepest(path, fact, err);
+}
+
+static int fill_symlink(
+	const char *path, int link_fd, Berm__Wire__PathFact *fact, struct error *err)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(link_fd, "", target, sizeof(target) - 1);
+	autoclose int fd = open(path, O_PATH | O_CLOEXEC);
+	int number = errno, r;
+	struct stat st;
+
+	if (n > 0) {
+		target[n] = '\0';
+		r = facts_set_string(&fact->link_target, target, err);
+		if (r < 0)
+			return r;
+	}
+	if (fd < 0)
+		return fill_absent(path, number, fact, err);
+	if (fstat(fd, &st) < 0)
+		return fill_absent(path, errno, fact, err);
+	return fill_resolved(fd, NULL, &st, fact, err);
+}
+
+static int fill(const char *path, Berm__Wire__PathFact *fact, struct error *err)
+{
+	autoclose int fd = open_without_links(path, O_NOFOLLOW);
+	const char *plain = fd < 0 ? NULL : path;
+	struct stat st;
+
+	if (fd < 0 && !is_absence(errno))
+		fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	fact->kind = BERM__WIRE__FILE_KIND__FILE_ABSENT;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fill_absent(path, errno, fact, err);
+	fact->kind = kind_of(st.st_mode);
+	if (S_ISLNK(st.st_mode))
+		return fill_symlink(path, fd, fact, err);
+	return fill_resolved(fd, plain, &st, fact, err);
+}
+
+int facts_path(const char *path, Berm__Wire__PathFact **ret_fact, struct error *err)
+{
+	Berm__Wire__PathFact *fact = malloc(sizeof(*fact));
+	int r;
+
+	if (!fact)
+		return error_errno(err, "host facts");
+	berm__wire__path_fact__init(fact);
+	r = facts_set_string(&fact->path, path, err);
+	if (r == 0)
+		r = fill(path, fact, err);
+	if (r < 0) {
+		berm__wire__path_fact__free_unpacked(fact, NULL);
+		return r;
+	}
+	*ret_fact = fact;
+	return 0;
+}
