@@ -81,9 +81,11 @@ static int build_walls(struct launch *launch, int *ret_listener, struct error *e
 	if (r == 0)
 		r = own_names(launch, err);
 	if (r == 0)
-		r = network_up(launch, err);
+		r = network_begin(launch, err);
 	if (r == 0)
 		r = root_build(launch, err);
+	if (r == 0)
+		r = network_join(launch, err);
 	if (r == 0)
 		r = limits_apply(launch, err);
 	if (r == 0)

@@ -49,6 +49,9 @@ struct launch {
 	int init_fd; /* pidfd of the run's PID 1 */
 	/* child only */
 	int root_fd;
+	int network_fd; /* the run's network namespace, between network_begin() and network_join()
+			 */
+	pid_t network_pid;
 	dev_t own_tmpfs[LAUNCH_OWN_TMPFS_MAX];
 	size_t own_tmpfs_count;
 	int cover_fd; /* directory of berm's own, beneath the mount at /proc: cover objects and the
@@ -107,7 +110,10 @@ int mounts_step(struct launch *launch, size_t index, struct error *err) must_che
 int mounts_new_file_system(
 	const char *type, const char *const options[2], unsigned attributes) must_check;
 int mounts_remember_tmpfs(struct launch *launch, int fd, struct error *err) must_check;
-int network_up(const struct launch *launch, struct error *err) must_check;
+/* Start making the run's network namespace, with lo up, in a second process; network_join() waits
+ * for it and enters. */
+int network_begin(struct launch *launch, struct error *err) must_check;
+int network_join(struct launch *launch, struct error *err) must_check;
 int limits_apply(const struct launch *launch, struct error *err) must_check;
 int landlock_apply(struct launch *launch, struct error *err) must_check;
 int capabilities_drop(struct error *err) must_check;

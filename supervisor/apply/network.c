@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "apply/launch.h"
+#include "apply/sys.h"
 
+#include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/msg.h>
+#include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 /* lo is always the first interface of a new network namespace (net/core/dev.c, LOOPBACK_IFINDEX).
  */
@@ -34,7 +39,7 @@ int network_prepare(struct launch *launch, struct error *err)
 	return r < 0 ? error_set(err, r, ERROR_INTERNAL, "make the message that brings lo up") : 0;
 }
 
-int network_up(const struct launch *launch, struct error *err)
+static int bring_lo_up(const struct launch *launch, struct error *err)
 {
 	struct {
 		struct nlmsghdr header;
@@ -43,8 +48,6 @@ int network_up(const struct launch *launch, struct error *err)
 	} answer;
 	autoclose int fd = -1;
 
-	if (launch->lo_up_length == 0)
-		return 0;
 	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	if (fd < 0)
 		return error_errno(err, "open a netlink socket");
@@ -59,5 +62,64 @@ int network_up(const struct launch *launch, struct error *err)
 		errno = -answer.error.error;
 		return error_errno(err, "bring lo up");
 	}
+	return 0;
+}
+
+static int make_namespace(const struct launch *launch, struct error *err)
+{
+	autoclose int fd = -1;
+	int r;
+
+	if (unshare(CLONE_NEWNET) < 0)
+		return error_errno(err, "make a network namespace");
+	r = bring_lo_up(launch, err);
+	if (r < 0)
+		return r;
+	fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || dup3(fd, launch->network_fd, O_CLOEXEC) < 0)
+		return error_errno(err, "open the network namespace");
+	return 0;
+}
+
+/* A network namespace takes the kernel as long to make as the whole mount tree. A second process
+ * makes it meanwhile and leaves it in the descriptor table that it shares with PID 1. */
+int network_begin(struct launch *launch, struct error *err)
+{
+	struct sys_clone_args args = {.flags = CLONE_FILES, .exit_signal = SIGCHLD};
+
+	if (launch->plan->network->mode == BERM__WIRE__NETWORK_MODE__NETWORK_HOST)
+		return 0;
+	launch->network_fd = fcntl(launch->sync[1], F_DUPFD_CLOEXEC, 3);
+	if (launch->network_fd < 0)
+		return error_errno(err, "reserve a descriptor");
+	launch->network_pid = sys_clone3(&args);
+	if (launch->network_pid < 0)
+		return error_errno(err, "clone3");
+	if (launch->network_pid == 0) {
+		struct sync_message failed = {.type = SYNC_FAILED};
+
+		if (make_namespace(launch, &failed.error) == 0)
+			_exit(0);
+		(void)!sync_send(launch->sync[1], &failed, -1);
+		_exit(125);
+	}
+	return 0;
+}
+
+int network_join(struct launch *launch, struct error *err)
+{
+	int status = 0;
+
+	if (launch->network_pid <= 0)
+		return 0;
+	while (waitpid(launch->network_pid, &status, 0) < 0 && errno == EINTR)
+		;
+	/* It has told the supervisor why, unless it was killed. */
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return error_set(
+			err, -EIO, ERROR_INTERNAL, "the network namespace could not be made");
+	if (setns(launch->network_fd, CLONE_NEWNET) < 0)
+		return error_errno(err, "enter the network namespace");
+	own_close(&launch->network_fd);
 	return 0;
 }

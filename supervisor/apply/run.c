@@ -136,8 +136,6 @@ static int start_init(struct launch *launch, struct error *err)
 	};
 	int pid;
 
-	if (launch->plan->network->mode != BERM__WIRE__NETWORK_MODE__NETWORK_HOST)
-		args.flags |= CLONE_NEWNET;
 	if (launch->cgroup_fd >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)launch->cgroup_fd;
@@ -400,6 +398,7 @@ void run_plan(const Berm__Wire__Plan *plan, const struct run_callbacks *callback
 		.janitor_fd = -1,
 		.init_fd = -1,
 		.root_fd = -1,
+		.network_fd = -1,
 		.cover_fd = -1};
 	struct supervision s = {.launch = &launch,
 		.result = ret_result,
