@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include "apply/launch.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+/* One protected name that does not exist, as a plan says it. */
+struct fixture {
+	char directory[32], path[64];
+	Berm__Wire__Mount mount, *mounts[1];
+	Berm__Wire__Identity identity;
+	Berm__Wire__Plan plan;
+};
+
+static void fixture_init(struct fixture *f)
+{
+	strcpy(f->directory, "/tmp/berm-reserve-XXXXXX");
+	assert_non_null(mkdtemp(f->directory));
+	snprintf(f->path, sizeof(f->path), "%s/.envrc", f->directory);
+	berm__wire__mount__init(&f->mount);
+	berm__wire__identity__init(&f->identity);
+	berm__wire__plan__init(&f->plan);
+	f->mount.kind = BERM__WIRE__MOUNT_KIND__MOUNT_RESERVE;
+	f->mount.source = f->path;
+	f->mount.target = f->path;
+	f->mounts[0] = &f->mount;
+	f->plan.mounts = f->mounts;
+	f->plan.n_mounts = 1;
+	f->plan.identity = &f->identity;
+}
+
+struct holder {
+	struct launch launch;
+	struct grant grant;
+	struct placeholder placeholder;
+};
+
+static int hold(const struct fixture *f, struct holder *h, struct error *err)
+{
+	*h = (struct holder){.grant = {.fd = -1}};
+	h->launch.plan = &f->plan;
+	h->launch.grants = &h->grant;
+	h->launch.placeholders = &h->placeholder;
+	return reserve_make(&h->launch, err);
+}
+
+static void let_go(struct holder *h)
+{
+	own_close(&h->grant.fd);
+	reserve_remove(&h->launch);
+	if (h->launch.placeholder_count)
+		close(h->placeholder.parent_fd);
+}
+
+static void a_placeholder_lives_as_long_as_its_run(void **state)
+{
+	struct fixture f;
+	struct holder run;
+	struct error err;
+	struct stat st;
+
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(hold(&f, &run, &err), 0);
+	assert_int_equal(lstat(f.path, &st), 0);
+	assert_true(S_ISDIR(st.st_mode));
+	assert_int_equal(st.st_mode & 07777, 01700);
+	let_go(&run);
+	assert_int_equal(lstat(f.path, &st), -1);
+	assert_int_equal(rmdir(f.directory), 0);
+}
+
+static void the_last_of_two_runs_removes_it(void **state)
+{
+	struct fixture f;
+	struct holder first, second;
+	struct error err;
+	struct stat st;
+
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(hold(&f, &first, &err), 0);
+	assert_int_equal(hold(&f, &second, &err), 0);
+	let_go(&first);
+	assert_int_equal(lstat(f.path, &st), 0);
+	let_go(&second);
+	assert_int_equal(lstat(f.path, &st), -1);
+	assert_int_equal(rmdir(f.directory), 0);
+}
+
+static void one_left_by_a_power_cut_is_used_and_removed(void **state)
+{
+	struct fixture f;
+	struct holder run;
+	struct error err;
+	struct stat st;
+
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(mkdir(f.path, 0700), 0);
+	assert_int_equal(chmod(f.path, 01700), 0);
+	assert_int_equal(hold(&f, &run, &err), 0);
+	let_go(&run);
+	assert_int_equal(lstat(f.path, &st), -1);
+	assert_int_equal(rmdir(f.directory), 0);
+}
+
+static void what_appeared_meanwhile_is_never_taken_for_one(void **state)
+{
+	struct fixture f;
+	struct holder run;
+	struct error err = {0};
+	struct stat st;
+
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(mkdir(f.path, 0755), 0);
+	assert_int_equal(hold(&f, &run, &err), -EEXIST);
+	assert_non_null(strstr(err.text, ".envrc"));
+	let_go(&run);
+	assert_int_equal(lstat(f.path, &st), 0);
+	assert_int_equal(rmdir(f.path), 0);
+	assert_int_equal(symlink("/etc", f.path), 0);
+	assert_true(hold(&f, &run, &err) < 0);
+	let_go(&run);
+	assert_int_equal(unlink(f.path), 0);
+	assert_int_equal(rmdir(f.directory), 0);
+}
+
+static void what_somebody_put_into_it_stays(void **state)
+{
+	struct fixture f;
+	struct holder run;
+	struct error err;
+	struct stat st;
+	char inner[80];
+
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(hold(&f, &run, &err), 0);
+	snprintf(inner, sizeof(inner), "%s/kept", f.path);
+	assert_int_equal(mkdir(inner, 0700), 0);
+	let_go(&run);
+	assert_int_equal(lstat(inner, &st), 0);
+	assert_int_equal(rmdir(inner), 0);
+	assert_int_equal(rmdir(f.path), 0);
+	assert_int_equal(rmdir(f.directory), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest list[] = {
+		cmocka_unit_test(a_placeholder_lives_as_long_as_its_run),
+		cmocka_unit_test(the_last_of_two_runs_removes_it),
+		cmocka_unit_test(one_left_by_a_power_cut_is_used_and_removed),
+		cmocka_unit_test(what_appeared_meanwhile_is_never_taken_for_one),
+		cmocka_unit_test(what_somebody_put_into_it_stays),
+	};
+
+	return cmocka_run_group_tests(list, NULL, NULL);
+}
