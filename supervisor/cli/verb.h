@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "cli/cli.h"
+#include "cli/option.h"
+
+/* One verb: everything that parsing, help and dispatch know about it. One file a verb defines one
+ * of these. */
+struct verb {
+	const char *name;    /* the words after "berm": "run", "profile check" */
+	const char *summary; /* half a line for the list of verbs */
+	const char *usage;   /* the words after the name; NULL for a verb that only has children */
+	const char *details; /* paragraphs for --help, or NULL */
+	struct option_table options;
+	/* options: the verb's own option struct, filled. argc, argv: the words that are no options.
+	 * Returns the process's exit code. NULL for a verb that only has children. */
+	int (*function)(const struct verb *verb, const void *options, int argc, char **argv);
+	const struct verb *const *children; /* NULL-terminated, or NULL */
+};
+
+extern const struct verb verb_run;
+extern const struct verb verb_doctor;
+extern const struct verb verb_profile;
+extern const struct verb verb_profile_check;
+extern const struct verb verb_profile_show;
+extern const struct verb verb_profile_explain;
+extern const struct verb verb_profile_schema;
+extern const struct verb verb_profile_reference;
+extern const struct verb verb_explain;
+extern const struct verb verb_help;
+
+/* Every verb of the first level in the order of the help, NULL-terminated. */
+extern const struct verb *const verbs[];
+
+/* The last word of the verb's name (borrowed). */
+const char *verb_word(const struct verb *verb);
+/* The verb that words name, children included: *ret_used words belong to its name. words is
+ * NULL-terminated. NULL and err (kind INPUT, with "did you mean") where there is none, and
+ * *ret_group is then the verb whose child was looked for (NULL on the first level). */
+const struct verb *verb_find(
+	char **words, int *ret_used, const struct verb **ret_group, struct error *err);
+/* The "usage:" lines of a verb. */
+void verb_usage(const struct verb *verb, struct text *out);
+/* The whole --help text of a verb, or of berm where verb is NULL. */
+void verb_help_text(const struct verb *verb, struct text *out);
+
+/* Say on stderr what is wrong with the words and how the verb is used; returns CLI_BAD_INPUT. */
+int verb_misused(const struct verb *verb, const char *format, ...) printf_like(2, 3);
+/* Say on stderr that the verb failed; returns the exit code of the error's kind. */
+int verb_failed(const struct verb *verb, const struct error *err);
+/* Write the text to stdout; returns code, or CLI_HOST_CANNOT where that failed. */
+int verb_print(const struct text *out, int code);
