@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Exhaustion and noise, bounded so that the positive control does no harm to the host, and what the
+ * drivers need to stand on the other side: a victim with a secret, a process that only waits. */
+#include "payload.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define FORKS_MAX 4096
+
+static void fork_bomb(void)
+{
+	long wanted = target_number("COUNT", 1000), made = 0;
+	pid_t children[FORKS_MAX];
+
+	for (; made < wanted && made < FORKS_MAX; made++) {
+		children[made] = fork();
+		if (children[made] < 0)
+			break;
+		if (children[made] == 0) {
+			pause();
+			_exit(0);
+		}
+	}
+	printf("COUNT %ld %s\n", made, made < wanted ? strerror(errno) : "all");
+	for (long i = 0; i < made; i++)
+		kill(children[i], SIGKILL);
+	while (wait(NULL) > 0)
+		;
+}
+
+static void *wait_forever(void *nothing)
+{
+	pause();
+	return nothing;
+}
+
+static void thread_bomb(void)
+{
+	long wanted = target_number("COUNT", 1000), made = 0;
+	pthread_attr_t small;
+	pthread_t thread;
+
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 64 * 1024);
+	while (made < wanted && !pthread_create(&thread, &small, wait_forever, NULL))
+		made++;
+	printf("COUNT %ld\n", made);
+}
+
+static void take_bytes(void)
+{
+	size_t wanted = (size_t)target_number("MIB", 256), made = 0;
+
+	for (; made < wanted; made++) {
+		char *piece = mmap(
+			NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (piece == MAP_FAILED)
+			break;
+		memset(piece, 1, 1 << 20);
+	}
+	printf("COUNT %zu\n", made);
+}
+
+static long random_word(const char *page)
+{
+	int kind = rand() % 6;
+
+	if (kind < 4)
+		return rand() % 64 - 2;
+	return kind == 4 ? (long)(uintptr_t)page : (long)rand() << 20;
+}
+
+/* Random calls with random small values, in children that may die. Never on the host: kill(-1) is
+ * among them. */
+static void random_calls(void)
+{
+	long rounds = target_number("ROUNDS", 2000);
+	double seconds = (double)target_number("SECONDS", 30);
+	unsigned int seed = (unsigned int)target_number("SEED", 1);
+	time_t end = time(NULL) + (time_t)seconds;
+	long done = 0;
+
+	if (!target_number("INSIDE", 0)) {
+		note("only for the inside");
+		return;
+	}
+	for (; done < rounds && time(NULL) < end; done++) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			srand(seed + (unsigned int)done);
+			alarm(1);
+			for (int i = 0; i < 50; i++) {
+				static char page[4096];
+				long words[6];
+
+				for (size_t w = 0; w < array_size(words); w++)
+					words[w] = random_word(page);
+				syscall(rand() % 470, words[0], words[1], words[2], words[3],
+					words[4], words[5]);
+			}
+			_exit(0);
+		}
+		if (pid > 0)
+			waitpid(pid, NULL, 0);
+	}
+	printf("COUNT %ld\n", done * 50);
+}
+
+/* On the host: a process with a secret in its memory, for others to look into. */
+static volatile char secret[128];
+
+static void victim(void)
+{
+	snprintf((char *)(uintptr_t)secret, sizeof(secret), "%s", target("SECRET"));
+	/* As on a host without Yama, whoever has the same user may look. */
+	prctl(PR_SET_DUMPABLE, 1);
+	printf("VICTIM %d %lu\n", getpid(), (unsigned long)(uintptr_t)secret);
+	for (;;)
+		pause();
+}
+
+static void hold(void)
+{
+	struct timespec nap = {.tv_sec = target_number("SECONDS", 30)};
+
+	printf("HOLDING %d\n", getpid());
+	nanosleep(&nap, NULL);
+}
+
+const struct technique load_techniques[] = {
+	{"R01", "fork-bomb", "cgroup, rlimits", fork_bomb},
+	{"R01", "thread-bomb", "cgroup, rlimits", thread_bomb},
+	{"R02", "take-memory", "cgroup, rlimits", take_bytes},
+	{"K16", "random-calls", "all", random_calls},
+	{"", "victim", "", victim},
+	{"", "hold", "", hold},
+	{0},
+};

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a host holds that a run could leave behind. Two inventories must be equal: before and after."""
+import os
+import time
+
+# Of berm itself; the virtual machines and build trees of other tests have names of their own.
+OTHERS = ("berm-vm", "berm-test", "berm-bench")
+TEMPORARY = ("/tmp", "/var/tmp", "/run", "/run/berm", "/dev/shm", "/dev/mqueue")
+NAMESPACES = ("mnt", "net", "pid", "ipc", "uts", "user", "cgroup")
+
+
+def read(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read().decode("utf-8", "backslashreplace")
+    except OSError:
+        return ""
+
+
+def processes(words):
+    """Processes whose command line holds one of the words: {pid: command line}."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        line = read("/proc/%s/cmdline" % name).replace("\0", " ")
+        if any(word in line for word in words):
+            found[int(name)] = line.strip()
+    return found
+
+
+def cgroups():
+    """Directories of the v2 hierarchy that berm could have made."""
+    found = set()
+    for top in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
+        if not os.path.exists(top + "/cgroup.controllers"):
+            continue
+        for directory, _, _ in os.walk(top):
+            if "berm" in os.path.basename(directory):
+                found.add(directory)
+    return found
+
+
+def holders():
+    """Namespaces that a process of this host holds other than our own: {"net:[1]": command}."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        for kind in NAMESPACES:
+            try:
+                link = os.readlink("/proc/%s/ns/%s" % (name, kind))
+            except OSError:
+                continue
+            found[link] = read("/proc/%s/comm" % name).strip()
+    return found
+
+
+def temporary_files():
+    found = set()
+    for directory in TEMPORARY:
+        try:
+            names = os.listdir(directory)
+        except OSError:
+            continue
+        found.update(directory + "/" + name for name in names
+                     if "berm" in name and not name.startswith(OTHERS))
+    return found
+
+
+def take(words):
+    """words: what the command lines of this test's own processes have in common."""
+    return {
+        "process": processes(words),
+        "mount": set(read("/proc/self/mountinfo").splitlines()),
+        "cgroup": cgroups(),
+        "file": temporary_files(),
+    }
+
+
+def difference(before, after):
+    """What is new and what is gone, as text lines."""
+    lines = []
+    for kind in before:
+        for item in after[kind]:
+            if item not in before[kind]:
+                value = after[kind][item] if isinstance(after[kind], dict) else ""
+                lines.append("left behind: %s %s %s" % (kind, item, value))
+        if kind == "mount":
+            lines += ["gone: %s" % item for item in before[kind] - after[kind]]
+    return lines
+
+
+def settle(before, words, seconds=2.0):
+    """Compare again until nothing is left or the time is over; returns what is left."""
+    end = time.monotonic() + seconds
+    while True:
+        left = difference(before, take(words))
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(0.02)
