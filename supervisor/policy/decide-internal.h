@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "policy/decide.h"
+
+/* Between the files of the decision function only. */
+
+/* One step of a decision; true when it settled the verdict. */
+static inline bool verdict_settle(struct verdict *v, enum decision decision, const char *rule,
+	const char *value, const char *reason, const struct source *at)
+{
+	v->decision = decision;
+	v->rule = rule;
+	v->value = value;
+	v->reason = reason;
+	if (at && at->file)
+		v->at = *at;
+	return true;
+}
+
+/* A glob covers what it matches and everything beneath that. path is normal and shorter than
+ * PATH_MAX. */
+bool path_covered_by_glob(const char *pattern, const char *path);
+
+void decide_network(const struct profile *profile, const char *object, struct verdict *v);
+void decide_syscall(const struct profile *profile, const char *object, struct verdict *v);
+void decide_env(const struct profile *profile, const char *object, struct verdict *v);
+
+/* The line of host:port notation, for the hint: where it points to, ready to be written into a
+ * profile. */
+struct endpoint_words {
+	char host[256]; /* a name or an address, or the path of a unix socket */
+	unsigned port;
+	const char *by; /* the connecting program, or NULL; borrowed from the object */
+	bool is_address, is_unix, is_udp;
+	bool is_metadata; /* link-local or a cloud's metadata service */
+};
+
+/* False for a malformed object. */
+bool endpoint_split(const char *object, struct endpoint_words *ret_words);
+
+/* Fill v->hint and v->keep_denied for a verdict that is not allow. */
+void hint_write(const struct profile *profile, enum operation operation, const char *object,
+	struct verdict *v);
