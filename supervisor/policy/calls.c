@@ -63,7 +63,7 @@ static const struct calls_entry table[] = {
 	{ "accept",                     43,  202, CALLS_NETWORK,      0 },
 	{ "sendto",                     44,  206, CALLS_NETWORK,      0 },
 	{ "recvfrom",                   45,  207, CALLS_NETWORK,      0 },
-	{ "sendmsg",                    46,  211, CALLS_NETWORK,      E },
+	{ "sendmsg",                    46,  211, CALLS_FILE_IO,      E },
 	{ "recvmsg",                    47,  212, CALLS_NETWORK,      0 },
 	{ "shutdown",                   48,  210, CALLS_NETWORK,      0 },
 	{ "bind",                       49,  200, CALLS_NETWORK,      P },

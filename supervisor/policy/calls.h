@@ -12,7 +12,8 @@
 #define CALLS_NO_NUMBER (-1)
 
 enum calls_group {
-	CALLS_FILE_IO, /* on an open descriptor */
+	CALLS_FILE_IO, /* on an open descriptor; sendmsg too, by which the launcher hands over the
+			  listener */
 	CALLS_PATH,    /* on a path */
 	CALLS_XATTR,
 	CALLS_WATCH,
