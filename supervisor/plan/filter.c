@@ -314,7 +314,9 @@ static int check(const Berm__Wire__Seccomp *seccomp, struct error *err)
 
 int filter_compile(Berm__Wire__Seccomp *seccomp, struct error *err)
 {
-	autofree struct sock_filter *buffer = calloc(FILTER_INSTRUCTIONS_MAX, sizeof(*buffer));
+	/* Written from the end only as far as the program is long: not cleared, so that few pages
+	 * are touched. */
+	autofree struct sock_filter *buffer = malloc(FILTER_INSTRUCTIONS_MAX * sizeof(*buffer));
 	autofree struct range *items = calloc(2 * seccomp->n_syscalls + 3, sizeof(*items));
 	struct emitter e = {.buffer = buffer, .listener = seccomp->listener};
 	struct ranges ranges = {.items = items};
