@@ -5,6 +5,35 @@
 #include <linux/filter.h>
 #include <string.h>
 
+#define SAMPLE                                                                                     \
+	"deny_groups mount, deny_groups keyring, deny_groups module, deny_groups raw-io, "         \
+	"deny_groups reboot, "                                                                     \
+	"deny_groups swap, deny_groups clock, deny bpf, deny io_uring_setup, deny userfaultfd, "   \
+	"deny perf_event_open"
+
+const char *const fixture_settings[] = {
+	"base default",
+	"base strict",
+	SAMPLE,
+	"machine aarch64",
+	"machine aarch64, base strict, listener no",
+	"listener no",
+	"on_deny ENOSYS, listener no",
+	"on_deny kill",
+	"trace yes",
+	"trace yes, base strict, on_deny kill",
+	"trace yes, machine aarch64",
+	"families unix",
+	"families none",
+	"families inet, families netlink",
+	"families unix, families inet, families inet6, families netlink",
+	"allow ptrace, allow process_vm_readv, allow kcmp",
+	"deny_groups network, deny_groups ipc, deny_groups aio, deny_groups numa, deny_groups "
+	"xattr, deny_groups watch",
+	"base strict, allow shmget, allow shmat, allow mq_open, families unix, families inet",
+};
+const size_t fixture_setting_count = array_size(fixture_settings);
+
 void fixture_init(struct fixture *f)
 {
 	static const char *const default_families[] = {"unix", "inet", "inet6"};
@@ -132,4 +161,24 @@ const struct sock_filter *fixture_program(const struct fixture *f, size_t *ret_c
 {
 	*ret_count = f->seccomp->program.len / sizeof(struct sock_filter);
 	return (const struct sock_filter *)(const void *)f->seccomp->program.data;
+}
+
+bool fixture_make(struct fixture *f, const char *setting, char *words, size_t capacity)
+{
+	struct error err;
+	char *rest = NULL;
+	uint32_t line = 1;
+
+	fixture_init(f);
+	if ((size_t)snprintf(words, capacity, "%s", setting) >= capacity)
+		return false;
+	for (char *pair = strtok_r(words, ",", &rest); pair; pair = strtok_r(NULL, ",", &rest)) {
+		char *key = pair + strspn(pair, " ");
+		char *value = key + strcspn(key, " ");
+
+		*value++ = '\0';
+		if (!fixture_add(f, key, value, line++))
+			return false;
+	}
+	return fixture_compile(f, &err) == 0;
 }

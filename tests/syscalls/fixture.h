@@ -28,5 +28,11 @@ void fixture_finish(struct fixture *f);
  * name. */
 bool fixture_add(struct fixture *f, const char *key, const char *value, uint32_t line) must_check;
 int fixture_compile(struct fixture *f, struct error *err) must_check;
+/* Every kind of setting that the shipped profiles and the options of berm lead to, as "KEY VALUE,
+ * KEY VALUE …". */
+extern const char *const fixture_settings[];
+extern const size_t fixture_setting_count;
+/* Initialise, add the words of a setting and compile; false where anything fails. */
+bool fixture_make(struct fixture *f, const char *setting, char *words, size_t capacity) must_check;
 /* The compiled program. */
 const struct sock_filter *fixture_program(const struct fixture *f, size_t *ret_count);
