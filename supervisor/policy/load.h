@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "policy/profile.h"
+#include "wire/facts.pb-c.h"
 
 /* Variables of the profile language. NULL = not set (using it is an error at the place that uses
  * it). */
@@ -46,6 +47,12 @@ static inline void profile_cleanup(struct profile **p)
  * array (caller frees the array, not the strings). */
 int profile_paths(
 	const struct profile *profile, const char ***ret_paths, const char ***ret_globs) must_check;
+
+/* Check the profile's paths against what they are on this host: absent without `optional`, behind
+ * a link, writable grants that cover what must not be written … Problems are appended to
+ * diagnostics as in profile_load(); -EINVAL and err (kind INPUT) where one is an error. */
+int profile_check_paths(const struct profile *profile, const Berm__Wire__HostFacts *facts,
+	struct text *diagnostics, struct error *err) must_check;
 
 /* Where profiles are looked for by name: $XDG_CONFIG_HOME/berm/profiles, /etc/berm/profiles,
  * /usr/share/berm/profiles. Never the working directory. */
