@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/places.h"
+
+#include "base/path.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#define OPERATOR_CEILING "/etc/berm/ceiling.yaml"
+#define OPERATOR_PROFILES "/etc/berm/profiles"
+#define SHIPPED_PROFILES "/usr/share/berm/profiles"
+#define ROOT_STATE "/var/lib/berm"
+
+/* The variable's value where it is an absolute path; the XDG base directory specification has
+ * others ignored. */
+static const char *absolute_variable(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && value[0] == '/' ? value : NULL;
+}
+
+static char *find_home(const struct caller *caller)
+{
+	const char *home = absolute_variable("HOME");
+
+	if (caller->uid != getuid() || !home)
+		home = caller->home;
+	return home[0] ? path_normalise(home) : strdup("");
+}
+
+/* "$VARIABLE/rest", or "HOME/fallback/rest", or NULL where neither is known. */
+static char *xdg(const struct caller *caller, const char *home, const char *variable,
+	const char *fallback, const char *rest)
+{
+	const char *value = caller->uid == getuid() ? absolute_variable(variable) : NULL;
+	char *path = NULL;
+	int n = -1;
+
+	if (value)
+		n = asprintf(&path, "%s/%s", value, rest);
+	else if (home[0])
+		n = asprintf(&path, "%s/%s/%s", home, fallback, rest);
+	return n < 0 ? NULL : path;
+}
+
+static int find_ceilings(const char *ceiling, struct places *places, struct error *err)
+{
+	size_t count = 0;
+
+	if (faccessat(AT_FDCWD, OPERATOR_CEILING, F_OK, AT_EACCESS) == 0)
+		places->ceilings[count++] = OPERATOR_CEILING;
+	else if (errno != ENOENT && errno != ENOTDIR)
+		return error_errno(err, "the operator's ceiling %s", OPERATOR_CEILING);
+	if (ceiling)
+		places->ceilings[count++] = ceiling;
+	return 0;
+}
+
+int places_find(const struct caller *caller, const char *state_dir, const char *ceiling,
+	struct places *ret_places, struct error *err)
+{
+	struct places places = {.home = find_home(caller)};
+	size_t count = 0;
+	int r;
+
+	if (!places.home)
+		places.home = strdup("");
+	if (!places.home)
+		return error_errno(err, "places");
+	places.search[count] =
+		xdg(caller, places.home, "XDG_CONFIG_HOME", ".config", "berm/profiles");
+	count += places.search[count] != NULL;
+	places.search[count++] = strdup(OPERATOR_PROFILES);
+	places.search[count++] = strdup(SHIPPED_PROFILES);
+	if (state_dir)
+		places.state = strdup(state_dir);
+	else if (geteuid() == 0)
+		places.state = strdup(ROOT_STATE);
+	else
+		places.state = xdg(caller, places.home, "XDG_STATE_HOME", ".local/state", "berm");
+	r = find_ceilings(ceiling, &places, err);
+	if (r < 0)
+		places_finish(&places);
+	else
+		*ret_places = places;
+	return r;
+}
+
+void places_finish(struct places *places)
+{
+	own_free(&places->home);
+	own_free(&places->state);
+	for (size_t i = 0; i < PLACES_SEARCH_MAX; i++)
+		own_free(&places->search[i]);
+}
+
+int places_directory(const char *dir, char **ret_path, struct error *err)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
+	const char *shown = dir ? dir : "the working directory";
+	autoclose int fd = (int)syscall(SYS_openat2, AT_FDCWD, dir ? dir : ".", &how, sizeof(how));
+	char link[32], path[PATH_MAX];
+	ssize_t n;
+
+	if (fd < 0 && errno == ELOOP)
+		return error_set(err, -ELOOP, ERROR_INPUT,
+			"%s: leads through a link of /proc or through too many links; name the "
+			"directory itself",
+			shown);
+	if (fd < 0 && errno == ENOSYS)
+		return error_set(err, -ENOSYS, ERROR_UNSUPPORTED, "this kernel has no openat2(2)");
+	if (fd < 0) {
+		error_errno(err, "%s", shown);
+		err->kind = ERROR_INPUT;
+		return err->code;
+	}
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n < 0)
+		return error_errno(err, "%s", shown);
+	path[n] = '\0';
+	if (!path_is_normal(path) || faccessat(AT_FDCWD, path, F_OK, AT_EACCESS) < 0)
+		return error_set(
+			err, -ENOENT, ERROR_INPUT, "%s: has no path on this host any more", shown);
+	*ret_path = strdup(path);
+	return *ret_path ? 0 : error_errno(err, "%s", shown);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "apply/caller.h"
+#include "base/error.h"
+
+#define PLACES_SEARCH_MAX 3
+
+/* Where things of this caller are. Nothing of it is ever the working directory. Release with
+ * places_finish(). */
+struct places {
+	char *home; /* "" where unknown */
+	char *state;
+	char *search[PLACES_SEARCH_MAX +
+		     1];         /* directories of profiles, most specific first, NULL-terminated */
+	const char *ceilings[3]; /* NULL-terminated; borrowed: /etc/berm/ceiling.yaml if it is
+				    there, and --ceiling */
+};
+
+/* The home is the caller's own from /etc/passwd when root works for somebody else (sudo), else
+ * $HOME. state_dir, ceiling: the options, or NULL. An operator's ceiling that cannot be looked at
+ * is an error. */
+int places_find(const struct caller *caller, const char *state_dir, const char *ceiling,
+	struct places *ret_places, struct error *err) must_check;
+void places_finish(struct places *places);
+
+/* The real path of a directory for the run to start in: dir as given with -C, or the working
+ * directory where dir is NULL. Links of /proc that stand for open descriptors and other processes'
+ * directories are refused, since they lead out of every root (CVE-2024-21626). New string (caller
+ * frees). */
+int places_directory(const char *dir, char **ret_path, struct error *err) must_check;
