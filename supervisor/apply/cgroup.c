@@ -14,6 +14,23 @@
 #define CGROUP_EMPTY_TIMEOUT_MS 2000
 #define CGROUP_EMPTY_STEP_MS 20
 
+/* Hand the controllers that the values need down to the run's cgroup; those that are handed down
+ * already stay so. A refusal shows when the value's file is missing. */
+static void hand_down(const struct launch *launch)
+{
+	const Berm__Wire__Cgroup *plan = launch->plan->cgroup;
+
+	for (size_t i = 0; i < plan->n_values; i++) {
+		const char *file = plan->values[i]->file;
+		char word[32];
+
+		snprintf(word, sizeof(word), "+%.*s", (int)strcspn(file, "."), file);
+		if (strncmp(file, "cgroup.", 7) != 0)
+			(void)!io_write_file(
+				launch->cgroup_parent_fd, "cgroup.subtree_control", word, NULL);
+	}
+}
+
 int cgroup_make(struct launch *launch, struct error *err)
 {
 	const Berm__Wire__Cgroup *plan = launch->plan->cgroup;
@@ -25,6 +42,7 @@ int cgroup_make(struct launch *launch, struct error *err)
 	launch->cgroup_parent_fd = open(plan->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (launch->cgroup_parent_fd < 0)
 		return error_errno(err, "open %s", plan->parent);
+	hand_down(launch);
 	if (getrandom(&id, sizeof(id), 0) != sizeof(id))
 		return error_errno(err, "getrandom");
 	snprintf(launch->cgroup_name, sizeof(launch->cgroup_name), "berm-%016" PRIx64, id);
