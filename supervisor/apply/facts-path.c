@@ -89,6 +89,38 @@ static bool is_absence(int number)
 	return number == ENOENT || number == ENOTDIR;
 }
 
+/* What is missing beneath the deepest existing directory, and what that is. A link that leads
+ * nowhere exists as a name: it is then the deepest itself. */
+static int describe_deepest(int fd, const char *existing, const char *missing,
+	Berm__Wire__PathFact *fact, struct error *err)
+{
+	size_t first = strcspn(missing, "/");
+	char name[NAME_MAX + 1], link[PATH_MAX + NAME_MAX + 2];
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, "stat %s", existing);
+	if (first < sizeof(name) && S_ISDIR(st.st_mode)) {
+		struct stat beneath;
+
+		memcpy(name, missing, first);
+		name[first] = '\0';
+		if (fstatat(fd, name, &beneath, AT_SYMLINK_NOFOLLOW) == 0 &&
+			S_ISLNK(beneath.st_mode)) {
+			snprintf(link, sizeof(link), "%s/%s", existing[1] ? existing : "", name);
+			existing = link;
+			missing += missing[first] ? first + 1 : first;
+			st = beneath;
+		}
+	}
+	fact->deepest_kind = kind_of(st.st_mode);
+	fact->deepest_dev = st.st_dev;
+	fact->deepest_ino = st.st_ino;
+	if (facts_set_string(&fact->missing, missing, err) < 0)
+		return -ENOMEM;
+	return facts_set_string(&fact->deepest_existing, existing, err);
+}
+
 static int fill_deepest(const char *path, Berm__Wire__PathFact *fact, struct error *err)
 {
 	autofree char *at = strdup(path);
@@ -102,11 +134,13 @@ static int fill_deepest(const char *path, Berm__Wire__PathFact *fact, struct err
 			return 0;
 		fd = open_without_links(parent, 0);
 		if (fd >= 0)
-			return facts_set_string(&fact->deepest_existing, parent, err);
+			return describe_deepest(
+				fd, parent, path + strlen(parent) + (parent[1] ? 1 : 0), fact, err);
 		if (!is_absence(errno))
 			fd = open(parent, O_PATH | O_CLOEXEC);
 		if (fd >= 0 && path_of_fd(fd, resolved))
-			return facts_set_string(&fact->deepest_existing, resolved, err);
+			return describe_deepest(fd, resolved,
+				path + strlen(parent) + (parent[1] ? 1 : 0), fact, err);
 		free(at);
 		at = take_ptr(&parent);
 	}

@@ -102,7 +102,9 @@ static int gather_kernel(Berm__Wire__HostFacts *facts, struct error *err)
 	facts->audit_arch = THIS_AUDIT_ARCH;
 	facts->memfd_noexec =
 		faccessat(AT_FDCWD, "/proc/sys/vm/memfd_noexec", F_OK, AT_EACCESS) == 0;
-	facts->privileged = geteuid() == 0 && has_admin_capability() && in_initial_user_namespace();
+	facts->initial_user_namespace = in_initial_user_namespace();
+	facts->privileged =
+		geteuid() == 0 && has_admin_capability() && facts->initial_user_namespace;
 	return facts_set_string(&facts->kernel_release, name.release, err);
 }
 

@@ -12,6 +12,7 @@
 /* What the caller asks for beside the profile. */
 struct plan_request {
 	const char *const *argv; /* the command, NULL-terminated; may be NULL for show and check */
+	const char *home; /* what ${HOME} of the profile is, absolute; NULL = facts->caller_home */
 	const char *working_directory;     /* host path, absolute, links followed; NULL = "/" */
 	bool working_directory_explicit;   /* -C was given: not granted is then an error */
 	const char *const *environment;    /* the caller's environ, NULL-terminated */
@@ -21,6 +22,11 @@ struct plan_request {
 	const char *run_id;
 	bool trace_denials;
 };
+
+/* Paths beside those of profile_paths() that plan_compile() wants facts about, NULL-terminated and
+ * static. The caller adds request->home and request->working_directory. A fact that is missing here
+ * costs convenience (the links of a merged /usr, say), never a wall. */
+const char *const *plan_fact_paths(void);
 
 /* Compile a profile for a host. Pure: no system call, no clock, no environment; the same input
  * gives the same bytes. Refuses (kind UNSUPPORTED, naming rule, file:line and feature) what this

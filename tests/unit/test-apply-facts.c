@@ -136,11 +136,14 @@ static void an_absent_path_names_its_deepest_existing_ancestor(void **state)
 	assert_int_equal(fact->resolved_kind, BERM__WIRE__FILE_KIND__FILE_ABSENT);
 	assert_string_equal(fact->resolved, "");
 	assert_string_equal(fact->deepest_existing, in_top("a"));
+	assert_int_equal(fact->deepest_kind, BERM__WIRE__FILE_KIND__FILE_DIRECTORY);
+	assert_string_equal(fact->missing, "b/c/d");
 	assert_int_equal(fact->error, 0);
 	berm__wire__path_fact__free_unpacked(fact, NULL);
 	assert_int_equal(symlink("a", in_top("link")), 0);
 	fact = look_at(in_top("link/b"));
 	assert_string_equal(fact->deepest_existing, in_top("a"));
+	assert_string_equal(fact->missing, "b");
 	berm__wire__path_fact__free_unpacked(fact, NULL);
 }
 
@@ -152,6 +155,8 @@ static void a_path_beneath_a_file_is_absent(void **state)
 	make_file("f", "x");
 	fact = look_at(in_top("f/x"));
 	assert_int_equal(fact->kind, BERM__WIRE__FILE_KIND__FILE_ABSENT);
+	assert_string_equal(fact->deepest_existing, in_top("f"));
+	assert_int_equal(fact->deepest_kind, BERM__WIRE__FILE_KIND__FILE_REGULAR);
 	assert_int_equal(fact->error, 0);
 	berm__wire__path_fact__free_unpacked(fact, NULL);
 }
@@ -167,7 +172,9 @@ static void a_dangling_link_is_a_link_to_nothing(void **state)
 	assert_string_equal(fact->link_target, "gone");
 	assert_int_equal(fact->resolved_kind, BERM__WIRE__FILE_KIND__FILE_ABSENT);
 	assert_string_equal(fact->resolved, "");
-	assert_string_equal(fact->deepest_existing, top);
+	assert_string_equal(fact->deepest_existing, in_top("link"));
+	assert_int_equal(fact->deepest_kind, BERM__WIRE__FILE_KIND__FILE_SYMLINK);
+	assert_string_equal(fact->missing, "");
 	berm__wire__path_fact__free_unpacked(fact, NULL);
 }
 

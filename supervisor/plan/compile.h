@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What the files of plan/ share while one plan is made. Private to plan/.
+ *
+ * The order of work is fixed (see plan_compile()): rules, identity, grants, areas, protections,
+ * mounts, Landlock, system calls, the rest. Each step reads what the earlier ones left here and
+ * adds its part to the Plan message. Nothing here asks the system for anything. Allocation failures
+ * are sticky (out_of_memory) and reported once, at the end. */
+
+#include "base/path.h"
+#include "plan/plan.h"
+
+#include <string.h>
+
+/* Where the lines of a profile stand in Plan.rules; the order of this list is the order in the
+ * plan. Those about system calls come after them, as syscalls_compile() asks for them. */
+enum rule_section {
+	RULES_FS_READ,
+	RULES_FS_WRITE,
+	RULES_FS_ASK,
+	RULES_FS_DENY,
+	RULES_FS_PROTECT,
+	RULES_FS_CANARIES,
+	RULES_FS_TMP,
+	RULES_FS_HOME,
+	RULES_NETWORK_MODE,
+	RULES_NETWORK_ALLOW,
+	RULES_NETWORK_ASK,
+	RULES_NETWORK_DENY,
+	RULES_NETWORK_LISTEN,
+	RULES_NETWORK_UNIX,
+	RULES_EXEC_DEFAULT,
+	RULES_EXEC_ALLOW,
+	RULES_EXEC_ASK,
+	RULES_EXEC_DENY,
+	RULES_ENV_PASS,
+	RULES_ENV_SET,
+	RULES_ENV_HIDE,
+	RULES_LIMITS_CPU,
+	RULES_LIMITS_MEMORY,
+	RULES_LIMITS_PIDS,
+	RULES_LIMITS_OPEN_FILES,
+	RULES_LIMITS_FILE_SIZE,
+	RULES_LIMITS_WALL_TIME,
+	RULES_LIMITS_IO_WEIGHT,
+	RULES_SECTION_COUNT
+};
+
+/* One fs.read or fs.write entry (or an exec.allow path inside a write grant) after its links were
+ * followed. */
+struct grant {
+	const char *written; /* as the profile names it; borrowed */
+	const char *path;    /* the real path; borrowed from the facts */
+	const Berm__Wire__PathFact *fact;
+	enum rule_section section;
+	uint32_t rule;
+	bool write;
+	bool exec;    /* programs beneath it may be run, files mapped executable */
+	bool dropped; /* a deny covers it, or it is the same object as another grant */
+	bool socket;  /* from network.unix */
+	bool mounted; /* needs a mount of its own: it is an area */
+};
+
+enum area_kind {
+	AREA_ROOT,  /* berm's own, empty, read-only in the end */
+	AREA_GRANT, /* a bind of the host's object at the same path */
+	AREA_TMPFS, /* private and empty: /tmp, the home, /dev/shm */
+	AREA_PROC,
+	AREA_DEV
+};
+
+/* A part of the new root that is one mount. Sorted by path_order(), "/" first. */
+struct area {
+	const char *path;
+	size_t length;
+	enum area_kind kind;
+	const struct grant *grant; /* AREA_GRANT */
+	bool write;
+	bool exec;
+	uint64_t size_bytes; /* AREA_TMPFS */
+	uint32_t mode;       /* AREA_TMPFS */
+	uint32_t rule;
+};
+
+/* A place inside a granted tree that is less than the tree. In order of strength. */
+enum protection_kind { PROTECTION_PIN, PROTECTION_RESERVE, PROTECTION_SEAL, PROTECTION_HIDE };
+
+struct protection {
+	const char *path; /* real path */
+	enum protection_kind kind;
+	Berm__Wire__FileKind file_kind;
+	uint64_t dev, ino; /* of the object; 0 for RESERVE */
+	uint32_t rule;
+	bool merged; /* a stronger or higher one does its work */
+};
+
+struct link {
+	const char *path;
+	const char *target; /* real path */
+	const char *content;
+	uint32_t rule;
+};
+
+struct compiler {
+	const struct profile *profile;
+	const Berm__Wire__HostFacts *facts;
+	const struct plan_request *request;
+	Berm__Wire__Plan *plan;
+	struct text *notes;
+	struct error *err;
+	bool out_of_memory;
+
+	uint32_t rule_first[RULES_SECTION_COUNT + 1]; /* the last one: their end */
+	const Berm__Wire__PathFact **paths;           /* facts, sorted by path */
+	struct grant *grants;
+	size_t grant_count, grant_capacity;
+	struct area *areas;
+	size_t area_count, area_capacity;
+	struct protection *protections;
+	size_t protection_count, protection_capacity;
+	struct link *links;
+	size_t link_count, link_capacity;
+	void **kept; /* freed with the compiler */
+	size_t kept_count, kept_capacity;
+	const char *home;              /* inside, real path */
+	bool network_missing;          /* a network namespace was wanted and cannot be had */
+	Berm__Wire__Mount spare_mount; /* written to instead when memory ran out */
+};
+
+/* rules.c: every line of the profile into Plan.rules. */
+int plan_rules(struct compiler *c) must_check;
+/* One more; its index, UINT32_MAX when memory ran out. at and reason may be NULL. */
+uint32_t rule_add(struct compiler *c, const char *key, const char *value, const struct source *at,
+	const char *reason);
+/* The index in Plan.rules of entry i of a section; 0 (berm's default) for a single value that
+ * nobody wrote. */
+uint32_t rule_index(const struct compiler *c, enum rule_section section, size_t i);
+/* Say by what a rule is enforced. The first word stands; further different ones are added after ",
+ * ". */
+void rule_enforced(struct compiler *c, uint32_t rule, const char *by);
+/* "base.yaml:3:5: fs.read /usr" for messages, kept by the compiler. */
+const char *rule_text(struct compiler *c, uint32_t rule);
+
+/* enforce.c */
+/* Demands of the profile against the host, and what is parsed but cannot be enforced yet. */
+int plan_requirements(struct compiler *c) must_check;
+/* A feature is missing for a rule: 0 where degrading was allowed (the feature is then in
+ * Plan.degraded), else -EOPNOTSUPP and the error. consequence: what does not hold then. */
+int feature_missing(
+	struct compiler *c, const char *feature, uint32_t rule, const char *consequence) must_check;
+/* What is left without a word in Rule.enforced_by gets its word. */
+void plan_enforcement(struct compiler *c);
+
+/* grants.c */
+int plan_facts(struct compiler *c) must_check;
+/* Follow every grant, drop what a deny covers, find what needs a mount of its own. */
+int plan_grants(struct compiler *c) must_check;
+/* The fact about a path as it was asked for, or NULL. */
+const Berm__Wire__PathFact *fact_find(const struct compiler *c, const char *path);
+/* True where fs.deny (a path or glob), or a canary, covers the path. */
+bool path_is_denied(const struct compiler *c, const char *path);
+/* True where exec.allow covers the path and neither exec.deny nor exec.ask does. */
+bool path_may_exec(const struct compiler *c, const char *path);
+/* True where exec.deny or exec.ask covers the path. */
+bool path_may_not_exec(const struct compiler *c, const char *path);
+
+/* areas.c: what the new root consists of, and the links in it. */
+int plan_areas(struct compiler *c) must_check;
+/* The innermost area that holds the path; never NULL, since "/" is one. */
+const struct area *area_of(const struct compiler *c, const char *path);
+/* The same, but not the area that begins at the path itself. */
+const struct area *area_around(const struct compiler *c, const char *path);
+
+/* protect.c: what is denied or protected inside a grant. */
+int plan_protections(struct compiler *c) must_check;
+
+/* mounts.c */
+int plan_mounts(struct compiler *c) must_check;
+/* dev.c: /dev, /proc and the small files of /etc, into Plan.mounts. */
+void plan_devices(struct compiler *c);
+void plan_synthetic_files(struct compiler *c);
+
+int plan_landlock(struct compiler *c) must_check;
+/* Who the run is; before the areas, which need the home. */
+int plan_identity(struct compiler *c) must_check;
+/* After the grants: whose files the id-mapped mounts show as the run's own. */
+int plan_owner(struct compiler *c) must_check;
+/* True where a write grant of this object is id-mapped. */
+bool identity_maps(const struct compiler *c, const Berm__Wire__PathFact *fact);
+int plan_environment(struct compiler *c) must_check;
+int plan_limits(struct compiler *c) must_check;
+int plan_network(struct compiler *c) must_check;
+void plan_canaries(struct compiler *c);
+
+/* message.c: parts of the Plan. They never return NULL; see out_of_memory. */
+Berm__Wire__Mount *message_mount(
+	struct compiler *c, Berm__Wire__MountKind kind, const char *target, uint32_t rule);
+char *message_string(struct compiler *c, const char *string);
+void message_bytes(struct compiler *c, ProtobufCBinaryData *ret, const void *bytes, size_t length);
+/* Append a pointer to a repeated field; *items is grown by powers of two. */
+bool message_push(struct compiler *c, void *items, size_t *count, void *item) must_check;
+/* Room for one more element of size bytes in a growing array; the new element, zeroed, or NULL. */
+void *array_add(struct compiler *c, void *items, size_t *count, size_t *capacity, size_t size);
+/* Keep an allocation until the compiler is finished; returns it. NULL counts as out of memory. */
+char *keep(struct compiler *c, char *allocated);
+void note(struct compiler *c, const char *format, ...) printf_like(2, 3);
+
+/* Order paths so that every directory comes right before what lies beneath it. */
+int path_order(const char *a, const char *b);

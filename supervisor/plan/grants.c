@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plan/compile.h"
+
+#include <errno.h>
+#include <limits.h>
+
+static int compare_facts(const void *a, const void *b)
+{
+	const Berm__Wire__PathFact *const *fa = a, *const *fb = b;
+
+	return strcmp((*fa)->path, (*fb)->path);
+}
+
+static int compare_fact_name(const void *key, const void *element)
+{
+	const Berm__Wire__PathFact *const *fact = element;
+
+	return strcmp(key, (*fact)->path);
+}
+
+const Berm__Wire__PathFact *fact_find(const struct compiler *c, const char *path)
+{
+	const Berm__Wire__PathFact **found;
+
+	if (!c->facts->n_paths)
+		return NULL;
+	found = bsearch(path, c->paths, c->facts->n_paths, sizeof(*c->paths), compare_fact_name);
+	return found ? *found : NULL;
+}
+
+int plan_facts(struct compiler *c)
+{
+	size_t n = c->facts->n_paths;
+
+	c->paths = malloc((n + 1) * sizeof(*c->paths));
+	if (!c->paths)
+		return -ENOMEM;
+	if (n) {
+		memcpy(c->paths, c->facts->paths, n * sizeof(*c->paths));
+		qsort(c->paths, n, sizeof(*c->paths), compare_facts);
+	}
+	return 0;
+}
+
+static bool fact_exists(const Berm__Wire__PathFact *fact)
+{
+	return *fact->resolved != '\0';
+}
+
+/* A glob that names a directory covers what lies beneath it. */
+static bool glob_covers(const char *pattern, const char *path)
+{
+	char head[PATH_MAX];
+	size_t length = strlen(path);
+
+	if (length >= sizeof(head))
+		return true;
+	memcpy(head, path, length + 1);
+	while (length > 1) {
+		if (path_glob_match(pattern, head))
+			return true;
+		while (length > 1 && head[--length] != '/')
+			;
+		head[length] = '\0';
+	}
+	return false;
+}
+
+static bool rules_cover(const struct compiler *c, const struct path_rules *rules, const char *path)
+{
+	for (size_t i = 0; i < rules->count; i++) {
+		const struct path_rule *r = &rules->items[i];
+		const Berm__Wire__PathFact *fact;
+
+		if (r->is_glob) {
+			if (glob_covers(r->path, path))
+				return true;
+			continue;
+		}
+		if (path_is_beneath(path, r->path))
+			return true;
+		fact = fact_find(c, r->path);
+		if (fact && fact_exists(fact) && path_is_beneath(path, fact->resolved))
+			return true;
+	}
+	return false;
+}
+
+/* An entry of fs.ask takes reading away where it asks for reading. */
+static bool ask_covers(const struct compiler *c, enum path_access access, const char *path)
+{
+	const struct path_rules *ask = &c->profile->fs.ask;
+
+	for (size_t i = 0; i < ask->count; i++) {
+		const struct path_rules one = {&ask->items[i], 1};
+
+		if (ask->items[i].access == access && rules_cover(c, &one, path))
+			return true;
+	}
+	return false;
+}
+
+bool path_is_denied(const struct compiler *c, const char *path)
+{
+	return rules_cover(c, &c->profile->fs.deny, path) ||
+	       rules_cover(c, &c->profile->fs.canaries, path) || ask_covers(c, PATH_READ, path);
+}
+
+static bool path_is_protected(const struct compiler *c, const char *path)
+{
+	return rules_cover(c, &c->profile->fs.protect, path) || ask_covers(c, PATH_WRITE, path);
+}
+
+static bool programs_cover(
+	const struct compiler *c, const struct exec_rules *rules, const char *path)
+{
+	for (size_t i = 0; i < rules->count; i++) {
+		const char *named = rules->items[i].path;
+		const Berm__Wire__PathFact *fact;
+
+		if (!named)
+			continue;
+		if (path_is_beneath(path, named))
+			return true;
+		fact = fact_find(c, named);
+		if (fact && fact_exists(fact) && path_is_beneath(path, fact->resolved))
+			return true;
+	}
+	return false;
+}
+
+bool path_may_not_exec(const struct compiler *c, const char *path)
+{
+	return programs_cover(c, &c->profile->exec.deny, path) ||
+	       programs_cover(c, &c->profile->exec.ask, path);
+}
+
+bool path_may_exec(const struct compiler *c, const char *path)
+{
+	return programs_cover(c, &c->profile->exec.allow, path) && !path_may_not_exec(c, path);
+}
+
+/* What nobody may grant. Returns 1 to leave the entry out with a note, 0 to go on. */
+static int check_place(struct compiler *c, const struct grant *g)
+{
+	static const struct {
+		const char *tree;
+		bool beneath; /* the tree and all of it; else the very path only */
+		bool write;   /* only writing is refused */
+		const char *why;
+	} refused[] = {
+		{"/", false, true, "writing everywhere is no boundary; name the directories"},
+		{"/proc", true, true, "the run has its own /proc, which is not to be written"},
+		{"/sys", true, true, "what /sys writes changes the host's kernel"},
+		{"/dev", false, true, "name the device nodes, one by one"},
+	};
+	static const struct {
+		const char *tree;
+		bool beneath;
+	} own[] = {{"/proc", true}, {"/dev", false}, {"/dev/pts", true}, {"/dev/mqueue", true},
+		{"/dev/shm", false}};
+	const char *text = rule_text(c, g->rule);
+
+	for (size_t i = 0; i < array_size(refused); i++) {
+		bool hit = refused[i].beneath ? path_is_beneath(g->path, refused[i].tree)
+					      : strcmp(g->path, refused[i].tree) == 0;
+
+		if (hit && g->write >= refused[i].write)
+			return error_set(c->err, -EINVAL, ERROR_INPUT, "%s cannot be granted: %s",
+				text, refused[i].why);
+	}
+	for (size_t i = 0; i < array_size(own); i++) {
+		if (own[i].beneath ? path_is_beneath(g->path, own[i].tree)
+				   : strcmp(g->path, own[i].tree) == 0) {
+			note(c, "%s: every run has its own %s, the host's is not shown", text,
+				own[i].tree);
+			rule_enforced(c, g->rule, "mount (the run's own)");
+			return 1;
+		}
+	}
+	if (path_is_beneath(g->path, "/dev") &&
+		g->fact->resolved_kind == BERM__WIRE__FILE_KIND__FILE_DIRECTORY &&
+		!path_is_beneath(g->path, "/dev/shm"))
+		return error_set(c->err, -EINVAL, ERROR_INPUT,
+			"%s cannot be granted: name the device nodes in it, one by one", text);
+	return 0;
+}
+
+static int add_grant(
+	struct compiler *c, enum rule_section section, const struct path_rule *r, uint32_t rule)
+{
+	const Berm__Wire__PathFact *fact = fact_find(c, r->path);
+	struct grant *g, new = {.written = r->path, .section = section, .rule = rule};
+	int held;
+
+	if (!fact)
+		return error_set(
+			c->err, -EINVAL, ERROR_INTERNAL, "no fact about %s was gathered", r->path);
+	if (!fact_exists(fact)) {
+		if (r->optional) {
+			rule_enforced(c, rule, "absent");
+			return 0;
+		}
+		return error_set(c->err, -ENOENT, ERROR_INPUT,
+			"%s %s; write {path: …, optional: true} if it may be absent",
+			rule_text(c, rule),
+			fact->error ? strerror((int)fact->error) : "does not exist");
+	}
+	new.fact = fact;
+	new.path = fact->resolved;
+	new.write = section == RULES_FS_WRITE;
+	new.socket = section == RULES_NETWORK_UNIX;
+	if (new.socket && fact->resolved_kind != BERM__WIRE__FILE_KIND__FILE_SOCKET)
+		return error_set(
+			c->err, -EINVAL, ERROR_INPUT, "%s is no socket", rule_text(c, rule));
+	held = check_place(c, &new);
+	if (held)
+		return held < 0 ? held : 0;
+	g = array_add(c, &c->grants, &c->grant_count, &c->grant_capacity, sizeof(*g));
+	if (g)
+		*g = new;
+	return 0;
+}
+
+static int add_section(
+	struct compiler *c, enum rule_section section, const struct path_rules *rules)
+{
+	for (size_t i = 0; i < rules->count; i++) {
+		int r = add_grant(c, section, &rules->items[i], rule_index(c, section, i));
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* A part of a grant where programs may be run while the rest may not, or the other way round, is a
+ * mount of its own: exec.allow beneath a write grant, which is noexec, and a directory of
+ * exec.deny. */
+static void add_exec_part(
+	struct compiler *c, enum rule_section section, const struct exec_rules *rules, size_t count)
+{
+	for (size_t i = 0; i < rules->count; i++) {
+		const char *named = rules->items[i].path;
+		const Berm__Wire__PathFact *fact = named ? fact_find(c, named) : NULL;
+		const struct grant *around = NULL;
+		struct grant *g;
+
+		if (!fact || !fact_exists(fact))
+			continue;
+		if (section != RULES_EXEC_ALLOW &&
+			fact->resolved_kind != BERM__WIRE__FILE_KIND__FILE_DIRECTORY)
+			continue;
+		for (size_t k = 0; k < count; k++) {
+			if (strcmp(c->grants[k].path, fact->resolved) &&
+				path_is_beneath(fact->resolved, c->grants[k].path) &&
+				(!around || c->grants[k].write))
+				around = &c->grants[k];
+		}
+		if (!around || (section == RULES_EXEC_ALLOW && !around->write))
+			continue;
+		g = array_add(c, &c->grants, &c->grant_count, &c->grant_capacity, sizeof(*g));
+		if (g)
+			*g = (struct grant){.written = named,
+				.path = fact->resolved,
+				.fact = fact,
+				.section = section,
+				.rule = rule_index(c, section, i),
+				.write = around->write};
+	}
+}
+
+static int compare_grants(const void *a, const void *b)
+{
+	const struct grant *ga = a, *gb = b;
+	int order = path_order(ga->path, gb->path);
+
+	if (order)
+		return order;
+	if (ga->write != gb->write)
+		return ga->write ? -1 : 1;
+	return ga->rule < gb->rule ? -1 : ga->rule > gb->rule;
+}
+
+/* deny > allow, and of two entries for one object the one that gives more counts. */
+static void settle(struct compiler *c)
+{
+	const struct grant *kept = NULL;
+
+	for (size_t i = 0; i < c->grant_count; i++) {
+		struct grant *g = &c->grants[i];
+
+		if (path_is_denied(c, g->path) || path_is_denied(c, g->written)) {
+			g->dropped = true;
+			note(c, "%s: a deny covers it, so it is not granted",
+				rule_text(c, g->rule));
+			rule_enforced(c, g->rule, "nothing (denied by another line)");
+			continue;
+		}
+		if (g->write &&
+			(path_is_protected(c, g->path) || path_is_protected(c, g->written))) {
+			g->write = false;
+			note(c, "%s: fs.protect or fs.ask covers it, so it can only be read",
+				rule_text(c, g->rule));
+		}
+		g->exec = g->write ? path_may_exec(c, g->path) : !path_may_not_exec(c, g->path);
+	}
+	qsort(c->grants, c->grant_count, sizeof(*c->grants), compare_grants);
+	for (size_t i = 0; i < c->grant_count; i++) {
+		struct grant *g = &c->grants[i];
+
+		if (g->dropped)
+			continue;
+		if (kept && strcmp(kept->path, g->path) == 0)
+			g->dropped = true;
+		else
+			kept = g;
+	}
+}
+
+int plan_grants(struct compiler *c)
+{
+	int r = add_section(c, RULES_FS_READ, &c->profile->fs.read);
+	size_t count;
+
+	if (r == 0)
+		r = add_section(c, RULES_FS_WRITE, &c->profile->fs.write);
+	if (r == 0)
+		r = add_section(c, RULES_NETWORK_UNIX, &c->profile->network.unix_sockets);
+	if (r < 0)
+		return r;
+	count = c->grant_count;
+	add_exec_part(c, RULES_EXEC_ALLOW, &c->profile->exec.allow, count);
+	add_exec_part(c, RULES_EXEC_DENY, &c->profile->exec.deny, count);
+	add_exec_part(c, RULES_EXEC_ASK, &c->profile->exec.ask, count);
+	if (c->out_of_memory)
+		return -ENOMEM;
+	if (c->grant_count)
+		settle(c);
+	return 0;
+}

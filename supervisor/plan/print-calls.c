@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plan/print.h"
+
+#include <linux/filter.h>
+#include <string.h>
+
+static void print_action(struct text *out, Berm__Wire__SyscallAction action, uint32_t number)
+{
+	static const char *const words[] = {
+		[BERM__WIRE__SYSCALL_ACTION__SYSCALL_UNSPECIFIED] = "unspecified",
+		[BERM__WIRE__SYSCALL_ACTION__SYSCALL_ALLOW] = "allow",
+		[BERM__WIRE__SYSCALL_ACTION__SYSCALL_DENY] = "deny",
+		[BERM__WIRE__SYSCALL_ACTION__SYSCALL_ERRNO] = "errno",
+		[BERM__WIRE__SYSCALL_ACTION__SYSCALL_KILL] = "kill",
+		[BERM__WIRE__SYSCALL_ACTION__SYSCALL_TRACE] = "trace",
+	};
+
+	text_puts(out, (unsigned)action < array_size(words) ? words[action] : "?");
+	if (number)
+		text_printf(out, "(%u)", number);
+}
+
+static void print_case(struct text *out, const Berm__Wire__SyscallCase *one)
+{
+	text_puts(out, "; ");
+	print_action(out, one->action, one->errno_value);
+	for (size_t i = 0; i < one->n_conditions; i++) {
+		const Berm__Wire__SyscallCondition *cond = one->conditions[i];
+
+		text_printf(out, "%s arg%u", i ? " and" : " if", cond->argument);
+		if (cond->mask != UINT64_MAX)
+			text_printf(out, "&0x%llx", (unsigned long long)cond->mask);
+		text_printf(out, "%s0x%llx",
+			cond->negate ? "!=" : "==", (unsigned long long)cond->value);
+	}
+}
+
+static void print_place(const Berm__Wire__Plan *plan, uint32_t rule, struct text *out)
+{
+	const Berm__Wire__Rule *r = rule < plan->n_rules ? plan->rules[rule] : NULL;
+
+	if (!r)
+		return;
+	text_printf(out, " # %s", r->key);
+	if (r->line)
+		text_printf(out, " %s:%u:%u", r->file, r->line, r->column);
+}
+
+void print_seccomp(const Berm__Wire__Plan *plan, struct text *out)
+{
+	const Berm__Wire__Seccomp *s = plan->seccomp;
+
+	if (!s)
+		return;
+	text_printf(out, "seccomp    %zu instructions, machine 0x%x, %s, unknown calls ",
+		s->program.len / sizeof(struct sock_filter), s->audit_arch,
+		s->listener ? "denials reported" : "denials not reported");
+	print_action(out, s->unknown_action, s->unknown_errno);
+	text_puts(out, "\n");
+	for (size_t i = 0; i < s->n_syscalls; i++) {
+		const Berm__Wire__Syscall *call = s->syscalls[i];
+
+		text_printf(out, "syscall    %s %u ", call->name, call->number);
+		print_action(out, call->action, call->errno_value);
+		for (size_t k = 0; k < call->n_cases; k++)
+			print_case(out, call->cases[k]);
+		print_place(plan, call->rule, out);
+		text_puts(out, "\n");
+	}
+}

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plan/compile.h"
+
+#include <limits.h>
+
+/* What is less than the tree around it. Inside a grant an existing object is covered (HIDE) or made
+ * read-only (SEAL); a name that does not exist yet is taken by a placeholder (RESERVE); and every
+ * directory between the root of a write grant and such a place is bound on itself (PIN), since
+ * renaming it away would carry the protection off and leave the name free (rename(2) answers EBUSY
+ * for a mount point). A symbolic link cannot be held by a mount, and neither can a name that only a
+ * pattern describes: both are reported as the feature "bpf". */
+
+static bool in_write_grant(const struct area *a)
+{
+	return a->kind == AREA_GRANT && a->write;
+}
+
+static bool in_host_tree(const struct area *a)
+{
+	return a->kind == AREA_GRANT || a->kind == AREA_PROC;
+}
+
+static void protect(struct compiler *c, const struct protection *p)
+{
+	struct protection *added = array_add(
+		c, &c->protections, &c->protection_count, &c->protection_capacity, sizeof(*added));
+
+	if (added)
+		*added = *p;
+}
+
+/* A name in a write grant that is, or goes through, a symbolic link: the tool can replace it. */
+static int link_gap(struct compiler *c, const char *name, uint32_t rule)
+{
+	char what[PATH_MAX + 128];
+
+	snprintf(what, sizeof(what),
+		"%s is or leads through a symbolic link that the tool can replace", name);
+	return feature_missing(c, "bpf", rule, what);
+}
+
+/* The name as it is reached inside: the written prefix of a grant becomes its real path. */
+static const char *name_inside(struct compiler *c, const char *path)
+{
+	const struct grant *best = NULL;
+	autotext struct text t = {0};
+
+	for (size_t i = 0; i < c->grant_count; i++) {
+		const struct grant *g = &c->grants[i];
+
+		if (!g->dropped && path_is_beneath(path, g->written) &&
+			(!best || strlen(g->written) > strlen(best->written)))
+			best = g;
+	}
+	if (!best || strcmp(best->written, best->path) == 0)
+		return path;
+	text_printf(&t, "%s%s", best->path, path + strlen(best->written));
+	path = keep(c, text_take(&t));
+	return path ? path : "/";
+}
+
+static void note_names(struct compiler *c, const Berm__Wire__PathFact *fact, uint32_t rule)
+{
+	if (fact->resolved_kind != BERM__WIRE__FILE_KIND__FILE_REGULAR || fact->links < 2)
+		return;
+	note(c, "%s: the file has %u names; the others are not covered by this line",
+		rule_text(c, rule), fact->links);
+	rule_enforced(c, rule, "weaker: the file has other names");
+}
+
+static int protect_existing(struct compiler *c, const char *asked, const Berm__Wire__PathFact *fact,
+	enum protection_kind kind, uint32_t rule)
+{
+	const struct area *area = area_of(c, fact->resolved);
+	const char *name = name_inside(c, asked);
+	struct protection p = {.path = fact->resolved,
+		.kind = kind,
+		.file_kind = fact->resolved_kind,
+		.dev = fact->dev,
+		.ino = fact->ino,
+		.rule = rule};
+
+	if (strcmp(name, fact->resolved) && in_write_grant(area_around(c, name))) {
+		int r = link_gap(c, asked, rule);
+
+		if (r < 0)
+			return r;
+	}
+	/* An area that begins here is a grant: plan_grants() has dropped or narrowed it already. */
+	if (!in_host_tree(area)) {
+		rule_enforced(c, rule, "mount (not granted)");
+		return 0;
+	}
+	if (kind == PROTECTION_SEAL && !area->write) {
+		rule_enforced(c, rule, "mount (read-only grant)");
+		return 0;
+	}
+	rule_enforced(c, rule, kind == PROTECTION_HIDE ? "mount (hidden)" : "mount (read-only)");
+	note_names(c, fact, rule);
+	protect(c, &p);
+	return 0;
+}
+
+/* Take the first missing name, so that nothing beneath it can come to be. */
+static void reserve(struct compiler *c, const char *base, const char *missing, uint32_t rule)
+{
+	autotext struct text t = {0};
+	struct protection p = {.kind = PROTECTION_RESERVE,
+		.file_kind = BERM__WIRE__FILE_KIND__FILE_DIRECTORY,
+		.rule = rule};
+
+	text_printf(&t, "%s/%.*s", base[1] ? base : "", (int)strcspn(missing, "/"), missing);
+	p.path = keep(c, text_take(&t));
+	if (!p.path)
+		return;
+	if (strchr(missing, '/'))
+		note(c, "%s: it does not exist, so that %s cannot be made during the run",
+			rule_text(c, rule), p.path);
+	rule_enforced(c, rule, "mount (reserved)");
+	protect(c, &p);
+}
+
+static int protect_absent(struct compiler *c, const char *asked, const Berm__Wire__PathFact *fact,
+	enum protection_kind kind, uint32_t rule)
+{
+	const char *base = *fact->deepest_existing ? fact->deepest_existing : "/";
+	const char *missing = fact->missing, *name = name_inside(c, asked);
+	const struct area *area = area_of(c, base);
+	bool is_link = fact->deepest_kind == BERM__WIRE__FILE_KIND__FILE_SYMLINK;
+
+	/* An older fact has no remainder: it can be read off where no link was passed. */
+	if (!*missing && path_is_beneath(asked, base))
+		missing = asked + (base[1] ? strlen(base) : 0) + 1;
+	if (is_link || (!path_is_beneath(name, base) && in_write_grant(area_of(c, name)))) {
+		if (in_write_grant(is_link ? area_around(c, base) : area_of(c, name)))
+			return link_gap(c, asked, rule);
+	}
+	if (!in_write_grant(area)) {
+		rule_enforced(c, rule, "mount (not granted)");
+		return 0;
+	}
+	/* Hidden from berm itself, or something that is no directory stands in the way: that object
+	 * must stay what it is. A .git file, for one, could be made to point elsewhere. */
+	if (fact->error || fact->deepest_kind == BERM__WIRE__FILE_KIND__FILE_REGULAR || !*missing) {
+		if (strcmp(base, area->path) == 0)
+			return feature_missing(c, "bpf", rule, "the path cannot be looked at");
+		rule_enforced(c, rule, "mount (read-only)");
+		protect(c, &(struct protection){.path = base,
+				   .kind = fact->error ? kind : PROTECTION_SEAL,
+				   .file_kind = fact->deepest_kind,
+				   .dev = fact->deepest_dev,
+				   .ino = fact->deepest_ino,
+				   .rule = rule});
+		return 0;
+	}
+	reserve(c, base, missing, rule);
+	return 0;
+}
+
+static int protect_path(struct compiler *c, const char *asked, const Berm__Wire__PathFact *fact,
+	enum protection_kind kind, uint32_t rule)
+{
+	if (!fact)
+		return error_set(
+			c->err, -EINVAL, ERROR_INTERNAL, "no fact about %s was gathered", asked);
+	if (*fact->resolved)
+		return protect_existing(c, asked, fact, kind, rule);
+	return protect_absent(c, asked, fact, kind, rule);
+}
+
+/* True where the pattern can match beneath a grant: for future names only a write grant counts. */
+static bool glob_reaches_grant(const struct compiler *c, const char *pattern, bool only_write)
+{
+	char head[PATH_MAX];
+	size_t length = strcspn(pattern, "*?[");
+
+	while (length > 1 && pattern[length - 1] != '/')
+		length--;
+	length = length > 1 ? length - 1 : 1;
+	if (length >= sizeof(head))
+		return true;
+	memcpy(head, pattern, length);
+	head[length] = '\0';
+	for (size_t i = 0; i < c->area_count; i++) {
+		const struct area *a = &c->areas[i];
+
+		if (a->kind == AREA_GRANT && (a->write || !only_write) &&
+			(path_is_beneath(a->path, head) || path_is_beneath(head, a->path)))
+			return true;
+	}
+	return false;
+}
+
+static int protect_glob(
+	struct compiler *c, const char *pattern, enum protection_kind kind, uint32_t rule)
+{
+	const Berm__Wire__GlobFact *fact = NULL;
+
+	for (size_t i = 0; i < c->facts->n_globs && !fact; i++) {
+		if (strcmp(c->facts->globs[i]->pattern, pattern) == 0)
+			fact = c->facts->globs[i];
+	}
+	if (!fact)
+		return error_set(
+			c->err, -EINVAL, ERROR_INTERNAL, "no fact about %s was gathered", pattern);
+	for (size_t i = 0; i < fact->n_matches; i++) {
+		int r = protect_path(c, fact->matches[i]->path, fact->matches[i], kind, rule);
+
+		if (r < 0)
+			return r;
+	}
+	if (!fact->complete && glob_reaches_grant(c, pattern, kind == PROTECTION_SEAL))
+		return feature_missing(
+			c, "bpf", rule, "there are too many files to look for what it matches");
+	if (glob_reaches_grant(c, pattern, true))
+		return feature_missing(c, "bpf", rule,
+			"names that it matches and that do not exist yet can be made");
+	rule_enforced(c, rule, "mount (nothing granted matches)");
+	return 0;
+}
+
+static int protect_rules(struct compiler *c, enum rule_section section,
+	const struct path_rules *rules, enum protection_kind kind)
+{
+	for (size_t i = 0; i < rules->count; i++) {
+		const struct path_rule *r = &rules->items[i];
+		uint32_t rule = rule_index(c, section, i);
+		enum protection_kind wanted = kind;
+		int result;
+
+		if (section == RULES_FS_ASK) {
+			wanted = r->access == PATH_WRITE ? PROTECTION_SEAL : PROTECTION_HIDE;
+			note(c, "%s: nobody can be asked yet, so it is denied", rule_text(c, rule));
+		}
+		result = r->is_glob ? protect_glob(c, r->path, wanted, rule)
+				    : protect_path(c, r->path, fact_find(c, r->path), wanted, rule);
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+static int protect_programs(
+	struct compiler *c, enum rule_section section, const struct exec_rules *rules)
+{
+	for (size_t i = 0; i < rules->count; i++) {
+		const char *path = rules->items[i].path;
+		uint32_t rule = rule_index(c, section, i);
+		int r;
+
+		if (!path)
+			continue;
+		if (section == RULES_EXEC_ASK)
+			note(c, "%s: nobody can be asked yet, so it is denied", rule_text(c, rule));
+		r = protect_path(c, path, fact_find(c, path), PROTECTION_HIDE, rule);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int compare_protections(const void *a, const void *b)
+{
+	const struct protection *pa = a, *pb = b;
+	int order = path_order(pa->path, pb->path);
+
+	if (order)
+		return order;
+	if (pa->kind != pb->kind)
+		return pa->kind > pb->kind ? -1 : 1;
+	return pa->rule < pb->rule ? -1 : pa->rule > pb->rule;
+}
+
+/* In path order: what stands inside something hidden, or is no stronger than what is around it,
+ * needs no step of its own. */
+static void merge(struct compiler *c)
+{
+	const struct protection *hide = NULL, *seal = NULL, *last = NULL;
+
+	if (c->protection_count)
+		qsort(c->protections, c->protection_count, sizeof(*c->protections),
+			compare_protections);
+	for (size_t i = 0; i < c->protection_count; i++) {
+		struct protection *p = &c->protections[i];
+
+		if ((hide && path_is_beneath(p->path, hide->path)) ||
+			(last && strcmp(p->path, last->path) == 0) ||
+			(seal && p->kind != PROTECTION_HIDE &&
+				path_is_beneath(p->path, seal->path))) {
+			p->merged = true;
+			continue;
+		}
+		last = p;
+		if (p->kind == PROTECTION_HIDE)
+			hide = p;
+		/* Nothing can come to be beneath a reserved name either. */
+		if (p->kind == PROTECTION_SEAL || p->kind == PROTECTION_RESERVE)
+			seal = p;
+	}
+}
+
+static void pin_parents(struct compiler *c, const struct protection *p)
+{
+	const struct area *area = area_around(c, p->path);
+	char *parent;
+
+	if (!in_write_grant(area))
+		return;
+	for (parent = keep(c, path_parent(p->path)); parent && strlen(parent) > area->length;
+		parent = keep(c, path_parent(parent)))
+		protect(c, &(struct protection){.path = parent,
+				   .kind = PROTECTION_PIN,
+				   .file_kind = BERM__WIRE__FILE_KIND__FILE_DIRECTORY,
+				   .rule = p->rule});
+}
+
+int plan_protections(struct compiler *c)
+{
+	const struct profile *p = c->profile;
+	size_t count;
+	int r;
+
+	r = protect_rules(c, RULES_FS_DENY, &p->fs.deny, PROTECTION_HIDE);
+	if (r == 0)
+		r = protect_rules(c, RULES_FS_CANARIES, &p->fs.canaries, PROTECTION_HIDE);
+	if (r == 0)
+		r = protect_rules(c, RULES_FS_ASK, &p->fs.ask, PROTECTION_HIDE);
+	if (r == 0)
+		r = protect_rules(c, RULES_FS_PROTECT, &p->fs.protect, PROTECTION_SEAL);
+	if (r == 0)
+		r = protect_programs(c, RULES_EXEC_DENY, &p->exec.deny);
+	if (r == 0)
+		r = protect_programs(c, RULES_EXEC_ASK, &p->exec.ask);
+	if (r < 0)
+		return r;
+	merge(c);
+	count = c->protection_count;
+	for (size_t i = 0; i < count; i++) {
+		struct protection one = c->protections[i];
+
+		if (!one.merged)
+			pin_parents(c, &one);
+	}
+	for (size_t i = 0; i < c->protection_count; i++)
+		c->protections[i].merged = false;
+	merge(c);
+	return c->out_of_memory ? -ENOMEM : 0;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include "base/path.h"
+#include "facts-text.h"
+#include "plan/plan.h"
+
+#include <string.h>
+
+/* A small machine with a merged /usr, and its user. */
+static const char host_text[] =
+	"audit_arch 0xc000003e\n"
+	"landlock_abi 7\n"
+	"seccomp_filter 1\n"
+	"seccomp_notify 1\n"
+	"user_namespaces 1\n"
+	"network_namespaces 1\n"
+	"caller_uid 1000\n"
+	"caller_gid 1000\n"
+	"caller_name u\n"
+	"caller_home /srv/u\n"
+	"path /bin kind=symlink link_target=usr/bin resolved=/usr/bin\n"
+	"path /lib64 kind=symlink link_target=usr/lib64 resolved=/usr/lib64\n"
+	"path /dev/tty kind=device\n"
+	"path /usr\n"
+	"path /srv/u\n"
+	"path /srv/u/w\n"
+	"path /srv/u/w/vendor\n"
+	"path /srv/u/w/.git/hooks\n"
+	"path /srv/u/w/.envrc kind=absent deepest_existing=/srv/u/w missing=.envrc\n"
+	"path /srv/u/w/key kind=regular\n"
+	"path /srv/u/.ssh\n";
+
+struct fixture {
+	struct profile profile;
+	struct path_rule read[4], write[4], deny[4], protect[4];
+	Berm__Wire__HostFacts *facts;
+	struct plan_request request;
+	Berm__Wire__Plan *plan;
+	struct text notes;
+	struct error err;
+};
+
+static void add_rule(struct path_rules *rules, struct path_rule *items, const char *path)
+{
+	rules->items = items;
+	items[rules->count++] = (struct path_rule){
+		.path = path, .written = path, .at = {"test.yaml", (uint32_t)rules->count, 5}};
+}
+
+static const char *const command[] = {"true", NULL};
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return -1;
+	f->profile.name = "test";
+	f->profile.exec.default_decision = DECISION_ALLOW;
+	f->profile.fs.tmp.private = f->profile.fs.home.private = true;
+	f->facts = facts_from_text(host_text);
+	f->request.argv = command;
+	f->request.home = "/srv/u";
+	f->request.working_directory = "/srv/u/w";
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	plan_destroy(f->plan);
+	text_finish(&f->notes);
+	berm__wire__host_facts__free_unpacked(f->facts, NULL);
+	free(f);
+	return 0;
+}
+
+static void compile(struct fixture *f)
+{
+	int r = plan_compile(&f->profile, f->facts, &f->request, &f->plan, &f->notes, &f->err);
+
+	if (r < 0)
+		fail_msg("%s", f->err.text);
+}
+
+static const Berm__Wire__Mount *find_mount(
+	const Berm__Wire__Plan *plan, Berm__Wire__MountKind kind, const char *target)
+{
+	for (size_t i = 0; i < plan->n_mounts; i++)
+		if (plan->mounts[i]->kind == kind && strcmp(plan->mounts[i]->target, target) == 0)
+			return plan->mounts[i];
+	return NULL;
+}
+
+static void every_parent_comes_before_its_children(void **state)
+{
+	struct fixture *f = *state;
+
+	add_rule(&f->profile.fs.read, f->read, "/usr");
+	add_rule(&f->profile.fs.write, f->write, "/srv/u/w");
+	add_rule(&f->profile.fs.protect, f->protect, "/srv/u/w/.git/hooks");
+	compile(f);
+	for (size_t i = 1; i < f->plan->n_mounts; i++) {
+		const char *target = f->plan->mounts[i]->target;
+		autofree char *parent = strcmp(target, "/") ? path_parent(target) : NULL;
+		bool there = !parent || strncmp(target, "/srv/u/w/", 9) == 0;
+
+		for (size_t k = 0; k < i && !there; k++)
+			there = strcmp(f->plan->mounts[k]->target, parent) == 0;
+		if (!there)
+			fail_msg("%s comes before its parent", target);
+	}
+	assert_string_equal(f->plan->mounts[f->plan->n_mounts - 1]->target, "/");
+	assert_int_equal(f->plan->mounts[f->plan->n_mounts - 1]->kind,
+		BERM__WIRE__MOUNT_KIND__MOUNT_READ_ONLY);
+}
+
+static void links_of_a_merged_usr_follow_its_grant(void **state)
+{
+	struct fixture *f = *state;
+	const Berm__Wire__Mount *link;
+
+	compile(f);
+	assert_null(find_mount(f->plan, BERM__WIRE__MOUNT_KIND__MOUNT_SYMLINK, "/bin"));
+	plan_destroy(f->plan);
+	f->plan = NULL;
+	add_rule(&f->profile.fs.read, f->read, "/usr");
+	compile(f);
+	link = find_mount(f->plan, BERM__WIRE__MOUNT_KIND__MOUNT_SYMLINK, "/bin");
+	assert_non_null(link);
+	assert_int_equal(link->content.len, strlen("usr/bin"));
+	assert_memory_equal(link->content.data, "usr/bin", link->content.len);
+}
+
+static void an_absent_protected_name_is_reserved_and_its_parents_are_pinned(void **state)
+{
+	struct fixture *f = *state;
+	const Berm__Wire__Mount *m;
+
+	add_rule(&f->profile.fs.write, f->write, "/srv/u/w");
+	add_rule(&f->profile.fs.protect, f->protect, "/srv/u/w/.envrc");
+	add_rule(&f->profile.fs.protect, f->protect, "/srv/u/w/.git/hooks");
+	add_rule(&f->profile.fs.deny, f->deny, "/srv/u/w/key");
+	add_rule(&f->profile.fs.deny, f->deny, "/srv/u/.ssh");
+	compile(f);
+	m = find_mount(f->plan, BERM__WIRE__MOUNT_KIND__MOUNT_RESERVE, "/srv/u/w/.envrc");
+	assert_non_null(m);
+	assert_string_equal(m->source, "/srv/u/w/.envrc");
+	assert_non_null(find_mount(f->plan, BERM__WIRE__MOUNT_KIND__MOUNT_PIN, "/srv/u/w/.git"));
+	assert_non_null(
+		find_mount(f->plan, BERM__WIRE__MOUNT_KIND__MOUNT_SEAL, "/srv/u/w/.git/hooks"));
+	assert_non_null(find_mount(f->plan, BERM__WIRE__MOUNT_KIND__MOUNT_HIDE, "/srv/u/w/key"));
+	/* Not in the new root at all: nothing to hide. */
+	assert_null(find_mount(f->plan, BERM__WIRE__MOUNT_KIND__MOUNT_HIDE, "/srv/u/.ssh"));
+}
+
+static void reading_inside_writing_takes_nothing_away(void **state)
+{
+	struct fixture *f = *state;
+
+	add_rule(&f->profile.fs.write, f->write, "/srv/u/w");
+	add_rule(&f->profile.fs.read, f->read, "/srv/u/w/vendor");
+	compile(f);
+	assert_non_null(find_mount(f->plan, BERM__WIRE__MOUNT_KIND__MOUNT_BIND, "/srv/u/w"));
+	assert_null(find_mount(f->plan, BERM__WIRE__MOUNT_KIND__MOUNT_BIND, "/srv/u/w/vendor"));
+}
+
+static void the_same_input_gives_the_same_digest(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t one[PLAN_DIGEST_BYTES], two[PLAN_DIGEST_BYTES];
+
+	add_rule(&f->profile.fs.read, f->read, "/usr");
+	compile(f);
+	assert_int_equal(plan_digest(f->plan, one), 0);
+	plan_destroy(f->plan);
+	f->plan = NULL;
+	compile(f);
+	assert_int_equal(plan_digest(f->plan, two), 0);
+	assert_memory_equal(one, two, sizeof(one));
+	add_rule(&f->profile.fs.write, f->write, "/srv/u/w");
+	plan_destroy(f->plan);
+	f->plan = NULL;
+	compile(f);
+	assert_int_equal(plan_digest(f->plan, two), 0);
+	assert_memory_not_equal(one, two, sizeof(one));
+}
+
+int main(void)
+{
+	const struct CMUnitTest list[] = {
+		cmocka_unit_test_setup_teardown(
+			every_parent_comes_before_its_children, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			links_of_a_merged_usr_follow_its_grant, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			an_absent_protected_name_is_reserved_and_its_parents_are_pinned, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			reading_inside_writing_takes_nothing_away, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			the_same_input_gives_the_same_digest, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(list, NULL, NULL);
+}
