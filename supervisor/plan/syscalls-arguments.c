@@ -185,6 +185,9 @@ static const struct socket_rule socket_rules[] = {
 	ALLOWED(NETLINK, EQUAL(0, AF_NETLINK), EQUAL(2, NETLINK_KOBJECT_UEVENT)),
 	{ 0, NETLINK, { .conditions = { EQUAL(0, AF_NETLINK), EQUAL(2, NETLINK_ROUTE) },
 			.action = ARGUMENT_QUIET, NO_FAMILY } },
+	/* A read-only mount stops no connect(2), so that unix sockets are for profiles that list them. Quiet, since every name
+	 * lookup of the C library asks for nscd's socket; socketpair(2) is another call. */
+	{ 0, UNIX, { .conditions = { EQUAL(0, AF_UNIX) }, .action = ARGUMENT_QUIET, NO_FAMILY } },
 	UNLISTED(INET, EQUAL(0, AF_INET)),
 	UNLISTED(INET6, EQUAL(0, AF_INET6)),
 	UNLISTED(0, DIFFERS(0, AF_INET), DIFFERS(0, AF_INET6)),

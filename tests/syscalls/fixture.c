@@ -36,7 +36,7 @@ const size_t fixture_setting_count = array_size(fixture_settings);
 
 void fixture_init(struct fixture *f)
 {
-	static const char *const default_families[] = {"unix", "inet", "inet6"};
+	static const char *const default_families[] = {"inet", "inet6"};
 
 	memset(f, 0, sizeof(*f));
 	berm__wire__host_facts__init(&f->facts);
