@@ -109,6 +109,12 @@ int mounts_step(struct launch *launch, size_t index, struct error *err) must_che
  * errno. */
 int mounts_new_file_system(
 	const char *type, const char *const options[2], unsigned attributes) must_check;
+/* The restricted, detached tree of a BIND or DEVICE step; *ret_tree stays as it is where an
+ * optional object is absent. */
+int mounts_bind_tree(
+	struct launch *launch, size_t index, int *ret_tree, struct error *err) must_check;
+int mounts_attach(
+	int tree, int point, const Berm__Wire__Mount *mount, struct error *err) must_check;
 int mounts_remember_tmpfs(struct launch *launch, int fd, struct error *err) must_check;
 /* Start making the run's network namespace, with lo up, in a second process; network_join() waits
  * for it and enters. */

@@ -130,7 +130,7 @@ static int open_mount_point(const struct launch *launch, const Berm__Wire__Mount
 	return *ret_fd < 0 ? step_failed(mount, "open the mount point", err) : 0;
 }
 
-static int attach(int tree, int point, const Berm__Wire__Mount *mount, struct error *err)
+int mounts_attach(int tree, int point, const Berm__Wire__Mount *mount, struct error *err)
 {
 	if (move_mount(tree, "", point, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return step_failed(mount, "mount", err);
@@ -187,7 +187,7 @@ static int mount_tmpfs(struct launch *launch, const Berm__Wire__Mount *mount, st
 	if (tree < 0)
 		return step_failed(mount, "make a tmpfs for", err);
 	r = mounts_remember_tmpfs(launch, tree, err);
-	return r < 0 ? r : attach(tree, point, mount, err);
+	return r < 0 ? r : mounts_attach(tree, point, mount, err);
 }
 
 static int mount_kernel(struct launch *launch, const Berm__Wire__Mount *mount, const char *type,
@@ -204,7 +204,7 @@ static int mount_kernel(struct launch *launch, const Berm__Wire__Mount *mount, c
 	tree = mounts_new_file_system(type, options, attributes);
 	if (tree < 0)
 		return error_errno(err, "mount a fresh %s at %s", type, mount->target);
-	return attach(tree, point, mount, err);
+	return mounts_attach(tree, point, mount, err);
 }
 
 /* Without privilege the tree is cloned here, in the run's own mount namespace; the object must be
@@ -237,12 +237,11 @@ static int restrict_tree(
 	return 0;
 }
 
-static int mount_bind(struct launch *launch, size_t index, struct error *err)
+int mounts_bind_tree(struct launch *launch, size_t index, int *ret_tree, struct error *err)
 {
 	const Berm__Wire__Mount *mount = launch->plan->mounts[index];
-	const struct grant *grant = &launch->grants[index];
+	struct grant *grant = &launch->grants[index];
 	bool device = mount->kind == BERM__WIRE__MOUNT_KIND__MOUNT_DEVICE;
-	autoclose int tree = -1, point = -1;
 	uint64_t attributes = MOUNT_ATTR_NOSUID;
 	int r;
 
@@ -253,18 +252,24 @@ static int mount_bind(struct launch *launch, size_t index, struct error *err)
 		attributes |= MOUNT_ATTR_NOEXEC;
 	if (mount->read_only)
 		attributes |= MOUNT_ATTR_RDONLY;
+	if (grant->is_tree)
+		*ret_tree = take_fd(&grant->fd);
+	else if ((r = clone_here(mount, grant->fd, ret_tree, err)) < 0)
+		return r;
+	return restrict_tree(*ret_tree, attributes, mount, err);
+}
+
+static int mount_bind(struct launch *launch, size_t index, struct error *err)
+{
+	const Berm__Wire__Mount *mount = launch->plan->mounts[index];
+	autoclose int tree = -1, point = -1;
+	int r = mounts_bind_tree(launch, index, &tree, err);
+
+	if (r < 0 || tree < 0)
+		return r;
 	r = open_mount_point(launch, mount,
 		mount->source_kind == BERM__WIRE__FILE_KIND__FILE_DIRECTORY, &point, err);
-	if (r < 0)
-		return r;
-	if (grant->is_tree)
-		tree = dup(grant->fd);
-	else
-		r = clone_here(mount, grant->fd, &tree, err);
-	if (r < 0)
-		return r;
-	r = restrict_tree(tree, attributes, mount, err);
-	return r < 0 ? r : attach(tree, point, mount, err);
+	return r < 0 ? r : mounts_attach(tree, point, mount, err);
 }
 
 /* Bind an existing target on itself: sealed (read-only) or only pinned, which makes rename(2)
@@ -283,7 +288,7 @@ static int mount_self(
 		return step_failed(mount, "clone", err);
 	if (mount->kind == BERM__WIRE__MOUNT_KIND__MOUNT_SEAL)
 		r = restrict_tree(tree, MOUNT_ATTR_SAFE | MOUNT_ATTR_RDONLY, mount, err);
-	return r < 0 ? r : attach(tree, point, mount, err);
+	return r < 0 ? r : mounts_attach(tree, point, mount, err);
 }
 
 static int mount_cover(
@@ -312,7 +317,7 @@ static int mount_cover(
 		return step_failed(mount, "cover", err);
 	r = restrict_tree(
 		tree, MOUNT_ATTR_SAFE | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC, mount, err);
-	return r < 0 ? r : attach(tree, point, mount, err);
+	return r < 0 ? r : mounts_attach(tree, point, mount, err);
 }
 
 static int make_read_only(

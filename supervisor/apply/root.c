@@ -2,8 +2,10 @@
 #include "apply/launch.h"
 #include "apply/sys.h"
 
+#include <string.h>
 #include <sys/stat.h>
 
+/* Room for mount points and small files; nothing that the tool can write lies on it. */
 #define ROOT_SIZE "size=4194304"
 
 /* Cover objects and the Landlock probe live in the directory that /proc is mounted over: bound from
@@ -63,6 +65,26 @@ static int make_root(struct launch *launch, struct error *err)
 	return mounts_remember_tmpfs(launch, launch->root_fd, err);
 }
 
+/* A plan that grants the whole file system has it as its root: on top of berm's own, which then
+ * only holds the covers. */
+static int mount_root_grant(struct launch *launch, struct error *err)
+{
+	const Berm__Wire__Mount *first = launch->plan->mounts[0];
+	autoclose int tree = -1;
+	int r = mounts_bind_tree(launch, 0, &tree, err);
+
+	if (r < 0)
+		return r;
+	if (tree < 0)
+		return error_set(err, -ENOENT, ERROR_INTERNAL, "no object for the root of the run");
+	r = mounts_attach(tree, launch->root_fd, first, err);
+	if (r < 0)
+		return r;
+	own_close(&launch->root_fd);
+	launch->root_fd = take_fd(&tree);
+	return 0;
+}
+
 /* pivot_root(2), "pivot_root(".", ".")": the old root ends up stacked under the new one and is
  * detached at once. */
 static int enter_root(const struct launch *launch, struct error *err)
@@ -81,11 +103,17 @@ static int enter_root(const struct launch *launch, struct error *err)
 int root_build(struct launch *launch, struct error *err)
 {
 	mode_t mask = umask(0);
+	size_t first = 0;
 	int r = make_root(launch, err);
 
 	if (r == 0)
 		r = make_covers(launch, err);
-	for (size_t i = 0; r == 0 && i < launch->plan->n_mounts; i++)
+	if (r == 0 && launch->plan->n_mounts && strcmp(launch->plan->mounts[0]->target, "/") == 0) {
+		if (launch->plan->mounts[0]->kind == BERM__WIRE__MOUNT_KIND__MOUNT_BIND)
+			r = mount_root_grant(launch, err);
+		first = 1;
+	}
+	for (size_t i = first; r == 0 && i < launch->plan->n_mounts; i++)
 		r = mounts_step(launch, i, err);
 	if (r == 0)
 		r = enter_root(launch, err);

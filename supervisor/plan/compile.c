@@ -86,7 +86,8 @@ static int plan_settings(struct compiler *c)
 	c->plan->host_name = message_string(c, HOST_NAME);
 	message_bytes(c, &c->plan->profile_digest, c->profile->digest, sizeof(c->profile->digest));
 	c->plan->trace_denials = c->request->trace_denials;
-	c->plan->memfd_noexec = c->facts->memfd_noexec;
+	/* Only host uid 0 may write it (mm/memfd.c registers it with root's permissions). */
+	c->plan->memfd_noexec = c->facts->memfd_noexec && c->facts->privileged;
 	if (c->request->trace_denials && !c->facts->seccomp_notify)
 		note(c, "--trace-denials: this host has no seccomp user notification, so path "
 			"denials are not "

@@ -171,6 +171,10 @@ int plan_limits(struct compiler *c)
 	r = limit_cpu(c);
 	if (r < 0)
 		return r;
+	/* The pid namespace already holds a run together: without a value to set a cgroup would
+	 * only cost time. */
+	if (!cgroup->n_values && !c->profile->requires.cgroup.set)
+		cgroup->use = false;
 	limit_each(c);
 	if (wall->set) {
 		c->plan->wall_time_ms = wall->value;

@@ -157,12 +157,27 @@ static int protect_absent(struct compiler *c, const char *asked, const Berm__Wir
 	return 0;
 }
 
+/* A directory that another run holds the name with, or that one left when the machine lost power
+ * (apply/reserve.c): to the plan the name does not exist. */
+static bool is_placeholder(const Berm__Wire__PathFact *fact)
+{
+	return fact->kind == BERM__WIRE__FILE_KIND__FILE_DIRECTORY && (fact->mode & 07777) == 01700;
+}
+
 static int protect_path(struct compiler *c, const char *asked, const Berm__Wire__PathFact *fact,
 	enum protection_kind kind, uint32_t rule)
 {
 	if (!fact)
 		return error_set(
 			c->err, -EINVAL, ERROR_INTERNAL, "no fact about %s was gathered", asked);
+	if (*fact->resolved && is_placeholder(fact) &&
+		in_write_grant(area_around(c, fact->resolved))) {
+		const char *parent = keep(c, path_parent(fact->resolved));
+
+		if (parent)
+			reserve(c, parent, path_last(fact->resolved), rule);
+		return 0;
+	}
 	if (*fact->resolved)
 		return protect_existing(c, asked, fact, kind, rule);
 	return protect_absent(c, asked, fact, kind, rule);
