@@ -95,39 +95,39 @@ void json_array_end(struct json *j)
 	unnest(j, "]");
 }
 
-void json_string_n(struct json *j, const char *key, const char *value, size_t length)
+void json_put_string_n(struct json *j, const char *key, const char *value, size_t length)
 {
 	before_value(j, key);
 	write_string(j->out, value, length);
 }
 
-void json_string(struct json *j, const char *key, const char *value)
+void json_put_string(struct json *j, const char *key, const char *value)
 {
 	if (value)
-		json_string_n(j, key, value, strlen(value));
+		json_put_string_n(j, key, value, strlen(value));
 	else
-		json_null(j, key);
+		json_put_null(j, key);
 }
 
-void json_u64(struct json *j, const char *key, uint64_t value)
+void json_put_u64(struct json *j, const char *key, uint64_t value)
 {
 	before_value(j, key);
 	text_printf(j->out, "%" PRIu64, value);
 }
 
-void json_i64(struct json *j, const char *key, int64_t value)
+void json_put_i64(struct json *j, const char *key, int64_t value)
 {
 	before_value(j, key);
 	text_printf(j->out, "%" PRId64, value);
 }
 
-void json_bool(struct json *j, const char *key, bool value)
+void json_put_bool(struct json *j, const char *key, bool value)
 {
 	before_value(j, key);
 	text_puts(j->out, value ? "true" : "false");
 }
 
-void json_null(struct json *j, const char *key)
+void json_put_null(struct json *j, const char *key)
 {
 	before_value(j, key);
 	text_puts(j->out, "null");

@@ -78,31 +78,31 @@ static void print_json(const struct report *report, struct text *out)
 	struct json j = {.out = out};
 
 	json_object_begin(&j, NULL);
-	json_u64(&j, "version", 1);
-	json_string(&j, "berm", BERM_VERSION);
-	json_string(&j, "kernel", report->facts->kernel_release);
-	json_bool(&j, "privileged", report->facts->privileged);
+	json_put_u64(&j, "version", 1);
+	json_put_string(&j, "berm", BERM_VERSION);
+	json_put_string(&j, "kernel", report->facts->kernel_release);
+	json_put_bool(&j, "privileged", report->facts->privileged);
 	json_array_begin(&j, "features");
 	for (size_t i = 0; i < feature_count; i++) {
 		const struct finding *finding = &report->findings[i];
 
 		json_object_begin(&j, NULL);
-		json_string(&j, "name", features[i].name);
-		json_string(&j, "state", feature_state_word(finding->state));
+		json_put_string(&j, "name", features[i].name);
+		json_put_string(&j, "state", feature_state_word(finding->state));
 		if (finding->level)
-			json_u64(&j, "level", finding->level);
-		json_string(&j, "detail", text_string(&finding->detail));
-		json_string(&j, "gives", features[i].gives);
+			json_put_u64(&j, "level", finding->level);
+		json_put_string(&j, "detail", text_string(&finding->detail));
+		json_put_string(&j, "gives", features[i].gives);
 		if (finding->state != FEATURE_YES) {
-			json_string(&j, "costs", features[i].costs);
-			json_string(&j, "how", features[i].how);
+			json_put_string(&j, "costs", features[i].costs);
+			json_put_string(&j, "how", features[i].how);
 		}
 		json_object_end(&j);
 	}
 	json_array_end(&j);
 	json_array_begin(&j, "missing");
 	for (size_t i = 0; i < report->missing_count; i++)
-		json_string(&j, NULL, report->missing[i]);
+		json_put_string(&j, NULL, report->missing[i]);
 	json_array_end(&j);
 	json_object_end(&j);
 	text_puts(out, "\n");

@@ -59,16 +59,16 @@ static void print_reference(struct json *j, const char *key, enum section_id sec
 	section_name(section, &name);
 	text_printf(&pointer, "#/definitions/%s", text_string(&name));
 	json_object_begin(j, key);
-	json_string(j, "$ref", text_string(&pointer));
+	json_put_string(j, "$ref", text_string(&pointer));
 	json_object_end(j);
 }
 
 static void print_pattern(struct json *j, const char *key, const char *pattern)
 {
 	json_object_begin(j, key);
-	json_string(j, "type", "string");
+	json_put_string(j, "type", "string");
 	if (pattern)
-		json_string(j, "pattern", pattern);
+		json_put_string(j, "pattern", pattern);
 	json_object_end(j);
 }
 
@@ -77,7 +77,7 @@ static void print_words(struct json *j, const char *key, const char *const *word
 	json_object_begin(j, key);
 	json_array_begin(j, "enum");
 	for (; *words; words++)
-		json_string(j, NULL, *words);
+		json_put_string(j, NULL, *words);
 	json_array_end(j);
 	json_object_end(j);
 }
@@ -85,12 +85,12 @@ static void print_words(struct json *j, const char *key, const char *const *word
 static void print_type(struct json *j, const char *type, bool or_null)
 {
 	if (!or_null) {
-		json_string(j, "type", type);
+		json_put_string(j, "type", type);
 		return;
 	}
 	json_array_begin(j, "type");
-	json_string(j, NULL, type);
-	json_string(j, NULL, "null");
+	json_put_string(j, NULL, type);
+	json_put_string(j, NULL, "null");
 	json_array_end(j);
 }
 
@@ -99,18 +99,18 @@ static void print_list(struct json *j, bool or_null)
 {
 	print_type(j, "array", or_null);
 	if (!or_null)
-		json_u64(j, "minItems", 1);
+		json_put_u64(j, "minItems", 1);
 }
 
 static void print_number(struct json *j, const struct key *key, const char *type, uint64_t divisor)
 {
-	json_string(j, "type", type);
+	json_put_string(j, "type", type);
 	if (key->least / divisor > 0 || divisor == 1)
-		json_u64(j, "minimum", key->least / divisor);
+		json_put_u64(j, "minimum", key->least / divisor);
 	else
-		json_u64(j, "exclusiveMinimum", 0);
+		json_put_u64(j, "exclusiveMinimum", 0);
 	if (key->most)
-		json_u64(j, "maximum", key->most / divisor);
+		json_put_u64(j, "maximum", key->most / divisor);
 }
 
 static void print_entries(struct json *j, const struct key *key)
@@ -140,7 +140,7 @@ static void print_map(struct json *j, const struct key *key)
 	}
 	json_object_begin(j, "propertyNames");
 	if (contents[key->content].pattern)
-		json_string(j, "pattern", contents[key->content].pattern);
+		json_put_string(j, "pattern", contents[key->content].pattern);
 	json_object_end(j);
 	if (key->type == VALUE_STRING_MAP) {
 		print_pattern(j, "additionalProperties", NULL);
@@ -158,8 +158,8 @@ static void print_any_of_size(struct json *j)
 {
 	json_array_begin(j, "anyOf");
 	json_object_begin(j, NULL);
-	json_string(j, "type", "integer");
-	json_u64(j, "minimum", 0);
+	json_put_string(j, "type", "integer");
+	json_put_u64(j, "minimum", 0);
 	json_object_end(j);
 	print_pattern(j, NULL, SIZE_PATTERN);
 	json_array_end(j);
@@ -171,9 +171,9 @@ static void print_ports(struct json *j)
 	json_object_begin(j, "items");
 	json_array_begin(j, "anyOf");
 	json_object_begin(j, NULL);
-	json_string(j, "type", "integer");
-	json_u64(j, "minimum", 1);
-	json_u64(j, "maximum", UINT16_MAX);
+	json_put_string(j, "type", "integer");
+	json_put_u64(j, "minimum", 1);
+	json_put_u64(j, "maximum", UINT16_MAX);
 	json_object_end(j);
 	print_pattern(j, NULL, PORTS_PATTERN);
 	json_array_end(j);
@@ -186,7 +186,7 @@ static void print_object_or(struct json *j, const struct key *key)
 	json_array_begin(j, "anyOf");
 	print_reference(j, NULL, key->of);
 	json_object_begin(j, NULL);
-	json_string(j, "type", "null");
+	json_put_string(j, "type", "null");
 	json_object_end(j);
 	if (key->words)
 		print_words(j, NULL, key->words);
@@ -197,7 +197,7 @@ static void print_words_member(struct json *j, const struct key *key)
 {
 	json_array_begin(j, "enum");
 	for (const char *const *word = key->words; *word; word++)
-		json_string(j, NULL, *word);
+		json_put_string(j, NULL, *word);
 	json_array_end(j);
 }
 
@@ -208,15 +208,15 @@ static void print_value(struct json *j, const struct key *key)
 
 	switch (key->type) {
 	case VALUE_VERSION:
-		json_u64(j, "const", 1);
+		json_put_u64(j, "const", 1);
 		break;
 	case VALUE_STRING:
-		json_string(j, "type", "string");
+		json_put_string(j, "type", "string");
 		if (pattern)
-			json_string(j, "pattern", pattern);
+			json_put_string(j, "pattern", pattern);
 		break;
 	case VALUE_BOOL:
-		json_string(j, "type", "boolean");
+		json_put_string(j, "type", "boolean");
 		break;
 	case VALUE_COUNT:
 		print_number(j, key, "integer", 1);
@@ -229,8 +229,8 @@ static void print_value(struct json *j, const struct key *key)
 		break;
 	case VALUE_DURATION:
 	case VALUE_PERCENT:
-		json_string(j, "type", "string");
-		json_string(j, "pattern",
+		json_put_string(j, "type", "string");
+		json_put_string(j, "pattern",
 			key->type == VALUE_PERCENT ? PERCENT_PATTERN : DURATION_PATTERN);
 		break;
 	case VALUE_WORD:
@@ -284,7 +284,7 @@ static void print_key(struct json *j, const struct key *key)
 	if (key->flags & KEY_PENDING)
 		text_printf(&description, " Checked only: a run needs %s for it.", key->needs);
 	json_object_begin(j, key->name);
-	json_string(j, "description", text_string(&description));
+	json_put_string(j, "description", text_string(&description));
 	print_value(j, key);
 	json_object_end(j);
 }
@@ -293,9 +293,9 @@ static void print_section(struct json *j, enum section_id id)
 {
 	bool required = false;
 
-	json_string(j, "type", "object");
-	json_string(j, "description", sections[id].help);
-	json_bool(j, "additionalProperties", false);
+	json_put_string(j, "type", "object");
+	json_put_string(j, "description", sections[id].help);
+	json_put_bool(j, "additionalProperties", false);
 	json_object_begin(j, "properties");
 	for (const struct key *key = sections[id].keys; key->name; key++) {
 		print_key(j, key);
@@ -307,7 +307,7 @@ static void print_section(struct json *j, enum section_id id)
 	json_array_begin(j, "required");
 	for (const struct key *key = sections[id].keys; key->name; key++)
 		if (key->flags & KEY_REQUIRED)
-			json_string(j, NULL, key->name);
+			json_put_string(j, NULL, key->name);
 	json_array_end(j);
 }
 
@@ -317,10 +317,10 @@ void profile_schema_print(struct text *out)
 	struct json j = {.out = &compact};
 
 	json_object_begin(&j, NULL);
-	json_string(&j, "$schema", "http://json-schema.org/draft-07/schema#");
-	json_string(&j, "$id", "urn:berm:profile:1");
-	json_string(&j, "title", "Berm profile, version 1");
-	json_string(&j, "$comment",
+	json_put_string(&j, "$schema", "http://json-schema.org/draft-07/schema#");
+	json_put_string(&j, "$id", "urn:berm:profile:1");
+	json_put_string(&j, "title", "Berm profile, version 1");
+	json_put_string(&j, "$comment",
 		"Generated from the key table of berm; see docs/profile-reference.md.");
 	print_section(&j, SECTION_TOP);
 	json_object_begin(&j, "definitions");

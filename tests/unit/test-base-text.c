@@ -44,12 +44,12 @@ static void json_is_always_valid(void **state)
 
 	(void)state;
 	json_object_begin(&j, NULL);
-	json_string(&j, "k\"", "v\n\xff");
+	json_put_string(&j, "k\"", "v\n\xff");
 	json_array_begin(&j, "a");
-	json_u64(&j, NULL, 1);
-	json_null(&j, NULL);
+	json_put_u64(&j, NULL, 1);
+	json_put_null(&j, NULL);
 	json_array_end(&j);
-	json_bool(&j, "b", false);
+	json_put_bool(&j, "b", false);
 	json_object_end(&j);
 	assert_string_equal(
 		text_string(&t), "{\"k\\\"\":\"v\\u000a\\ufffd\",\"a\":[1,null],\"b\":false}");
