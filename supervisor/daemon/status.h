@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "apply/apply.h"
+#include "base/text.h"
+#include "daemon/denials.h"
+#include "plan/plan.h"
+
+/* Everything that one run says about itself when it is over. All borrowed. */
+struct status {
+	const char *run_id;
+	enum run_outcome outcome;
+	int code;                      /* what berm run exits with */
+	int signal;                    /* 0 = none */
+	const char *error;             /* why it did not start, or NULL */
+	const struct profile *profile; /* or NULL: hints are left out */
+	const Berm__Wire__Plan *plan;  /* NULL where it came to none */
+	const uint8_t *plan_digest;    /* PLAN_DIGEST_BYTES, or NULL */
+	const struct denials *denials;
+	uint64_t duration_ms;
+};
+
+/* The status record of design and docs/status-record.md: one line of JSON with its line feed. Text
+ * that came from the tool is bounded; every byte of it that is no UTF-8 is written as U+FFFD. */
+void status_record(const struct status *status, struct text *out);
+/* The short footer for people, nothing where nothing was refused: what, by which rule and line, how
+ * often, and the line that would allow it or why it should stay denied. Each line begins with
+ * "berm: "; text from the tool is escaped. */
+void status_footer(const struct status *status, struct text *out);
+
+/* The word for an outcome in the record ("exited", "setup_failed" …). Static. */
+const char *status_outcome_word(enum run_outcome outcome);
