@@ -96,10 +96,9 @@ char *text_take(struct text *t)
 	return data;
 }
 
-/* Decode one UTF-8 character strictly (RFC 3629: no overlong forms, no surrogates).
- * Returns its length in bytes, 0 when the bytes are not valid. */
-static size_t utf8_decode(const unsigned char *s, size_t length, uint32_t *ret_point)
+size_t text_decode(const char *bytes, size_t length, uint32_t *ret_point)
 {
+	const unsigned char *s = (const unsigned char *)bytes;
 	static const struct {
 		unsigned char mask, lead;
 		uint32_t least;
@@ -127,9 +126,7 @@ static size_t utf8_decode(const unsigned char *s, size_t length, uint32_t *ret_p
 	return 0;
 }
 
-/* Characters that change how the rest of a line is shown: controls, bidi, zero width, separators,
- * tags. */
-static bool point_is_deceptive(uint32_t p)
+bool text_point_is_deceptive(uint32_t p)
 {
 	return p < 0x20 || (p >= 0x7f && p < 0xa0) || p == 0xad || p == 0x61c || p == 0x180e ||
 	       (p >= 0x200b && p <= 0x200f) || (p >= 0x2028 && p <= 0x202e) ||
@@ -144,7 +141,7 @@ void text_escape(struct text *t, const char *bytes, size_t length, size_t max_by
 	for (size_t i = 0; i < length;) {
 		const unsigned char *s = (const unsigned char *)bytes + i;
 		uint32_t point = 0;
-		size_t n = utf8_decode(s, length - i, &point);
+		size_t n = text_decode(bytes + i, length - i, &point);
 		char shown[16];
 		int width;
 
@@ -152,7 +149,7 @@ void text_escape(struct text *t, const char *bytes, size_t length, size_t max_by
 			width = snprintf(shown, sizeof(shown), "\\x%02x", s[0]);
 		else if (point == '\\')
 			width = snprintf(shown, sizeof(shown), "\\\\");
-		else if (point_is_deceptive(point))
+		else if (text_point_is_deceptive(point))
 			width = point < 0x100 && n == 1
 					? snprintf(shown, sizeof(shown), "\\x%02x", point)
 					: snprintf(shown, sizeof(shown), "\\u{%x}", point);

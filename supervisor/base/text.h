@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A growing string. Zero-initialise; release with text_finish() (or declare with autotext).
  * A failed allocation makes `failed` true and further writes no-ops: check once, at the end. */
@@ -25,6 +26,13 @@ void text_printf(struct text *t, const char *format, ...) printf_like(2, 3);
 const char *text_string(const struct text *t);
 /* Take the string out (caller frees); NULL when an allocation failed. */
 char *text_take(struct text *t) must_check;
+
+/* Decode one UTF-8 character strictly (RFC 3629: no overlong forms, no surrogates); length > 0.
+ * Returns its length in bytes, 0 when the bytes are not valid. */
+size_t text_decode(const char *bytes, size_t length, uint32_t *ret_point);
+/* True for characters that change how the rest of a line is shown: controls (tab and line feed are
+ * among them), bidi, zero width, separators, tags. */
+bool text_point_is_deceptive(uint32_t point);
 
 /* Append bytes that a tool, a profile or a file name made, safe for a terminal and one line:
  * printable UTF-8 stays, everything else (controls, ESC, bidi and zero-width characters, invalid

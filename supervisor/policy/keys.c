@@ -123,7 +123,7 @@ static const struct key keys_home[] = {
 
 #define PATH_RULE_ROW(content_) \
 	{"path", VALUE_STRING, content_, .flags = KEY_REQUIRED, .example = "\"${HOME}/.cache/pip\"", \
-	 STORED_IN(struct path_rule, written), .help = "Absolute, variables allowed."}
+	 STORED_IN(struct path_rule, path), .help = "Absolute, variables allowed."}
 #define OPTIONAL_ROW \
 	{"optional", VALUE_BOOL, .default_text = "false", .example = "true", STORED_IN(struct path_rule, optional), \
 	 .help = "It is no error where the path does not exist."}
@@ -212,7 +212,7 @@ static const struct key keys_exec[] = {
 };
 
 static const struct key keys_exec_rule[] = {
-	{"path", VALUE_STRING, CONTENT_PATH, .example = "/usr/bin/sudo", STORED_IN(struct exec_rule, written),
+	{"path", VALUE_STRING, CONTENT_PATH, .example = "/usr/bin/sudo", STORED_IN(struct exec_rule, path),
 	 .help = "A program or a directory of programs. Exactly one of path and command is written."},
 	{"command", VALUE_COMMAND, CONTENT_VALUE, .example = "[git, push]",
 	 .help = "A program's name and first arguments. Needs the exec meter: until then a run with such a rule is refused."},

@@ -17,6 +17,8 @@ struct source {
 	uint32_t column;
 };
 
+struct source_file;
+
 enum decision {
 	DECISION_DENY = 0, /* zero on purpose: what nobody filled in is denied */
 	DECISION_ASK,
@@ -139,6 +141,7 @@ struct profile {
 	const char *file;   /* the file asked for */
 	const char **files; /* every file read, in reading order, as real paths: ceilings last */
 	size_t file_count;
+	const struct source_file *sources; /* their text, to quote lines from; or NULL */
 	uint8_t digest[32]; /* BLAKE2b-256 over every file read: domain, length, bytes, in reading
 			       order */
 

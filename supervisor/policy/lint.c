@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/lint.h"
+
+#include "base/path.h"
+#include "policy/keys.h"
+
+#include <string.h>
+
+/* What must not be granted for writing: the path itself (exact), or it and all beneath. */
+static const struct root {
+	const char *path;
+	bool beneath;
+	const char *why;
+} roots[] = {
+	{"/", false, "everything would be writable"},
+	{"/etc", true, "it configures programs outside the walls"},
+	{"/usr", false, "programs outside the walls run from it"},
+	{"/bin", true, "programs outside the walls run from it"},
+	{"/sbin", true, "programs outside the walls run from it"},
+	{"/lib", true, "programs outside the walls load it"},
+	{"/lib64", true, "programs outside the walls load it"},
+	{"/usr/bin", true, "programs outside the walls run from it"},
+	{"/usr/sbin", true, "programs outside the walls run from it"},
+	{"/usr/lib", true, "programs outside the walls load it"},
+	{"/boot", true, "the machine starts from it"},
+	{"/proc", true, "it is the kernel's"},
+	{"/sys", true, "it is the kernel's"},
+	{"/dev", true, "it is the kernel's; the run has a /dev of its own"},
+	{"/home", false, "it holds every home directory"},
+	{"/root", false, "it is a home directory"},
+	{"/var", false, "it holds the state of every service"},
+	{"/run", false, "it holds the sockets of every service"},
+};
+
+static void check_write(const struct path_rule *rule, const char *home, struct diagnostics *d)
+{
+	for (size_t i = 0; i < array_size(roots); i++) {
+		if (roots[i].beneath ? !path_is_beneath(rule->path, roots[i].path)
+				     : strcmp(rule->path, roots[i].path) != 0)
+			continue;
+		diagnostics_report(d, CODE_PROTECTED_ROOT, rule->at, "%s must not be writable: %s",
+			rule->path, roots[i].why);
+		return;
+	}
+	if (home && path_is_beneath(home, rule->path))
+		diagnostics_report(d, CODE_PROTECTED_ROOT, rule->at,
+			"the home directory %s must not be writable as a whole; grant "
+			"the directories that are needed",
+			home);
+}
+
+/* The deny that covers all of a path; NULL where some of it is left. */
+static const struct path_rule *covering_deny(const struct profile *p, const char *path)
+{
+	for (size_t i = 0; i < p->fs.deny.count; i++) {
+		const struct path_rule *deny = &p->fs.deny.items[i];
+
+		if (deny->is_glob ? path_glob_match(deny->path, path)
+				  : path_is_beneath(path, deny->path))
+			return deny;
+	}
+	return NULL;
+}
+
+static void check_covered(const struct profile *p, const struct path_rules *grants, const char *key,
+	struct diagnostics *d)
+{
+	for (size_t i = 0; i < grants->count; i++) {
+		const struct path_rule *deny = covering_deny(p, grants->items[i].path);
+
+		if (deny)
+			diagnostics_report(d, CODE_WARNING_COVERED, grants->items[i].at,
+				"%s %s has no effect: fs.deny %s (%s:%u) covers it", key,
+				grants->items[i].written, deny->written, deny->at.file,
+				deny->at.line);
+	}
+}
+
+static void check_exec(const struct profile *p, struct diagnostics *d)
+{
+	for (size_t i = 0; i < p->exec.allow.count; i++) {
+		const struct exec_rule *rule = &p->exec.allow.items[i];
+
+		for (size_t j = 0; rule->path && j < p->fs.write.count; j++) {
+			const struct path_rule *grant = &p->fs.write.items[j];
+
+			if (!path_is_beneath(rule->path, grant->path))
+				continue;
+			diagnostics_report(d, CODE_WARNING_EXEC_WRITABLE, rule->at,
+				"exec.allow %s lies inside fs.write %s (%s:%u): the tool "
+				"can write what it starts",
+				rule->written, grant->written, grant->at.file, grant->at.line);
+			break;
+		}
+	}
+}
+
+static void check_network(const struct profile *p, struct diagnostics *d)
+{
+	size_t grants = p->network.allow.count + p->network.ask.count + p->network.listen.count +
+			p->network.deny.count;
+
+	if (p->network.mode == NETWORK_MODE_HOST && grants > 0)
+		diagnostics_report(d, CODE_HOST_NETWORK, p->network.mode_at,
+			"network.mode: host gives the whole network, so the rules of "
+			"network cannot hold");
+}
+
+static void check_wide(const struct profile *p, struct diagnostics *d)
+{
+	for (size_t i = 0; i < p->fs.read.count; i++) {
+		if (strcmp(p->fs.read.items[i].path, "/") == 0)
+			diagnostics_report(d, CODE_WARNING_READ_ALL, p->fs.read.items[i].at,
+				"fs.read: / makes every file of the host readable");
+	}
+	for (size_t i = 0; i < p->env.pass.count; i++) {
+		if (strspn(p->env.pass.items[i].text, "*") == strlen(p->env.pass.items[i].text))
+			diagnostics_report(d, CODE_WARNING_ENV_ALL, p->env.pass.items[i].at,
+				"env.pass: \"*\" passes every variable of the caller on");
+	}
+}
+
+void lint_profile(const struct profile *p, const char *home, struct diagnostics *d)
+{
+	for (size_t i = 0; i < p->fs.write.count; i++)
+		check_write(&p->fs.write.items[i], home, d);
+	check_covered(p, &p->fs.read, "fs.read", d);
+	check_covered(p, &p->fs.write, "fs.write", d);
+	check_covered(p, &p->fs.ask, "fs.ask", d);
+	check_exec(p, d);
+	check_network(p, d);
+	check_wide(p, d);
+}
+
+static int add_pending(struct profile *p, struct arena *arena, const char *key, const char *needs,
+	struct source at)
+{
+	void *grown =
+		arena_grow(arena, p->pending.items, p->pending.count, sizeof(*p->pending.items));
+
+	if (!grown)
+		return -ENOMEM;
+	p->pending.items = grown;
+	p->pending.items[p->pending.count++] =
+		(struct pending){.key = key, .needs = needs, .at = at};
+	return 0;
+}
+
+static int add_pending_commands(struct profile *p, struct arena *arena)
+{
+	const struct {
+		const struct exec_rules *rules;
+		const char *key;
+	} lists[] = {{&p->exec.allow, "exec.allow[].command"}, {&p->exec.ask, "exec.ask[].command"},
+		{&p->exec.deny, "exec.deny[].command"}};
+
+	for (size_t i = 0; i < array_size(lists); i++) {
+		for (size_t j = 0; j < lists[i].rules->count; j++) {
+			const struct exec_rule *rule = &lists[i].rules->items[j];
+
+			if (rule->command &&
+				add_pending(p, arena, lists[i].key, "the exec meter", rule->at) < 0)
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static int add_pending_network(struct profile *p, struct arena *arena)
+{
+	const char *needs = key_resolve("network.allow", NULL)->needs;
+	int r = 0;
+
+	if (p->network.allow.count)
+		r = add_pending(p, arena, "network.allow", needs, p->network.allow.items[0].at);
+	if (r == 0 && p->network.ask.count)
+		r = add_pending(p, arena, "network.ask", needs, p->network.ask.items[0].at);
+	if (r == 0 && p->network.listen.count)
+		r = add_pending(p, arena, "network.listen", needs, p->network.listen.items[0].at);
+	return r;
+}
+
+/* A tool that can rewrite its profile chooses its own walls for the next run. */
+static int protect_self(struct profile *p, struct arena *arena, struct diagnostics *d)
+{
+	for (size_t i = 0; i < p->file_count; i++) {
+		struct path_rules *protect = &p->fs.protect;
+		const struct path_rule *grant = NULL;
+		void *grown;
+
+		for (size_t j = 0; j < p->fs.write.count && !grant; j++) {
+			if (path_is_beneath(p->files[i], p->fs.write.items[j].path))
+				grant = &p->fs.write.items[j];
+		}
+		if (!grant)
+			continue;
+		grown = arena_grow(arena, protect->items, protect->count, sizeof(*protect->items));
+		if (!grown)
+			return -ENOMEM;
+		protect->items = grown;
+		protect->items[protect->count++] = (struct path_rule){
+			.path = p->files[i],
+			.written = p->files[i],
+			.reason = "a tool that rewrites its profile chooses its own walls",
+		};
+		diagnostics_report(d, CODE_NOTE_SELF, grant->at,
+			"fs.write %s holds the profile %s, which is kept from being changed",
+			grant->written, p->files[i]);
+	}
+	return 0;
+}
+
+int lint_finish(struct profile *p, struct arena *arena, struct diagnostics *d)
+{
+	int r = add_pending_network(p, arena);
+
+	if (r == 0)
+		r = add_pending_commands(p, arena);
+	if (r == 0)
+		r = protect_self(p, arena, d);
+	return r;
+}

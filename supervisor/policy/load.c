@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/load.h"
+
+#include "base/path.h"
+#include "policy/lint.h"
+#include "policy/read.h"
+#include "policy/trust.h"
+
+#include <limits.h>
+#include <sodium.h>
+#include <string.h>
+
+#define EXTENDS_DEPTH_MAX 5
+#define FILES_MAX 32 /* of one profile with everything it extends */
+#define DIGEST_DOMAIN "berm profile 1"
+#define PRIVATE_BYTES (256ULL << 20)
+
+/* What profile_destroy() frees: the profile is its first member, so one pointer is both. */
+struct loaded {
+	struct profile profile;
+	struct arena arena;
+};
+
+struct loader {
+	struct loaded *loaded;
+	const struct profile_request *request;
+	struct diagnostics d;
+	crypto_generichash_state digest;
+	struct error *err;
+};
+
+/* One profile or ceiling being read, with the files it is made of. */
+struct tree {
+	struct loader *loader;
+	struct reader reader;
+	const struct source_file *files[FILES_MAX]; /* read completely or being read */
+	unsigned file_count;
+	const struct source_file
+		*chain[EXTENDS_DEPTH_MAX + 1]; /* being read, the file asked for first */
+	unsigned depth;
+};
+
+static int load_file(struct tree *tree, const char *path, struct source at);
+
+static void digest_bytes(struct loader *l, const char *bytes, size_t length)
+{
+	unsigned char count[8];
+
+	for (unsigned i = 0; i < sizeof(count); i++)
+		count[i] = (unsigned char)((uint64_t)length >> (8 * i));
+	crypto_generichash_update(&l->digest, count, sizeof(count));
+	crypto_generichash_update(&l->digest, (const unsigned char *)bytes, length);
+}
+
+static bool is_path(const char *profile)
+{
+	size_t n = strlen(profile);
+
+	return strchr(profile, '/') || (n > 5 && strcmp(profile + n - 5, ".yaml") == 0);
+}
+
+/* The file of a name in the first directory that has it; NULL where none has. */
+static char *search(struct loader *l, const char *name)
+{
+	for (const char *const *dir = l->request->search_path; dir && *dir; dir++) {
+		char path[PATH_MAX];
+		int n;
+
+		if (!**dir || strcmp(*dir, ".") == 0)
+			continue;
+		n = snprintf(path, sizeof(path), "%s/%s.yaml", *dir, name);
+		if (n < 0 || (size_t)n >= sizeof(path))
+			continue;
+		if (access(path, F_OK) == 0)
+			return arena_string(&l->loaded->arena, path);
+	}
+	return NULL;
+}
+
+/* The path of an entry of extends: beside the file that names it, or on the search path. */
+static const char *resolve(
+	struct tree *tree, const struct source_file *from, bool linked, const char *entry)
+{
+	const char *base = linked ? from->real : from->name, *slash = strrchr(base, '/');
+	char path[PATH_MAX];
+	int n;
+
+	if (!strchr(entry, '/'))
+		return search(tree->loader, entry);
+	if (entry[0] == '/')
+		return entry;
+	entry += strncmp(entry, "./", 2) == 0 ? 2 : 0;
+	n = snprintf(
+		path, sizeof(path), "%.*s%s", slash ? (int)(slash - base + 1) : 0, base, entry);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return NULL;
+	return arena_string(&tree->loader->loaded->arena, path);
+}
+
+static void report_cycle(struct tree *tree, const struct source_file *file, struct source at)
+{
+	autotext struct text chain = {0};
+	unsigned i = 0;
+
+	while (strcmp(tree->chain[i]->real, file->real) != 0)
+		i++;
+	for (; i < tree->depth; i++)
+		text_printf(&chain, "%s extends ", tree->chain[i]->name);
+	diagnostics_report(&tree->loader->d, CODE_EXTENDS_CYCLE, at, "profiles in a circle: %s%s",
+		text_string(&chain), file->name);
+}
+
+static int load_extends(
+	struct tree *tree, const struct node *list, const struct source_file *from, bool linked)
+{
+	for (const struct node *entry = list->first; entry; entry = entry->next) {
+		const char *path;
+		int r;
+
+		/* Whether the entry is a good name is reported when the file itself is read. */
+		if (entry->kind != NODE_SCALAR || !*entry->text)
+			continue;
+		path = resolve(tree, from, linked, entry->text);
+		if (!path) {
+			diagnostics_report(&tree->loader->d, CODE_EXTENDS_MISSING, entry->at,
+				"no profile `%s` on the search path", entry->text);
+			continue;
+		}
+		r = load_file(tree, path, entry->at);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static bool already_read(const struct tree *tree, const struct source_file *file)
+{
+	for (unsigned i = 0; i < tree->file_count; i++) {
+		if (strcmp(tree->files[i]->real, file->real) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool being_read(const struct tree *tree, const struct source_file *file)
+{
+	for (unsigned i = 0; i < tree->depth; i++) {
+		if (strcmp(tree->chain[i]->real, file->real) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Parse a file and read it onto the profile, after what it extends. */
+static int read_tree(struct tree *tree, const struct source_file *file, bool linked)
+{
+	static const struct node nothing = {.kind = NODE_MAPPING};
+	struct reader *r = &tree->reader;
+	struct node *root = NULL, empty = nothing;
+	const struct node *extends, *remove;
+	int result = document_parse(&tree->loader->loaded->arena, r->d, file, &root);
+
+	if (result == -EINVAL)
+		return 0;
+	if (result < 0)
+		return result;
+	if (!root || node_is_null(root)) {
+		empty.at = (struct source){file->name, 1, 1};
+		root = &empty;
+	}
+	if (root->kind != NODE_MAPPING) {
+		diagnostics_report(r->d, CODE_WRONG_TYPE, root->at,
+			"a profile is a mapping of keys: `version: 1`, `name: …`");
+		return 0;
+	}
+	extends = node_get(root, "extends");
+	if (extends && extends->kind == NODE_LIST) {
+		result = load_extends(tree, extends, file, linked);
+		if (result < 0)
+			return result;
+	}
+	remove = node_get(root, "remove");
+	if (remove)
+		read_remove(r, remove);
+	read_file(r, root);
+	return r->no_memory ? -ENOMEM : 0;
+}
+
+/* Report why a file cannot be read, at the entry that names it. */
+static void report_file(
+	struct loader *l, int code, const char *path, struct source at, const struct error *why)
+{
+	enum code_id id = code == -EPERM    ? CODE_UNTRUSTED
+			  : code == -EFBIG  ? CODE_TOO_BIG
+			  : code == -ENOENT ? CODE_EXTENDS_MISSING
+					    : CODE_UNREADABLE;
+
+	if (!at.file)
+		at.file = path;
+	diagnostics_report(&l->d, id, at, "%s", why->text);
+}
+
+static int load_file(struct tree *tree, const char *path, struct source at)
+{
+	struct loader *l = tree->loader;
+	struct source_file *file;
+	struct error why = {0};
+	bool linked;
+	int r = trust_read(&l->loaded->arena, path, l->request->trusted_uid, &file, &linked, &why);
+
+	if (r < 0) {
+		if (r == -ENOMEM)
+			return r;
+		report_file(l, r, path, at, &why);
+		return 0;
+	}
+	if (being_read(tree, file)) {
+		report_cycle(tree, file, at);
+		return 0;
+	}
+	if (already_read(tree, file))
+		return 0;
+	if (tree->depth > EXTENDS_DEPTH_MAX || tree->file_count == FILES_MAX) {
+		diagnostics_report(&l->d, CODE_EXTENDS_DEPTH, at,
+			"`extends` goes at most %d levels deep and over %d files",
+			EXTENDS_DEPTH_MAX, FILES_MAX);
+		return 0;
+	}
+	file->next = l->d.files;
+	l->d.files = file;
+	digest_bytes(l, file->data, file->length);
+	tree->files[tree->file_count++] = file;
+	tree->chain[tree->depth++] = file;
+	r = read_tree(tree, file, linked);
+	tree->depth--;
+	return r;
+}
+
+static const char *const families_default[] = {"unix", "inet", "inet6"};
+
+static int finish_families(struct reader *r)
+{
+	struct string_rules *families = &r->profile->syscalls.families;
+
+	for (size_t i = 0; !r->families_written && i < array_size(families_default); i++) {
+		struct string_rule *rule = reader_next(r, families, (struct source){0});
+
+		if (!rule)
+			return -ENOMEM;
+		rule->text = families_default[i];
+		families->count++;
+	}
+	return 0;
+}
+
+/* Read one profile or ceiling onto `profile`, whatever is wrong being reported. */
+static int load_tree(struct loader *l, const char *path, struct profile *profile)
+{
+	struct tree tree = {
+		.loader = l,
+		.reader = {.arena = &l->loaded->arena,
+			.d = &l->d,
+			.request = l->request,
+			.profile = profile},
+	};
+	int r;
+
+	profile->fs.tmp.private = profile->fs.home.private = true;
+	profile->fs.tmp.size_bytes.value = profile->fs.home.size_bytes.value = PRIVATE_BYTES;
+	profile->exec.default_decision = DECISION_ALLOW;
+	r = load_file(&tree, path, (struct source){0});
+	if (r == 0)
+		r = finish_families(&tree.reader);
+	if (r == 0 && tree.file_count > 0)
+		profile->file = tree.files[0]->name;
+	return r;
+}
+
+/* The names of the files in reading order: the list of sources is newest first. */
+static int keep_files(struct loader *l)
+{
+	struct profile *p = &l->loaded->profile;
+	size_t count = 0;
+
+	p->sources = l->d.files;
+	for (const struct source_file *f = l->d.files; f; f = f->next)
+		count++;
+	p->files = arena_alloc(&l->loaded->arena, (count + 1) * sizeof(*p->files));
+	if (!p->files)
+		return -ENOMEM;
+	p->file_count = count;
+	for (const struct source_file *f = l->d.files; f; f = f->next)
+		p->files[--count] = f->real;
+	return 0;
+}
+
+/* Until a ceiling can be intersected, a request that has one is refused. */
+static int load_ceilings(struct loader *l)
+{
+	const char *const *path = l->request->ceilings;
+
+	if (path && *path)
+		diagnostics_report(&l->d, CODE_UNREADABLE, (struct source){.file = *path},
+			"this build cannot apply a ceiling");
+	return 0;
+}
+
+static int load_all(struct loader *l, const char *path)
+{
+	struct profile *p = &l->loaded->profile;
+	int r = load_tree(l, path, p);
+
+	if (r == 0)
+		lint_profile(p, l->request->variables.home, &l->d);
+	if (r == 0)
+		r = load_ceilings(l);
+	if (r == 0)
+		r = keep_files(l);
+	if (r == 0 && l->d.errors == 0)
+		r = lint_finish(p, &l->loaded->arena, &l->d);
+	crypto_generichash_final(&l->digest, p->digest, sizeof(p->digest));
+	return r;
+}
+
+/* The path of the profile asked for; NULL (err set) where a name is nowhere to be found. */
+static const char *find_profile(struct loader *l)
+{
+	const char *profile = l->request->profile, *path;
+	autotext struct text where = {0};
+
+	if (is_path(profile)) {
+		if (access(profile, F_OK) == 0 || errno != ENOENT)
+			return profile;
+		error_set(l->err, -ENOENT, ERROR_INPUT, "no such profile: %s", profile);
+		return NULL;
+	}
+	path = search(l, profile);
+	if (path)
+		return path;
+	for (const char *const *dir = l->request->search_path; dir && *dir; dir++)
+		text_printf(&where, "%s%s", dir == l->request->search_path ? "" : ", ", *dir);
+	error_set(l->err, -ENOENT, ERROR_INPUT,
+		"no profile named %s in %s (a file is named by its path: ./%s.yaml)", profile,
+		where.length ? text_string(&where) : "an empty search path", profile);
+	return NULL;
+}
+
+int profile_load(const struct profile_request *request, struct profile **ret_profile,
+	struct text *diagnostics, struct error *err)
+{
+	struct loader l = {.request = request, .d.out = diagnostics, .err = err};
+	autoprofile struct profile *owner = NULL;
+	const char *path;
+	int r;
+
+	l.loaded = calloc(1, sizeof(*l.loaded));
+	if (!l.loaded)
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	owner = &l.loaded->profile;
+	crypto_generichash_init(&l.digest, NULL, 0, sizeof(owner->digest));
+	crypto_generichash_update(
+		&l.digest, (const unsigned char *)DIGEST_DOMAIN, sizeof(DIGEST_DOMAIN));
+	path = find_profile(&l);
+	if (!path)
+		return -ENOENT;
+	r = load_all(&l, path);
+	if (r < 0)
+		return error_set(err, r, ERROR_INTERNAL, "out of memory");
+	if (l.d.errors)
+		return error_set(err, -EINVAL, ERROR_INPUT, "%s: %u error%s", path, l.d.errors,
+			l.d.errors == 1 ? "" : "s");
+	*ret_profile = take_ptr(&owner);
+	return 0;
+}
+
+void profile_destroy(struct profile *profile)
+{
+	struct loaded *loaded = (struct loaded *)profile;
+
+	if (!loaded)
+		return;
+	arena_finish(&loaded->arena);
+	free(loaded);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/trust.h"
+
+#include "base/io.h"
+#include "base/path.h"
+#include "policy/document.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define OVERFLOW_UID 65534
+
+/* The first line of /proc/self/uid_map covers every uid in the initial namespace only. */
+static bool in_user_namespace(void)
+{
+	autofree char *map = NULL;
+	unsigned long inside, outside, count;
+
+	if (io_read_file(AT_FDCWD, "/proc/self/uid_map", 4096, &map, NULL, NULL) < 0)
+		return false;
+	return sscanf(map, "%lu %lu %lu", &inside, &outside, &count) == 3 && count != UINT32_MAX;
+}
+
+static bool owner_is_trusted(uid_t owner, uid_t trusted_uid)
+{
+	return owner == 0 || owner == trusted_uid || (owner == OVERFLOW_UID && in_user_namespace());
+}
+
+static int refuse(struct error *err, const char *path, const char *why)
+{
+	return error_set(err, -EPERM, ERROR_INPUT, "%s %s, so somebody else could choose the walls",
+		path, why);
+}
+
+static int check_directory(const char *path, uid_t trusted_uid, struct error *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return error_errno(err, "look at %s", path);
+	if (!owner_is_trusted(st.st_uid, trusted_uid))
+		return refuse(err, path, "belongs to another user");
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) && !(st.st_mode & S_ISVTX))
+		return refuse(err, path, "is a directory that others can write to");
+	return 0;
+}
+
+/* Every directory from the one that holds path up to /: whoever can rename one can replace the
+ * file. */
+static int check_directories(const char *path, uid_t trusted_uid, struct error *err)
+{
+	char parent[PATH_MAX];
+	size_t n = strlen(path);
+
+	if (n >= sizeof(parent))
+		return error_set(err, -ENAMETOOLONG, ERROR_INPUT, "%s is too long", path);
+	memcpy(parent, path, n + 1);
+	while (n > 1) {
+		char *slash = strrchr(parent, '/');
+		int r;
+
+		slash[slash == parent] = '\0';
+		n = strlen(parent);
+		r = check_directory(parent, trusted_uid, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* A link chooses the file as much as its content does. */
+static int check_link(const char *path, uid_t trusted_uid, bool *ret_linked, struct error *err)
+{
+	autofree char *folder = NULL, *real = NULL, *inside = NULL;
+	struct stat st;
+
+	*ret_linked = false;
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT
+			       ? error_set(err, -ENOENT, ERROR_INPUT, "%s does not exist", path)
+			       : error_errno(err, "open %s", path);
+	if (!S_ISLNK(st.st_mode))
+		return 0;
+	*ret_linked = true;
+	if (!owner_is_trusted(st.st_uid, trusted_uid))
+		return refuse(err, path, "is a link of another user");
+	folder = strchr(path, '/') ? path_parent(path) : strdup(".");
+	real = folder ? realpath(folder, NULL) : NULL;
+	inside = real ? path_join(real, "x") : NULL;
+	if (!inside)
+		return error_errno(err, "look at %s", path);
+	return check_directories(inside, trusted_uid, err);
+}
+
+static int check_file(int fd, const char *path, uid_t trusted_uid, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, "look at %s", path);
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, -EINVAL, ERROR_INPUT, "%s is not a regular file", path);
+	if (!owner_is_trusted(st.st_uid, trusted_uid))
+		return refuse(err, path, "belongs to another user");
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return refuse(err, path, "is writable by others (chmod go-w)");
+	return 0;
+}
+
+static int keep(struct arena *arena, const char *path, const char *real, const char *data,
+	struct source_file *file)
+{
+	file->name = arena_string(arena, path);
+	file->real = arena_string(arena, real);
+	file->data = arena_copy(arena, data, file->length);
+	return file->name && file->real && file->data ? 0 : -ENOMEM;
+}
+
+int trust_read(struct arena *arena, const char *path, uid_t trusted_uid,
+	struct source_file **ret_file, bool *ret_linked, struct error *err)
+{
+	struct source_file *file = arena_alloc(arena, sizeof(*file));
+	autofree char *real = NULL, *data = NULL;
+	autoclose int fd = -1;
+	int r;
+
+	if (!file)
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	r = check_link(path, trusted_uid, ret_linked, err);
+	if (r < 0)
+		return r;
+	real = realpath(path, NULL);
+	if (!real)
+		return error_errno(err, "open %s", path);
+	fd = open(real, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return error_errno(err, "open %s", path);
+	r = check_file(fd, path, trusted_uid, err);
+	if (r == 0)
+		r = check_directories(real, trusted_uid, err);
+	if (r == 0)
+		r = io_read_fd(fd, path, DOCUMENT_BYTES_MAX, &data, &file->length, err);
+	if (r < 0)
+		return r;
+	if (keep(arena, path, real, data, file) < 0)
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	*ret_file = file;
+	return 0;
+}

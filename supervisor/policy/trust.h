@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/error.h"
+#include "policy/arena.h"
+#include "policy/diagnostics.h"
+
+#include <sys/types.h>
+
+/* Read a profile file that nobody but root and trusted_uid can change: a regular file of theirs,
+ * not writable by group or others, in directories that are (up to /) theirs and not writable by
+ * others either, or sticky. A symbolic link on the way is followed when it is theirs. In a user
+ * namespace the owners that it does not know count as root, since root's own files look like that
+ * there. ret_linked: the last component of path is a symbolic link. Errors, all with text: -ENOENT;
+ * -EPERM for a file that others can change; -EFBIG; else as open(2). */
+int trust_read(struct arena *arena, const char *path, uid_t trusted_uid,
+	struct source_file **ret_file, bool *ret_linked, struct error *err) must_check;
