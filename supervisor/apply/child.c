@@ -172,8 +172,8 @@ void child_main(struct launch *launch)
 		error_errno(&err, "start the tool's process");
 		fail(launch, &err);
 	}
-	own_close(&launch->cover_fd);
-	own_close(&launch->root_fd);
+	close_range(3, (unsigned)launch->sync[1] - 1, 0);
+	close_range((unsigned)launch->sync[1] + 1, ~0U, 0);
 	ended.status = reaper_run(tool);
 	(void)!sync_send(launch->sync[1], &ended, -1);
 	_exit(0);

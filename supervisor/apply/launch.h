@@ -113,8 +113,9 @@ int mounts_new_file_system(
  * optional object is absent. */
 int mounts_bind_tree(
 	struct launch *launch, size_t index, int *ret_tree, struct error *err) must_check;
+/* Takes *tree on success and leaves the descriptor open: child_main() closes them all. */
 int mounts_attach(
-	int tree, int point, const Berm__Wire__Mount *mount, struct error *err) must_check;
+	int *tree, int point, const Berm__Wire__Mount *mount, struct error *err) must_check;
 int mounts_remember_tmpfs(struct launch *launch, int fd, struct error *err) must_check;
 /* Start making the run's network namespace, with lo up, in a second process; network_join() waits
  * for it and enters. */

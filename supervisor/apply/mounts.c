@@ -130,10 +130,13 @@ static int open_mount_point(const struct launch *launch, const Berm__Wire__Mount
 	return *ret_fd < 0 ? step_failed(mount, "open the mount point", err) : 0;
 }
 
-int mounts_attach(int tree, int point, const Berm__Wire__Mount *mount, struct error *err)
+int mounts_attach(int *tree, int point, const Berm__Wire__Mount *mount, struct error *err)
 {
-	if (move_mount(tree, "", point, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+	if (move_mount(*tree, "", point, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return step_failed(mount, "mount", err);
+	/* Closing the descriptor of a mount takes the namespace's lock: PID 1 closes all of them at
+	 * once while the tool's program is already starting. */
+	(void)take_fd(tree);
 	return 0;
 }
 
@@ -187,7 +190,7 @@ static int mount_tmpfs(struct launch *launch, const Berm__Wire__Mount *mount, st
 	if (tree < 0)
 		return step_failed(mount, "make a tmpfs for", err);
 	r = mounts_remember_tmpfs(launch, tree, err);
-	return r < 0 ? r : mounts_attach(tree, point, mount, err);
+	return r < 0 ? r : mounts_attach(&tree, point, mount, err);
 }
 
 static int mount_kernel(struct launch *launch, const Berm__Wire__Mount *mount, const char *type,
@@ -204,7 +207,7 @@ static int mount_kernel(struct launch *launch, const Berm__Wire__Mount *mount, c
 	tree = mounts_new_file_system(type, options, attributes);
 	if (tree < 0)
 		return error_errno(err, "mount a fresh %s at %s", type, mount->target);
-	return mounts_attach(tree, point, mount, err);
+	return mounts_attach(&tree, point, mount, err);
 }
 
 /* Without privilege the tree is cloned here, in the run's own mount namespace; the object must be
@@ -269,7 +272,7 @@ static int mount_bind(struct launch *launch, size_t index, struct error *err)
 		return r;
 	r = open_mount_point(launch, mount,
 		mount->source_kind == BERM__WIRE__FILE_KIND__FILE_DIRECTORY, &point, err);
-	return r < 0 ? r : mounts_attach(tree, point, mount, err);
+	return r < 0 ? r : mounts_attach(&tree, point, mount, err);
 }
 
 /* Bind an existing target on itself: sealed (read-only) or only pinned, which makes rename(2)
@@ -288,7 +291,7 @@ static int mount_self(
 		return step_failed(mount, "clone", err);
 	if (mount->kind == BERM__WIRE__MOUNT_KIND__MOUNT_SEAL)
 		r = restrict_tree(tree, MOUNT_ATTR_SAFE | MOUNT_ATTR_RDONLY, mount, err);
-	return r < 0 ? r : mounts_attach(tree, point, mount, err);
+	return r < 0 ? r : mounts_attach(&tree, point, mount, err);
 }
 
 static int mount_cover(
@@ -317,7 +320,7 @@ static int mount_cover(
 		return step_failed(mount, "cover", err);
 	r = restrict_tree(
 		tree, MOUNT_ATTR_SAFE | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC, mount, err);
-	return r < 0 ? r : mounts_attach(tree, point, mount, err);
+	return r < 0 ? r : mounts_attach(&tree, point, mount, err);
 }
 
 static int make_read_only(
@@ -354,9 +357,6 @@ int mounts_step(struct launch *launch, size_t index, struct error *err)
 	case BERM__WIRE__MOUNT_KIND__MOUNT_DEVPTS:
 		return mount_kernel(launch, mount, "devpts",
 			(const char *const[]){"ptmxmode=0666", "mode=0620"}, err);
-	case BERM__WIRE__MOUNT_KIND__MOUNT_MQUEUE:
-		return mount_kernel(
-			launch, mount, "mqueue", (const char *const[]){NULL, NULL}, err);
 	case BERM__WIRE__MOUNT_KIND__MOUNT_HIDE:
 	case BERM__WIRE__MOUNT_KIND__MOUNT_RESERVE:
 		return mount_cover(launch, mount, err);

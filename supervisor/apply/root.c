@@ -71,17 +71,17 @@ static int mount_root_grant(struct launch *launch, struct error *err)
 {
 	const Berm__Wire__Mount *first = launch->plan->mounts[0];
 	autoclose int tree = -1;
-	int r = mounts_bind_tree(launch, 0, &tree, err);
+	int r = mounts_bind_tree(launch, 0, &tree, err), root;
 
 	if (r < 0)
 		return r;
 	if (tree < 0)
 		return error_set(err, -ENOENT, ERROR_INTERNAL, "no object for the root of the run");
-	r = mounts_attach(tree, launch->root_fd, first, err);
+	root = tree;
+	r = mounts_attach(&tree, launch->root_fd, first, err);
 	if (r < 0)
 		return r;
-	own_close(&launch->root_fd);
-	launch->root_fd = take_fd(&tree);
+	launch->root_fd = root;
 	return 0;
 }
 

@@ -40,8 +40,6 @@ void plan_devices(struct compiler *c)
 	}
 	if (!path_is_denied(c, "/dev/pts"))
 		message_mount(c, BERM__WIRE__MOUNT_KIND__MOUNT_DEVPTS, "/dev/pts", 0);
-	if (!path_is_denied(c, "/dev/mqueue"))
-		message_mount(c, BERM__WIRE__MOUNT_KIND__MOUNT_MQUEUE, "/dev/mqueue", 0);
 }
 
 static void add_file(struct compiler *c, const char *path, struct text *content)

@@ -157,8 +157,7 @@ static int check_place(struct compiler *c, const struct grant *g)
 	static const struct {
 		const char *tree;
 		bool beneath;
-	} own[] = {{"/proc", true}, {"/dev", false}, {"/dev/pts", true}, {"/dev/mqueue", true},
-		{"/dev/shm", false}};
+	} own[] = {{"/proc", true}, {"/dev", false}, {"/dev/pts", true}, {"/dev/shm", false}};
 	const char *text = rule_text(c, g->rule);
 
 	for (size_t i = 0; i < array_size(refused); i++) {

@@ -163,8 +163,6 @@ static void add_own(struct compiler *c)
 
 		if (m->kind == BERM__WIRE__MOUNT_KIND__MOUNT_FILE)
 			add_path(c, m->target, LANDLOCK_ACCESS_FS_READ_FILE, m->rule);
-		if (m->kind == BERM__WIRE__MOUNT_KIND__MOUNT_MQUEUE)
-			add_path(c, m->target, READ | CHANGE, 0);
 		if (m->kind == BERM__WIRE__MOUNT_KIND__MOUNT_DEVPTS)
 			add_path(c, m->target, terminal, 0);
 		/* The host may lack it, and a rule needs its object: a fact must have seen it. */

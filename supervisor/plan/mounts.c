@@ -21,7 +21,6 @@ static enum step_phase step_phase(const Berm__Wire__Mount *m)
 	case BERM__WIRE__MOUNT_KIND__MOUNT_PROC:
 	case BERM__WIRE__MOUNT_KIND__MOUNT_DEVPTS:
 	case BERM__WIRE__MOUNT_KIND__MOUNT_DEVICE:
-	case BERM__WIRE__MOUNT_KIND__MOUNT_MQUEUE:
 	case BERM__WIRE__MOUNT_KIND__MOUNT_READ_ONLY:
 	case _BERM__WIRE__MOUNT_KIND_IS_INT_SIZE:
 		break;
