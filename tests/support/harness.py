@@ -14,11 +14,13 @@ import time
 
 TOOL_UID = 54321  # nobody has it: the ordinary user of the tests
 CLONE_NEWUSER = 0x10000000
+# An emulated processor needs more time for the same; limits that only end what hangs are stretched.
+SLOWER = 6 if "QEMU" in open("/proc/cpuinfo", encoding="utf-8").read() else 1
 SKIPPED = 77
 
 
 class Tap:
-    """One line a row. A skip is a failure when MUST_RUN is set."""
+    """One line a row. tools/check lets a skip pass only where the same row passed in another place."""
 
     def __init__(self):
         self.number = 0
@@ -39,9 +41,6 @@ class Tap:
         self.row(True, "%s: N/A (%s)" % (text, reason))
 
     def skip(self, text, reason):
-        if os.environ.get("MUST_RUN"):
-            self.row(False, text, ["skipped, but MUST_RUN is set: " + reason])
-            return
         self.number += 1
         print("ok %d - %s # SKIP %s" % (self.number, text, reason))
 
@@ -80,7 +79,7 @@ def run(argv, timeout=60, **options):
     process = subprocess.Popen(argv, **options)
     timed_out = False
     try:
-        out, errors = process.communicate(timeout=timeout)
+        out, errors = process.communicate(timeout=timeout * SLOWER)
     except subprocess.TimeoutExpired:
         timed_out = True
         process.kill()

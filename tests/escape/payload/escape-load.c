@@ -4,6 +4,7 @@
 #include "payload.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -137,6 +138,40 @@ static void hold(void)
 	nanosleep(&nap, NULL);
 }
 
+/* What the three standard descriptors are, told to a file, since stdout may be closed. */
+static void streams(void)
+{
+	const char *path = below("W", "streams");
+	char text[1024] = "", link[64], name[200];
+	size_t length = 0;
+	int states[3];
+
+	for (int fd = 0; fd < 3; fd++)
+		states[fd] = fcntl(fd, F_GETFD);
+	for (int fd = 0; fd < 3; fd++) {
+		ssize_t n;
+
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		n = states[fd] < 0 ? -1 : readlink(link, name, sizeof(name) - 1);
+		name[n < 0 ? 0 : n] = '\0';
+		length += (size_t)snprintf(text + length, sizeof(text) - length, "%d %s\n", fd,
+			n < 0 ? "closed" : name);
+	}
+	snprintf(text + length, sizeof(text) - length, "lowest %d\n", dup(0));
+	write_text(path, text);
+}
+
+/* Start another technique when W/go appears: the driver does something meanwhile. */
+static void wait_then(void)
+{
+	struct timespec nap = {.tv_nsec = 10 * 1000 * 1000};
+
+	write_text(below("W", "waiting"), "waiting\n");
+	for (const char *go = below("W", "go"); access(go, F_OK);)
+		nanosleep(&nap, NULL);
+	run_technique(target("THEN"));
+}
+
 const struct technique load_techniques[] = {
 	{"R01", "fork-bomb", "cgroup, rlimits", fork_bomb},
 	{"R01", "thread-bomb", "cgroup, rlimits", thread_bomb},
@@ -144,5 +179,7 @@ const struct technique load_techniques[] = {
 	{"K16", "random-calls", "all", random_calls},
 	{"", "victim", "", victim},
 	{"", "hold", "", hold},
+	{"", "streams", "", streams},
+	{"", "wait-then", "", wait_then},
 	{0},
 };

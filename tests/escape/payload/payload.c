@@ -214,6 +214,21 @@ static int list(void)
 	return 0;
 }
 
+bool run_technique(const char *name)
+{
+	for (size_t f = 0; f < array_size(families); f++) {
+		for (const struct technique *t = families[f]; t->name; t++) {
+			if (strcmp(t->name, name))
+				continue;
+			printf("BEGIN %s\n", t->name);
+			t->attack();
+			printf("DONE %s\n", t->name);
+			return true;
+		}
+	}
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "--list"))
@@ -224,20 +239,12 @@ int main(int argc, char **argv)
 	}
 	setvbuf(stdout, NULL, _IONBF, 0);
 	arguments = argv + 2;
-	for (size_t f = 0; f < array_size(families); f++) {
-		for (const struct technique *t = families[f]; t->name; t++) {
-			if (strcmp(t->name, argv[1]))
-				continue;
-			if (!strcmp(target_or("SETUP", ""), "mounts") && control_mounts()) {
-				perror("escape-payload: control mounts");
-				return 65;
-			}
-			printf("BEGIN %s\n", t->name);
-			t->attack();
-			printf("DONE %s\n", t->name);
-			return 0;
-		}
+	if (!strcmp(target_or("SETUP", ""), "mounts") && control_mounts()) {
+		perror("escape-payload: control mounts");
+		return 65;
 	}
+	if (run_technique(argv[1]))
+		return 0;
 	fprintf(stderr, "escape-payload: no technique %s\n", argv[1]);
 	return 64;
 }

@@ -67,3 +67,6 @@ int write_text(const char *path, const char *text);
 int variant(void (*function)(void));
 /* The same with a name that is printed with the signal that ended the child, if one did. */
 int named_variant(const char *name, void (*function)(void));
+
+/* Run the technique of that name between its BEGIN and DONE; false when there is none. */
+bool run_technique(const char *name);

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract of berm run: exit codes, records, streams, signals, environment, directory."""
+import os
+import pty
+import signal
+import subprocess
+import threading
+import time
+
+import harness
+
+STREAM_BYTES = 100 << 20
+
+
+def own_codes(sandbox, case):
+    for code in (0, 1, 42, 124, 125, 255):
+        case.code(sandbox.shell("exit %d" % code), code)
+
+
+def signal_codes(sandbox, case):
+    for name in ("KILL", "SEGV", "TERM", "ABRT"):
+        case.code(sandbox.shell("kill -%s $$" % name), 128 + getattr(signal, "SIG" + name))
+
+
+def not_found(sandbox, case):
+    for name in ("no-such-program", "/usr/bin/no-such-program", "./no-such-program", "/absent/x"):
+        result = sandbox.run([name])
+        case.code(result, 127)
+        case.that(result.errors.startswith("berm: ") and name in result.errors, "no reason:", result.errors)
+        case.that(result.stdout == b"", "stdout is not empty")
+
+
+def not_executable(sandbox, case):
+    path = sandbox.file("plain", "text\n")
+    for name in (path, sandbox.ws):
+        result = sandbox.run([name])
+        case.code(result, 126)
+        case.that(result.errors.startswith("berm: "), "no reason:", result.errors)
+
+
+def time_limit(sandbox, case):
+    start = time.monotonic()
+    case.code(sandbox.run(["sleep", "20"], "--timeout", "300ms"), 124)
+    case.code(sandbox.shell("trap '' TERM; sleep 20 & sleep 20; sleep 20", "--timeout", "300ms"), 124)
+    took = time.monotonic() - start
+    case.that(took < 8, "took %.1f s" % took)
+    result, record = sandbox.record(["sleep", "20"], "--timeout", "200ms")
+    case.that(record and record["outcome"] == "timeout" and record["code"] == 124, "record %s" % record)
+    case.code(sandbox.run(["true"], "--timeout", "30s"), 0)
+
+
+def bad_input(sandbox, case):
+    plain = [sandbox.berm, "run"]
+    for words in ([], ["-p", sandbox.profile], ["--no-such-option", "true"],
+                  ["-p", sandbox.profile, "--timeout", "soon", "true"],
+                  ["-p", sandbox.profile, "--allow-degraded=everything", "--", "true"]):
+        result = sandbox_run(sandbox, plain + words)
+        case.code(result, 2)
+        case.that("usage: berm run" in result.errors or "berm" in result.errors, "no usage:", result.errors)
+
+
+def sandbox_run(sandbox, argv):
+    return harness.run(argv, env=sandbox.environment(), cwd=sandbox.ws)
+
+
+def bad_profile(sandbox, case):
+    path = sandbox.write_text(sandbox.top + "/bad.yaml", "version: 1\nname: bad\nfs:\n  reads: [/usr]\n")
+    result = sandbox.run(["true"], profile=path)
+    case.that(result.code in (2, 125), "exit %s" % result.code)
+    case.that("bad.yaml:4:3: error[E" in result.errors and "did you mean" in result.errors, result.errors)
+    case.that("read" in result.errors, "no suggestion", result.errors)
+
+
+def pending_section(sandbox, case):
+    path = sandbox.write_profile("pending", "blast_radius:\n  files_deleted: 25\n")
+    result = sandbox.run(["true"], profile=path)
+    case.code(result, 125)
+    case.that("blast_radius" in result.errors and "pending.yaml" in result.errors, result.errors)
+
+
+def record_of_success(sandbox, case):
+    result, record = sandbox.record(["sh", "-c", "exit 3"])
+    case.code(result, 3)
+    if not case.that(record, "no record"):
+        return
+    case.that(record.get("version") == 1 and record.get("outcome") == "exited" and record.get("code") == 3, record)
+    case.that(record.get("denials") == [], "denials", record.get("denials"))
+    case.that(len(record.get("plan_digest", "")) == 64, "plan_digest", record.get("plan_digest"))
+    case.that(isinstance(record.get("enforcement"), dict) and record["enforcement"], "enforcement", record)
+    case.that(isinstance(record.get("duration_ms"), int), "duration_ms", record)
+    case.that(result.errors == "", "stderr is not silent:", result.errors)
+
+
+def record_of_signal(sandbox, case):
+    result, record = sandbox.record(["sh", "-c", "kill -9 $$"])
+    case.code(result, 137)
+    case.that(record and record["outcome"] == "signaled" and record["signal"] in (9, "KILL", "SIGKILL"), record)
+    result, record = sandbox.record(["/no/such"])
+    case.that(record and record["outcome"] == "refused" and record["code"] == 127, record)
+
+
+def digest_is_stable(sandbox, case):
+    digests = {sandbox.record(["true"])[1]["plan_digest"] for _ in range(3)}
+    case.that(len(digests) == 1, digests)
+
+
+def denial_footer(sandbox, case):
+    script = "import os\ntry:\n os.unshare\nexcept AttributeError:\n pass\nimport ctypes\nl=ctypes.CDLL(None)\n" \
+        "print(l.unshare(0x10000000))\nprint(l.mount(b'x',b'/tmp',b'tmpfs',0,None))\n"
+    result, record = sandbox.record(["python3", "-c", script])
+    case.code(result, 0)
+    case.that(result.text.split() == ["-1", "-1"], result.text)
+    denials = (record or {}).get("denials") or []
+    found = {denial["target"]: denial for denial in denials}
+    case.that({"unshare", "mount"} <= set(found), "denials %s" % denials)
+    for denial in denials:
+        case.that(set(denial) >= {"id", "op", "target", "rule", "line", "count", "hint"}, denial)
+    case.that("unshare" in result.errors and result.errors.startswith("berm: "), "footer:", result.errors)
+
+
+def environment_is_scrubbed(sandbox, case):
+    values = sandbox.environment(AWS_SECRET_ACCESS_KEY="x", LD_PRELOAD="/x.so", LC_ALL="C", NAMED="one",
+                                 SET_BY_PROFILE="no")
+    result = sandbox.run(["env"], "--env", "NAMED", "--env", "GIVEN=two words", env=values)
+    found = dict(line.split("=", 1) for line in result.text.splitlines())
+    case.that(found.get("NAMED") == "one" and found.get("GIVEN") == "two words", found)
+    case.that(found.get("LC_ALL") == "C" and found.get("SET_BY_PROFILE") == "yes", found)
+    case.that("AWS_SECRET_ACCESS_KEY" not in found and "LD_PRELOAD" not in found, found)
+    for name in ("PATH", "HOME", "TMPDIR", "USER", "LOGNAME", "SHELL", "BERM_RUN"):
+        case.that(name in found, "%s is missing" % name)
+
+
+def directory(sandbox, case):
+    sandbox.file("sub/file", "x\n")
+    case.that(sandbox.run(["pwd"]).text.strip() == sandbox.ws, "pwd is not -C")
+    result = sandbox.run(["pwd"], directory=False, cwd=sandbox.ws)
+    case.that(result.text.strip() == sandbox.ws, "pwd without -C:", *result.describe())
+    result = sandbox.run(["true"], "-C", sandbox.ws + "/none")
+    case.that(result.code in (2, 125) and "none" in result.errors, *result.describe())
+
+
+def binary_stream(sandbox, case):
+    """100 MiB of every byte through the tool, unchanged."""
+    block = bytes(range(256)) * 4096
+    process = sandbox.start(["cat"], stdin=subprocess.PIPE)
+
+    def feed():
+        for _ in range(STREAM_BYTES // len(block)):
+            process.stdin.write(block)
+        process.stdin.close()
+
+    writer = threading.Thread(target=feed)
+    writer.start()
+    start, total, good = time.monotonic(), 0, True
+    while True:
+        data = process.stdout.read(len(block))
+        if not data:
+            break
+        good &= data == block[:len(data)]
+        total += len(data)
+    writer.join()
+    case.that(good and total == STREAM_BYTES, "%d bytes came back" % total)
+    case.that(process.wait() == 0 and process.stderr.read() == b"", "exit or stderr")
+    process.stdout.close()
+    process.stderr.close()
+    case.summary = "%.0f MB/s" % (total / 1e6 / (time.monotonic() - start))
+
+
+def streams_apart(sandbox, case):
+    result = sandbox.shell("echo out; echo err >&2; cat", stdin=subprocess.DEVNULL)
+    case.that(result.stdout == b"out\n" and result.stderr == b"err\n", *result.describe())
+
+
+def terminal(sandbox, case):
+    """A terminal stays one, and the tool has no way to type into it."""
+    master, slave = pty.openpty()
+    result = sandbox.run(["sh", "-c", "test -t 0 && test -t 1 && stty size && exit 7"], stdin=slave, stdout=slave)
+    os.close(slave)
+    os.close(master)
+    case.code(result, 7)
+
+
+def signals_forwarded(sandbox, case):
+    for name in ("TERM", "INT", "HUP", "USR1", "USR2", "QUIT"):
+        script = "trap 'echo got; exit 9' %s; echo ready; while :; do sleep 0.05; done" % name
+        process = sandbox.start(["sh", "-c", script])
+        process.stdout.readline()
+        process.send_signal(getattr(signal, "SIG" + name))
+        out, errors = process.communicate(timeout=10)
+        case.that(process.returncode == 9 and out == b"got\n",
+                  "%s: exit %s %r %r" % (name, process.returncode, out, errors))
+
+
+def default_signal(sandbox, case):
+    process = sandbox.start(["sh", "-c", "echo ready; sleep 20"])
+    process.stdout.readline()
+    process.terminate()
+    process.communicate(timeout=10)
+    case.that(process.returncode == 143, "exit %s" % process.returncode)
+
+
+def orphans_end(sandbox, case):
+    start = time.monotonic()
+    case.code(sandbox.shell("setsid sleep 50 >/dev/null 2>&1 & exit 4"), 4)
+    case.that(time.monotonic() - start < 5, "waited for the orphan")
+
+
+ROWS = [
+    ("the tool's own exit code", own_codes),
+    ("128 + n for a signal", signal_codes),
+    ("127 for what is not there", not_found),
+    ("126 for what cannot be executed", not_executable),
+    ("124 for the time limit, also when TERM is ignored", time_limit),
+    ("2 and the usage for bad words", bad_input),
+    ("a mistake in a profile is shown with line and suggestion", bad_profile),
+    ("125 for a section that cannot be enforced yet", pending_section),
+    ("record of a run that ended by itself", record_of_success),
+    ("record of a signal and of a refusal", record_of_signal),
+    ("the digest of a plan is the same every time", digest_is_stable),
+    ("refused calls are in the record and in the footer", denial_footer),
+    ("environment holds what was named", environment_is_scrubbed),
+    ("working directory", directory),
+    ("100 MiB of binary data", binary_stream),
+    ("stdout and stderr are apart and unchanged", streams_apart),
+    ("a terminal stays a terminal", terminal),
+    ("signals reach the tool", signals_forwarded),
+    ("a signal that the tool does not catch ends it", default_signal),
+    ("orphans end with the tool", orphans_end),
+]

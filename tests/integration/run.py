@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""berm run with real tools: what a user may rely on. One TAP line a row; nothing may be left behind by any."""
+import argparse
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "support")]
+
+import cases_run  # noqa: E402
+import cases_tools  # noqa: E402
+import cases_world  # noqa: E402
+import harness  # noqa: E402
+import sandbox as sandboxes  # noqa: E402
+
+SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools.ROWS, "slow": cases_tools.SLOW}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mode", choices=("root", "user", "userns"), default=os.environ.get("BERM_MODE", "root"))
+    parser.add_argument("--berm", help="the program under test, else $BERM")
+    parser.add_argument("--cache", default=os.environ.get("BERM_TEST_CACHE", "/var/tmp/berm-test-cache"),
+                        help="where programs of others are installed once")
+    parser.add_argument("--suite", action="append", choices=sorted(SUITES), help="else run, world and tools")
+    parser.add_argument("--only", action="append", help="rows whose title holds this")
+    arguments = parser.parse_args()
+    berm = harness.find_berm(arguments.berm)
+    cache = cases_tools.fill_cache(arguments.cache)
+    if not harness.enter_mode(arguments.mode):
+        print("1..0 # SKIP mode %s needs root of the host" % arguments.mode)
+        return 1 if os.environ.get("MUST_RUN") else harness.SKIPPED
+    sandbox = sandboxes.Sandbox(arguments.mode, berm, cache)
+    tap = harness.Tap()
+    try:
+        for suite in arguments.suite or ("run", "world", "tools"):
+            for title, function in SUITES[suite]:
+                if not arguments.only or any(word in title for word in arguments.only):
+                    sandboxes.judge(sandbox, tap, title, function)
+    finally:
+        sandbox.close()
+    return tap.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
