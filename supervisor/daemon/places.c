@@ -60,29 +60,51 @@ static int find_ceilings(const char *ceiling, struct places *places, struct erro
 	return 0;
 }
 
-int places_find(const struct caller *caller, const char *state_dir, const char *ceiling,
+/* The directory of a profile that was named by its path, or NULL where it was named by its name. */
+static char *beside(const char *profile)
+{
+	const char *slash = profile ? strrchr(profile, '/') : NULL;
+	size_t length = profile ? strlen(profile) : 0;
+
+	if (slash)
+		return slash == profile ? strdup("/") : strndup(profile, (size_t)(slash - profile));
+	return length > 5 && strcmp(profile + length - 5, ".yaml") == 0 ? strdup(".") : NULL;
+}
+
+static void find_search_path(
+	const struct caller *caller, const char *profile, struct places *places)
+{
+	char *const found[PLACES_SEARCH_MAX] = {
+		beside(profile),
+		xdg(caller, places->home, "XDG_CONFIG_HOME", ".config", "berm/profiles"),
+		strdup(OPERATOR_PROFILES),
+		strdup(SHIPPED_PROFILES),
+	};
+	size_t count = 0;
+
+	for (size_t i = 0; i < array_size(found); i++)
+		if (found[i])
+			places->search[count++] = found[i];
+}
+
+int places_find(const struct caller *caller, const struct places_request *request,
 	struct places *ret_places, struct error *err)
 {
 	struct places places = {.home = find_home(caller)};
-	size_t count = 0;
 	int r;
 
 	if (!places.home)
 		places.home = strdup("");
 	if (!places.home)
 		return error_errno(err, "places");
-	places.search[count] =
-		xdg(caller, places.home, "XDG_CONFIG_HOME", ".config", "berm/profiles");
-	count += places.search[count] != NULL;
-	places.search[count++] = strdup(OPERATOR_PROFILES);
-	places.search[count++] = strdup(SHIPPED_PROFILES);
-	if (state_dir)
-		places.state = strdup(state_dir);
+	find_search_path(caller, request->profile, &places);
+	if (request->state_dir)
+		places.state = strdup(request->state_dir);
 	else if (geteuid() == 0)
 		places.state = strdup(ROOT_STATE);
 	else
 		places.state = xdg(caller, places.home, "XDG_STATE_HOME", ".local/state", "berm");
-	r = find_ceilings(ceiling, &places, err);
+	r = find_ceilings(request->ceiling, &places, err);
 	if (r < 0)
 		places_finish(&places);
 	else

@@ -4,9 +4,10 @@
 #include "apply/caller.h"
 #include "base/error.h"
 
-#define PLACES_SEARCH_MAX 3
+#define PLACES_SEARCH_MAX 4
 
-/* Where things of this caller are. Nothing of it is ever the working directory. Release with
+/* Where things of this caller are. Nothing of it is ever the working directory, unless
+ * the caller names a file there. Release with
  * places_finish(). */
 struct places {
 	char *home; /* "" where unknown */
@@ -17,10 +18,17 @@ struct places {
 				    there, and --ceiling */
 };
 
+/* What the caller named; each may be NULL. */
+struct places_request {
+	const char *profile; /* path or name */
+	const char *state_dir;
+	const char *ceiling;
+};
+
 /* The home is the caller's own from /etc/passwd when root works for somebody else (sudo), else
- * $HOME. state_dir, ceiling: the options, or NULL. An operator's ceiling that cannot be looked at
- * is an error. */
-int places_find(const struct caller *caller, const char *state_dir, const char *ceiling,
+ * $HOME. Where the profile is a file, the profiles beside it are found before all others: that is
+ * what its author had. An operator's ceiling that cannot be looked at is an error. */
+int places_find(const struct caller *caller, const struct places_request *request,
 	struct places *ret_places, struct error *err) must_check;
 void places_finish(struct places *places);
 

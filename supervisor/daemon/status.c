@@ -202,8 +202,7 @@ static void footer_row(const struct status *status, const struct denial *denial,
 	footer_rule(&denial->rule, out);
 	if (!verdict.hint[0])
 		return;
-	text_puts(out,
-		verdict.keep_denied ? "berm:     should stay denied: " : "berm:     to allow it: ");
+	text_puts(out, verdict.keep_denied ? "berm:     " : "berm:     to allow it: ");
 	put_escaped(out, verdict.hint);
 	text_puts(out, "\n");
 }

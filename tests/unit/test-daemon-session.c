@@ -144,12 +144,13 @@ static void what_is_no_directory_is_refused(void **state)
 	}
 }
 
-static struct places found(const struct caller *caller)
+static struct places found(const struct caller *caller, const char *profile)
 {
+	const struct places_request request = {.profile = profile};
 	struct places places;
 	struct error err = {0};
 
-	if (places_find(caller, NULL, NULL, &places, &err) < 0)
+	if (places_find(caller, &request, &places, &err) < 0)
 		fail_msg("%s", err.text);
 	return places;
 }
@@ -162,7 +163,7 @@ static void profiles_are_looked_for_where_the_caller_and_the_operator_put_them(v
 	(void)state;
 	setenv("HOME", "/env-home", 1);
 	setenv("XDG_CONFIG_HOME", "/xdg", 1);
-	places = found(&caller);
+	places = found(&caller, "name");
 	assert_string_equal(places.home, "/env-home");
 	assert_string_equal(places.search[0], "/xdg/berm/profiles");
 	assert_string_equal(places.search[1], "/etc/berm/profiles");
@@ -170,19 +171,36 @@ static void profiles_are_looked_for_where_the_caller_and_the_operator_put_them(v
 	assert_null(places.search[3]);
 	places_finish(&places);
 	setenv("XDG_CONFIG_HOME", "relative", 1);
-	places = found(&caller);
+	places = found(&caller, "name");
 	assert_string_equal(places.search[0], "/env-home/.config/berm/profiles");
 	places_finish(&places);
 	unsetenv("HOME");
 	unsetenv("XDG_CONFIG_HOME");
-	places = found(&caller);
+	places = found(&caller, "name");
 	assert_string_equal(places.home, "/passwd-home");
 	places_finish(&places);
 	caller.home[0] = '\0';
-	places = found(&caller);
+	places = found(&caller, "name");
 	assert_string_equal(places.home, "");
 	assert_string_equal(places.search[0], "/etc/berm/profiles");
 	places_finish(&places);
+}
+
+static void profiles_beside_a_named_file_come_first(void **state)
+{
+	static const struct {
+		const char *profile, *first;
+	} rows[] = {{"/a/b/x.yaml", "/a/b"}, {"p/x", "p"}, {"./x.yaml", "."}, {"x.yaml", "."},
+		{"/x.yaml", "/"}, {"name", "/etc/berm/profiles"}, {".yaml", "/etc/berm/profiles"}};
+	struct caller caller = {.uid = getuid() + 1};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(rows); i++) {
+		struct places places = found(&caller, rows[i].profile);
+
+		assert_string_equal(places.search[0], rows[i].first);
+		places_finish(&places);
+	}
 }
 
 /* Under sudo the environment is root's, the person is not. */
@@ -194,7 +212,7 @@ static void somebody_elses_environment_is_not_the_callers(void **state)
 	(void)state;
 	setenv("HOME", "/env-home", 1);
 	setenv("XDG_CONFIG_HOME", "/xdg", 1);
-	places = found(&caller);
+	places = found(&caller, "name");
 	assert_string_equal(places.home, "/passwd-home");
 	assert_string_equal(places.search[0], "/passwd-home/.config/berm/profiles");
 	places_finish(&places);
@@ -213,6 +231,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_directory_is_refused),
 		cmocka_unit_test(
 			profiles_are_looked_for_where_the_caller_and_the_operator_put_them),
+		cmocka_unit_test(profiles_beside_a_named_file_come_first),
 		cmocka_unit_test(somebody_elses_environment_is_not_the_callers),
 	};
 

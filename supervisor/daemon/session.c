@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/session.h"
+
+#include "policy/decide.h"
+
+#include <string.h>
+
+extern char **environ;
+
+const char *const session_features[] = {
+	"bpf", "notify", "landlock", "cgroup", "netns", "userns", "idmap", NULL};
+
+int session_check_features(const char *const *words, struct error *err)
+{
+	for (; words && *words; words++) {
+		size_t i = 0;
+		const char *near;
+
+		while (session_features[i] && strcmp(session_features[i], *words) != 0)
+			i++;
+		if (session_features[i])
+			continue;
+		near = text_nearest(*words, session_features, array_size(session_features) - 1);
+		return error_set(err, -EINVAL, ERROR_INPUT,
+			"no feature is called \"%s\"%s%s%s; features are bpf, notify, landlock, "
+			"cgroup, netns, userns, idmap",
+			*words, near ? "; did you mean \"" : "", near ? near : "",
+			near ? "\"?" : "");
+	}
+	return 0;
+}
+
+static int load_profile(struct session *session, struct error *err)
+{
+	char uid[16];
+	struct profile_request request = {
+		.profile = session->request->profile,
+		.search_path = (const char *const *)session->places.search,
+		.ceilings = session->places.ceilings,
+		.variables =
+			{
+				.home = session->places.home[0] ? session->places.home : NULL,
+				.workdir = session->directory,
+				.tmpdir = "/tmp", /* the run's own */
+				.state = session->places.state,
+				.run_id = session->run_id,
+				.uid = uid,
+			},
+		.trusted_uid = session->caller.uid,
+	};
+
+	snprintf(uid, sizeof(uid), "%u", (unsigned)session->caller.uid);
+	return profile_load(&request, &session->profile, &session->diagnostics, err);
+}
+
+int session_load(const struct session_request *request, struct session *session, struct error *err)
+{
+	const struct places_request places = {
+		request->profile, request->state_dir, request->ceiling};
+	int r;
+
+	session->request = request;
+	caller_identify(&session->caller);
+	r = run_id_make(session->run_id, err);
+	if (r == 0)
+		r = session_check_features(request->allow_degraded, err);
+	if (r == 0)
+		r = places_find(&session->caller, &places, &session->places, err);
+	if (r == 0)
+		r = places_directory(request->directory, &session->directory, err);
+	return r < 0 ? r : load_profile(session, err);
+}
+
+static size_t count_words(const char *const *words)
+{
+	size_t count = 0;
+
+	while (words[count])
+		count++;
+	return count;
+}
+
+/* Every path that the profile, the plan and this run are about, in a new array (the strings are
+ * borrowed). */
+static const char **all_paths(const struct session *session, const char *const *of_profile)
+{
+	const char *const *of_plan = plan_fact_paths();
+	const char *const own[] = {session->directory, session->places.home};
+	size_t n = count_words(of_profile), m = count_words(of_plan);
+	const char **paths = calloc(n + m + array_size(own) + 1, sizeof(*paths));
+
+	if (!paths)
+		return NULL;
+	memcpy(paths, of_profile, n * sizeof(*paths));
+	memcpy(paths + n, of_plan, m * sizeof(*paths));
+	for (size_t i = 0, at = n + m; i < array_size(own); i++)
+		if (own[i][0])
+			paths[at++] = own[i];
+	return paths;
+}
+
+int session_check(struct session *session, struct error *err)
+{
+	autofree const char **of_profile = NULL, **globs = NULL, **paths = NULL;
+	struct facts_request request = {.thorough = session->request->thorough};
+	int r = profile_paths(session->profile, &of_profile, &globs);
+
+	if (r < 0)
+		return error_set(err, r, ERROR_INTERNAL, "cannot list the paths of the profile: %s",
+			strerror(-r));
+	paths = all_paths(session, of_profile);
+	if (!paths)
+		return error_errno(err, "facts");
+	request.paths = paths;
+	request.globs = globs;
+	return facts_gather(&request, &session->facts, err);
+}
+
+int session_compile(struct session *session, struct error *err)
+{
+	const struct session_request *asked = session->request;
+	const struct plan_request request = {
+		.argv = asked->argv,
+		.home = session->places.home[0] ? session->places.home : NULL,
+		.working_directory = session->directory,
+		.working_directory_explicit = asked->directory != NULL,
+		.environment = (const char *const *)environ,
+		.env_extra = asked->env_extra,
+		.wall_time_ms = asked->timeout_ms,
+		.allow_degraded = asked->allow_degraded,
+		.run_id = session->run_id,
+		.trace_denials = asked->trace_denials,
+	};
+	int r = plan_compile(
+		session->profile, session->facts, &request, &session->plan, &session->notes, err);
+
+	if (r < 0)
+		return r;
+	r = plan_digest(session->plan, session->plan_digest);
+	return r < 0 ? error_set(err, r, ERROR_INTERNAL, "cannot hash the plan: %s", strerror(-r))
+		     : 0;
+}
+
+/* The operations that apply/ reports, as static words: an event's own string lives for the call
+ * only. */
+static const char *const operations[] = {
+	"syscall", "socket", "connect", "open", "read", "write", "exec"};
+
+static const char *static_operation(const char *word)
+{
+	for (size_t i = 0; i < array_size(operations); i++)
+		if (strcmp(operations[i], word) == 0)
+			return operations[i];
+	return "operation";
+}
+
+static void on_denied(void *context, const struct denial_event *event)
+{
+	struct session *session = context;
+	const Berm__Wire__Plan *plan = session->plan;
+	struct denial_rule from = {.key = "berm", .file = ""};
+
+	if (event->rule < plan->n_rules) {
+		const Berm__Wire__Rule *rule = plan->rules[event->rule];
+
+		from = (struct denial_rule){
+			rule->key, rule->value, rule->file, rule->line, rule->reason};
+	}
+	denials_add(&session->denials, static_operation(event->operation), event->target, &from);
+}
+
+static void on_traced(void *context, const struct trace_event *event)
+{
+	static const struct {
+		const char *word;
+		enum operation operation;
+	} rows[] = {{"read", OPERATION_READ}, {"write", OPERATION_WRITE}, {"exec", OPERATION_EXEC}};
+	struct session *session = context;
+
+	for (size_t i = 0; i < array_size(rows); i++) {
+		struct verdict verdict;
+
+		if (strcmp(rows[i].word, event->operation) != 0)
+			continue;
+		decide(session->profile, rows[i].operation, event->path, &verdict);
+		if (verdict.decision != DECISION_ALLOW) {
+			const struct denial_rule from = {verdict.rule, verdict.value,
+				verdict.at.file ? verdict.at.file : "", verdict.at.line,
+				verdict.reason};
+
+			denials_add(&session->denials, rows[i].word, event->path, &from);
+		}
+		return;
+	}
+}
+
+void session_run(struct session *session, struct run_result *ret_result)
+{
+	const struct run_callbacks callbacks = {
+		.context = session, .denied = on_denied, .traced = on_traced};
+
+	run_plan(session->plan, &callbacks, ret_result);
+}
+
+void session_finish(struct session *session)
+{
+	denials_finish(&session->denials);
+	text_finish(&session->notes);
+	text_finish(&session->diagnostics);
+	plan_destroy(session->plan);
+	if (session->facts)
+		berm__wire__host_facts__free_unpacked(session->facts, NULL);
+	profile_destroy(session->profile);
+	own_free(&session->directory);
+	places_finish(&session->places);
+	*session = (struct session){0};
+}

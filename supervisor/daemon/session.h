@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "apply/apply.h"
+#include "apply/caller.h"
+#include "base/text.h"
+#include "daemon/denials.h"
+#include "daemon/places.h"
+#include "daemon/run-id.h"
+#include "plan/plan.h"
+#include "policy/load.h"
+
+/* One run from the caller's words to its end: the layers put together. */
+
+/* What the caller asks for. All borrowed. */
+struct session_request {
+	const char *profile;               /* path or name */
+	const char *const *argv;           /* NULL-terminated, or NULL where nothing is to run */
+	const char *directory;             /* -C, or NULL */
+	const char *const *env_extra;      /* --env, NULL-terminated, or NULL */
+	const char *const *allow_degraded; /* likewise */
+	const char *ceiling;               /* --ceiling, or NULL */
+	const char *state_dir;             /* --state-dir, or NULL */
+	uint64_t timeout_ms;               /* 0 = only the profile's */
+	bool trace_denials;
+	bool thorough; /* have each host feature tried instead of asked for: slow, for check and
+			  show */
+};
+
+/* Zero-initialise; release with session_finish(). Each step fills what the ones after it need. */
+struct session {
+	const struct session_request *request;
+	struct caller caller;
+	struct places places;
+	char run_id[RUN_ID_LENGTH + 1];
+	char *directory; /* real path */
+	struct profile *profile;
+	Berm__Wire__HostFacts *facts;
+	Berm__Wire__Plan *plan;
+	uint8_t plan_digest[PLAN_DIGEST_BYTES];
+	struct text diagnostics; /* of the profile: errors, warnings and notes with their places */
+	struct text notes;       /* of the plan: warnings, one a line */
+	struct denials denials;
+};
+
+/* Find out who and where we are, make the run's id, read the profile with all it extends and the
+ * ceilings. */
+int session_load(const struct session_request *request, struct session *session,
+	struct error *err) must_check;
+/* Gather the facts about the host that the loaded profile needs and check its paths against them.
+ */
+int session_check(struct session *session, struct error *err) must_check;
+/* Compile the plan and its digest. */
+int session_compile(struct session *session, struct error *err) must_check;
+/* Run the plan and collect its denials. Always fills *ret_result. */
+void session_run(struct session *session, struct run_result *ret_result);
+void session_finish(struct session *session);
+#define autosession __attribute__((cleanup(session_finish)))
+
+/* The features that --allow-degraded may name, NULL-terminated. */
+extern const char *const session_features[];
+/* 0, or -EINVAL with the list of features and a nearest one (kind INPUT) where a word is none of
+ * them. */
+int session_check_features(const char *const *words, struct error *err) must_check;
