@@ -11,7 +11,10 @@
 #define VERBS_MAX 32
 
 const struct verb *const verbs[] = {
+	&verb_run,
+	&verb_profile,
 	&verb_doctor,
+	&verb_explain,
 	&verb_help,
 	NULL,
 };

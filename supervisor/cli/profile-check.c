@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/json.h"
+#include "cli/profile.h"
+
+#include <string.h>
+
+struct check_options {
+	struct profile_options common;
+};
+
+static const struct option_spec specs[] = {PROFILE_OPTION_ROWS(struct check_options)};
+
+/* Append each line of a text as one string of the JSON array that is open. */
+static void put_lines(struct json *j, const char *lines)
+{
+	while (*lines) {
+		size_t length = strcspn(lines, "\n");
+
+		if (length)
+			json_put_string_n(j, NULL, lines, length);
+		lines += length + (lines[length] == '\n');
+	}
+}
+
+static unsigned count_lines(const char *lines)
+{
+	unsigned count = 0;
+
+	for (; *lines; lines++)
+		count += *lines == '\n';
+	return count;
+}
+
+static void print_json(const struct session *session, const struct error *err, struct text *out)
+{
+	struct json j = {.out = out};
+
+	json_object_begin(&j, NULL);
+	json_put_u64(&j, "version", 1);
+	json_put_string(&j, "profile", session->profile ? session->profile->name : NULL);
+	json_put_bool(&j, "ok", err->code == 0);
+	json_put_string(&j, "error", err->code ? err->text : NULL);
+	json_array_begin(&j, "diagnostics");
+	put_lines(&j, text_string(&session->diagnostics));
+	json_array_end(&j);
+	json_array_begin(&j, "notes");
+	put_lines(&j, text_string(&session->notes));
+	json_array_end(&j);
+	json_object_begin(&j, "enforcement");
+	json_object_end(&j);
+	json_object_end(&j);
+	text_puts(out, "\n");
+}
+
+static void print_ok(const struct session *session, struct text *out)
+{
+	const struct profile *profile = session->profile;
+
+	text_append(out, text_string(&session->diagnostics), session->diagnostics.length);
+	text_append(out, text_string(&session->notes), session->notes.length);
+	text_printf(out, "ok: %s (%zu rules, %u note%s)\n", profile->name, session->plan->n_rules,
+		count_lines(text_string(&session->notes)),
+		count_lines(text_string(&session->notes)) == 1 ? "" : "s");
+}
+
+static int check(const struct verb *verb, const void *values, int argc, char **argv)
+{
+	const struct check_options *options = values;
+	struct session_request request;
+	autosession struct session session = {0};
+	autotext struct text out = {0};
+	struct error err = {0};
+	int r;
+
+	if (argc != 1)
+		return verb_misused(verb, argc ? "one profile at a time" : "which profile?");
+	request = profile_request_of(&options->common, argv[0]);
+	r = session_load(&request, &session, &err);
+	if (r == 0)
+		r = session_check(&session, &err);
+	if (r == 0)
+		r = session_compile(&session, &err);
+	if (options->common.json) {
+		print_json(&session, &err, &out);
+		return verb_print(&out, r < 0 ? verb_failed(verb, &err) : CLI_GOOD);
+	}
+	if (r < 0)
+		return profile_report_failure(verb, &session, &err);
+	print_ok(&session, &out);
+	return verb_print(&out, CLI_GOOD);
+}
+
+const struct verb verb_profile_check = {
+	.name = "profile check",
+	.summary = "Check a profile against the language and this host",
+	.usage = "[OPTIONS] PROFILE",
+	.details = "Says what is wrong with file, line and column, what is weaker on this host "
+		   "than its words, and whether\n"
+		   "a run could start. Exit: 0 it could, 2 the profile is wrong, 3 this host or "
+		   "this build cannot.",
+	.options = {.specs = specs,
+		.count = array_size(specs),
+		.size = sizeof(struct check_options)},
+	.function = check,
+};

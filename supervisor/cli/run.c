@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/io.h"
+#include "base/log.h"
+#include "cli/verb.h"
+#include "daemon/session.h"
+#include "daemon/status.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+
+#define EXIT_SETUP 125
+#define EXIT_REFUSED 126
+#define EXIT_NOT_FOUND 127
+
+struct run_options {
+	const char *profile;
+	const char *agent;
+	uint64_t timeout_ms;
+	struct word_list env;
+	const char *directory;
+	bool json;
+	int status_fd;
+	const char *state_dir;
+	const char *socket;
+	const char *ceiling;
+	struct word_list allow_degraded;
+	bool trace_denials;
+};
+
+static const struct run_options defaults = {.status_fd = -1};
+
+#define at(field) offsetof(struct run_options, field)
+
+/* clang-format off */
+static const struct option_spec specs[] = {
+	{"profile", 'p', OPTION_TEXT, at(profile), "PROFILE", "BERM_PROFILE",
+		"what the tool may do: a file, or a name on the search path"},
+	{"agent", 0, OPTION_TEXT, at(agent), "NAME", "BERM_AGENT", "run for a registered agent (needs the supervisor)"},
+	{"timeout", 0, OPTION_DURATION, at(timeout_ms), "TIME", "BERM_TIMEOUT",
+		"end the run after this time (30s, 15m); exit 124"},
+	{"env", 0, OPTION_WORDS, at(env), "K[=V]", NULL, "give the tool a variable beside those of the profile; repeatable"},
+	{"directory", 'C', OPTION_TEXT, at(directory), "DIR", NULL, "start in DIR; it is ${WORKDIR} of the profile"},
+	{"json", 0, OPTION_FLAG, at(json), NULL, NULL,
+		"write the status record as the last line of stderr instead of the footer"},
+	{"status-fd", 0, OPTION_DESCRIPTOR, at(status_fd), "N", NULL, "write the status record to descriptor N"},
+	{"state-dir", 0, OPTION_TEXT, at(state_dir), "DIR", "BERM_STATE_DIR", "where berm keeps its state"},
+	{"socket", 0, OPTION_TEXT, at(socket), "PATH", "BERM_SOCKET", "run through a supervisor (needs the supervisor)"},
+	{"ceiling", 0, OPTION_TEXT, at(ceiling), "FILE", "BERM_CEILING",
+		"a profile that narrows this one, beside /etc/berm/ceiling.yaml"},
+	{"allow-degraded", 0, OPTION_COMMA_WORDS, at(allow_degraded), "FEATURE,...", "BERM_ALLOW_DEGRADED",
+		"run although the host lacks these: bpf notify landlock cgroup netns userns idmap"},
+	{"trace-denials", 0, OPTION_FLAG, at(trace_denials), NULL, NULL, "report refused paths one by one too (slower)"},
+};
+/* clang-format on */
+
+static const int exit_codes[ERROR_KIND_COUNT] = {
+	[ERROR_INTERNAL] = EXIT_SETUP,
+	[ERROR_INPUT] = CLI_BAD_INPUT,
+	[ERROR_UNSUPPORTED] = EXIT_SETUP,
+	[ERROR_REFUSED] = EXIT_REFUSED,
+	[ERROR_NOT_FOUND] = EXIT_NOT_FOUND,
+};
+
+/* The descriptor must be ours to write to, and must not reach the tool. */
+static int check_status_fd(int fd, struct error *err)
+{
+	int flags = fcntl(fd, F_GETFL), mode = flags & O_ACCMODE;
+
+	if (fd == STDIN_FILENO)
+		return error_set(err, -EINVAL, ERROR_INPUT, "0 is the tool's stdin");
+	if (flags < 0)
+		return error_set(err, -EBADF, ERROR_INPUT, "descriptor %d is not open", fd);
+	if ((flags & O_PATH) || (mode != O_WRONLY && mode != O_RDWR))
+		return error_set(
+			err, -EBADF, ERROR_INPUT, "descriptor %d is not open for writing", fd);
+	if (fd > STDERR_FILENO && fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return error_errno(err, "descriptor %d", fd);
+	return 0;
+}
+
+static int check_options(const struct verb *verb, const struct run_options *options, int argc)
+{
+	struct error err = {0};
+
+	if (options->status_fd >= 0 && check_status_fd(options->status_fd, &err) < 0)
+		return verb_misused(verb, "--status-fd: %s", err.text);
+	if (session_check_features(options->allow_degraded.items, &err) < 0)
+		return verb_misused(verb, "--allow-degraded: %s", err.text);
+	if (options->agent && options->profile)
+		return verb_misused(
+			verb, "--profile and --agent exclude each other: an agent has its profile");
+	if (!options->profile && !options->agent)
+		return verb_misused(verb, "no profile: give one with -p or BERM_PROFILE; shipped "
+					  "are base-linux, coding-agent, "
+					  "mcp-server, read-only, no-network-compute and ci-build");
+	if (argc == 0)
+		return verb_misused(verb, "no command: it stands after the options, as in \"berm "
+					  "run -p PROFILE -- CMD\"");
+	return 0;
+}
+
+/* A reader that went away must not kill berm after a run that went well. */
+static void write_quietly(int fd, const struct text *line)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, old;
+	int r;
+
+	sigaction(SIGPIPE, &ignore, &old);
+	r = line->failed ? -ENOMEM : io_write_all(fd, text_string(line), line->length);
+	sigaction(SIGPIPE, &old, NULL);
+	if (r < 0 && fd != STDERR_FILENO)
+		log_line("run: cannot write the status record to descriptor %d: %s", fd,
+			strerror(-r));
+}
+
+static void report(const struct run_options *options, const struct status *status)
+{
+	autotext struct text record = {0}, footer = {0};
+
+	if (options->json || options->status_fd >= 0)
+		status_record(status, &record);
+	if (!options->json)
+		status_footer(status, &footer);
+	if (footer.length)
+		write_quietly(STDERR_FILENO, &footer);
+	if (options->status_fd >= 0)
+		write_quietly(options->status_fd, &record);
+	if (options->json)
+		write_quietly(STDERR_FILENO, &record);
+}
+
+/* Nothing ran: say why, with the profile's own errors where those are the reason. */
+static int report_failure(
+	const struct run_options *options, const struct session *session, const struct error *err)
+{
+	const struct status status = {
+		.run_id = session->run_id,
+		.outcome = err->kind == ERROR_REFUSED || err->kind == ERROR_NOT_FOUND
+				   ? RUN_REFUSED
+				   : RUN_SETUP_FAILED,
+		.code = err->kind < ERROR_KIND_COUNT ? exit_codes[err->kind] : EXIT_SETUP,
+		.error = err->text,
+		.profile = session->profile,
+		.plan = session->plan,
+		.denials = &session->denials,
+	};
+
+	if (session->diagnostics.length && err->kind == ERROR_INPUT)
+		(void)!io_write_all(
+			STDERR_FILENO, session->diagnostics.data, session->diagnostics.length);
+	log_line("run: %s", err->text);
+	report(options, &status);
+	return status.code;
+}
+
+static int report_result(const struct run_options *options, const struct session *session,
+	const struct run_result *result)
+{
+	bool failed = result->outcome == RUN_REFUSED || result->outcome == RUN_SETUP_FAILED;
+	const struct status status = {
+		.run_id = session->run_id,
+		.outcome = result->outcome,
+		.code = result->code,
+		.signal = result->signal,
+		.error = failed ? result->error.text : NULL,
+		.profile = session->profile,
+		.plan = session->plan,
+		.plan_digest = session->plan_digest,
+		.denials = &session->denials,
+		.duration_ms = result->duration_ms,
+	};
+
+	if (failed)
+		log_line("run: %s", result->error.text);
+	else if (result->outcome == RUN_TIMEOUT)
+		log_line("run: the time limit of %llu ms passed; everything of the run was ended",
+			(unsigned long long)session->plan->wall_time_ms);
+	else if (result->outcome == RUN_OOM)
+		log_line("run: the memory limit was reached; the kernel killed a process of the "
+			 "run");
+	report(options, &status);
+	return status.code;
+}
+
+static int run(const struct verb *verb, const void *values, int argc, char **argv)
+{
+	const struct run_options *options = values;
+	const struct session_request request = {
+		.profile = options->profile,
+		.argv = (const char *const *)argv,
+		.directory = options->directory,
+		.env_extra = options->env.items,
+		.allow_degraded = options->allow_degraded.items,
+		.ceiling = options->ceiling,
+		.state_dir = options->state_dir,
+		.timeout_ms = options->timeout_ms,
+		.trace_denials = options->trace_denials,
+	};
+	autosession struct session session = {0};
+	struct run_result result = {0};
+	struct error err = {0};
+	int code = check_options(verb, options, argc), r;
+
+	if (code)
+		return code;
+	if (options->agent || options->socket)
+		r = error_set(&err, -ENOSYS, ERROR_UNSUPPORTED,
+			"--agent and --socket need the supervisor, which this build does not have "
+			"yet; use --profile");
+	else
+		r = session_load(&request, &session, &err);
+	if (r == 0)
+		r = session_check(&session, &err);
+	if (r == 0)
+		r = session_compile(&session, &err);
+	if (r < 0)
+		return report_failure(options, &session, &err);
+	session_run(&session, &result);
+	return report_result(options, &session, &result);
+}
+
+const struct verb verb_run = {
+	.name = "run",
+	.summary = "Run a tool behind the walls of a profile",
+	.usage = "[-p PROFILE] [OPTIONS] [--] CMD [ARG]...",
+	.details = "The options end at \"--\" or at the first word that is no option; the rest is "
+		   "the tool's command line.\n"
+		   "Its stdin, stdout and stderr are untouched. berm is silent unless something "
+		   "was refused: then a\n"
+		   "short list follows on stderr when the tool has ended.\n"
+		   "Profiles are looked for by name in $XDG_CONFIG_HOME/berm/profiles, "
+		   "/etc/berm/profiles and\n"
+		   "/usr/share/berm/profiles, never in the working directory.\n"
+		   "Exit: the tool's own code; 124 time limit, 125 berm or the host failed, 126 "
+		   "refused or not\n"
+		   "executable, 127 not found, 128+N ended by signal N, 2 wrong words or profile.",
+	.options = {.specs = specs,
+		.count = array_size(specs),
+		.size = sizeof(struct run_options),
+		.defaults = &defaults,
+		.command_follows = true},
+	.function = run,
+};
