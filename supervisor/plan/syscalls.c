@@ -31,7 +31,7 @@ struct compilation {
 	size_t call_count;
 	struct choice *choices; /* one for each of calls */
 	bool aarch64;
-	bool trace;
+	bool trace, watch;
 	unsigned families; /* enum argument_family */
 	uint32_t families_rule;
 	Berm__Wire__SyscallAction deny_action; /* DENY or KILL */
@@ -299,12 +299,18 @@ static bool add_arguments(
 	return !rules || add_cases(c, call, rules->rules, rules->count);
 }
 
+static bool is_watched(const struct compilation *c, const struct calls_entry *entry)
+{
+	return (c->trace && entry->flags & CALLS_TRACED) ||
+	       (c->watch && entry->flags & CALLS_WATCHED);
+}
+
 static void decide_call(const struct compilation *c, const struct calls_entry *entry,
 	const struct choice *choice, Berm__Wire__Syscall *call)
 {
 	call->rule = choice->rule;
 	if (choice->allowed) {
-		call->action = c->trace && entry->flags & CALLS_TRACED ? TRACE : ALLOW;
+		call->action = is_watched(c, entry) ? TRACE : ALLOW;
 	} else if (entry->flags & CALLS_PROBED) {
 		call->action = QUIET;
 		call->errno_value = ENOSYS;
@@ -372,6 +378,7 @@ static int compile(
 	seccomp->unknown_action = QUIET;
 	seccomp->unknown_errno = ENOSYS;
 	c->trace = c->request->trace && facts->seccomp_notify;
+	c->watch = facts->seccomp_notify && c->profile->network.mode == NETWORK_MODE_SCOPED;
 	if (!add_calls(c, seccomp))
 		return error_set(
 			c->err, -ENOMEM, ERROR_INTERNAL, "no memory for the table of system calls");

@@ -59,7 +59,7 @@ static const struct calls_entry table[] = {
 	{ "getpid",                     39,  172, CALLS_PROCESS,      E },
 	{ "sendfile",                   40,   71, CALLS_FILE_IO,      0 },
 	{ "socket",                     41,  198, CALLS_NETWORK,      0 },
-	{ "connect",                    42,  203, CALLS_NETWORK,      P },
+	{ "connect",                    42,  203, CALLS_NETWORK,      P | CALLS_WATCHED },
 	{ "accept",                     43,  202, CALLS_NETWORK,      0 },
 	{ "sendto",                     44,  206, CALLS_NETWORK,      0 },
 	{ "recvfrom",                   45,  207, CALLS_NETWORK,      0 },

@@ -68,6 +68,10 @@ enum calls_flag {
 	CALLS_NEVER = 4,
 	/* Takes a path and changes, opens or runs what is there: what trace mode watches. */
 	CALLS_TRACED = 8,
+	/* Rare, and a run without a network wants to know where its tool tried to go: watched in
+	 * every run that has a network namespace of its own. Reporting only: the namespace is the
+	 * wall. */
+	CALLS_WATCHED = 16,
 };
 
 struct calls_entry {
