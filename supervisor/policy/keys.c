@@ -124,22 +124,22 @@ static const struct key keys_home[] = {
 #define PATH_RULE_ROW(content_) \
 	{"path", VALUE_STRING, content_, .flags = KEY_REQUIRED, .example = "\"${HOME}/.cache/pip\"", \
 	 STORED_IN(struct path_rule, path), .help = "Absolute, variables allowed."}
-#define OPTIONAL_ROW \
-	{"optional", VALUE_BOOL, .default_text = "false", .example = "true", STORED_IN(struct path_rule, optional), \
+#define OPTIONAL_ROW(type_) \
+	{"optional", VALUE_BOOL, .default_text = "false", .example = "true", STORED_IN(type_, optional), \
 	 .help = "It is no error where the path does not exist."}
 #define REASON_ROW(type_) \
 	{"reason", VALUE_STRING, CONTENT_TEXT, .example = "test database", STORED_IN(type_, reason), \
 	 .help = "Why. Shown with a denial and in reviews."}
 
 static const struct key keys_path_rule[] = {
-	PATH_RULE_ROW(CONTENT_PATH_GLOB), OPTIONAL_ROW, REASON_ROW(struct path_rule), {0},
+	PATH_RULE_ROW(CONTENT_PATH_GLOB), OPTIONAL_ROW(struct path_rule), REASON_ROW(struct path_rule), {0},
 };
 
 static const struct key keys_ask_rule[] = {
 	PATH_RULE_ROW(CONTENT_PATH),
 	{"access", VALUE_WORD, WORDS("read", "write"), .default_text = "read", .example = "write",
 	 STORED_IN(struct path_rule, access), .help = "What is asked for. write includes read."},
-	OPTIONAL_ROW, REASON_ROW(struct path_rule), {0},
+	OPTIONAL_ROW(struct path_rule), REASON_ROW(struct path_rule), {0},
 };
 
 static const struct key keys_network[] = {
@@ -220,6 +220,7 @@ static const struct key keys_exec_rule[] = {
 	 .help = "Command lines that this rule must match. Checked when the profile is read."},
 	{"not_match", VALUE_STRING_LIST, CONTENT_LINE, .example = "[\"git status\"]",
 	 .help = "Command lines that this rule must not match. Checked when the profile is read."},
+	OPTIONAL_ROW(struct exec_rule),
 	REASON_ROW(struct exec_rule),
 	{0},
 };

@@ -32,21 +32,25 @@ static const struct root {
 	{"/run", false, "it holds the sockets of every service"},
 };
 
-static void check_write(const struct path_rule *rule, const char *home, struct diagnostics *d)
+const char *lint_protected_root(const char *path, const char *home)
 {
 	for (size_t i = 0; i < array_size(roots); i++) {
-		if (roots[i].beneath ? !path_is_beneath(rule->path, roots[i].path)
-				     : strcmp(rule->path, roots[i].path) != 0)
-			continue;
-		diagnostics_report(d, CODE_PROTECTED_ROOT, rule->at, "%s must not be writable: %s",
-			rule->path, roots[i].why);
-		return;
+		if (roots[i].beneath ? path_is_beneath(path, roots[i].path)
+				     : strcmp(path, roots[i].path) == 0)
+			return roots[i].why;
 	}
-	if (home && path_is_beneath(home, rule->path))
-		diagnostics_report(d, CODE_PROTECTED_ROOT, rule->at,
-			"the home directory %s must not be writable as a whole; grant "
-			"the directories that are needed",
-			home);
+	if (home && path_is_beneath(home, path))
+		return "it is or holds the home directory; grant the directories that are needed";
+	return NULL;
+}
+
+static void check_write(const struct path_rule *rule, const char *home, struct diagnostics *d)
+{
+	const char *why = lint_protected_root(rule->path, home);
+
+	if (why)
+		diagnostics_report(d, CODE_PROTECTED_ROOT, rule->at, "%s must not be writable: %s",
+			rule->path, why);
 }
 
 /* The deny that covers all of a path; NULL where some of it is left. */

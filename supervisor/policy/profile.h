@@ -70,6 +70,7 @@ struct exec_rule {
 	const char *written;  /* path as in the file, or NULL */
 	const char **command; /* argv prefix, or NULL; exactly one of the two */
 	size_t command_count;
+	bool optional; /* a path that is absent is no error */
 	const char *reason;
 	struct source at;
 };
