@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/json.h"
 #include "cli/profile.h"
+#include "daemon/status.h"
 
 #include <string.h>
 
@@ -46,8 +47,7 @@ static void print_json(const struct session *session, const struct error *err, s
 	json_array_begin(&j, "notes");
 	put_lines(&j, text_string(&session->notes));
 	json_array_end(&j);
-	json_object_begin(&j, "enforcement");
-	json_object_end(&j);
+	status_enforcement(session->plan, &j);
 	json_object_end(&j);
 	text_puts(out, "\n");
 }

@@ -87,9 +87,6 @@ static int check_options(const struct verb *verb, const struct run_options *opti
 		return verb_misused(verb, "--status-fd: %s", err.text);
 	if (session_check_features(options->allow_degraded.items, &err) < 0)
 		return verb_misused(verb, "--allow-degraded: %s", err.text);
-	if (options->agent && options->profile)
-		return verb_misused(
-			verb, "--profile and --agent exclude each other: an agent has its profile");
 	if (!options->profile && !options->agent)
 		return verb_misused(verb, "no profile: give one with -p or BERM_PROFILE; shipped "
 					  "are base-linux, coding-agent, "

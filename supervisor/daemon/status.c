@@ -93,8 +93,7 @@ static bool key_before(const Berm__Wire__Plan *plan, size_t index)
 	return false;
 }
 
-/* "fs.read": "mount+landlock": by key, with every way in which rules of that key are enforced. */
-static void record_enforcement(const Berm__Wire__Plan *plan, struct json *j)
+void status_enforcement(const Berm__Wire__Plan *plan, struct json *j)
 {
 	json_object_begin(j, "enforcement");
 	for (size_t i = 0; plan && i < plan->n_rules; i++) {
@@ -143,7 +142,7 @@ void status_record(const struct status *status, struct text *out)
 	else
 		json_put_null(&j, "signal");
 	json_put_string(&j, "posture", "open");
-	record_enforcement(status->plan, &j);
+	status_enforcement(status->plan, &j);
 	json_array_begin(&j, "degraded");
 	for (size_t i = 0; status->plan && i < status->plan->n_degraded; i++)
 		json_put_string(&j, NULL, status->plan->degraded[i]);
@@ -171,6 +170,10 @@ static void put_escaped(struct text *out, const char *words)
 
 static void footer_rule(const struct denial_rule *rule, struct text *out)
 {
+	if (strcmp(rule->key, "berm") == 0) {
+		text_puts(out, "berm:     by berm itself, in every profile\n");
+		return;
+	}
 	text_printf(out, "berm:     by %s", rule->key);
 	if (rule->value && rule->value[0]) {
 		text_puts(out, " ");
@@ -181,7 +184,7 @@ static void footer_rule(const struct denial_rule *rule, struct text *out)
 		put_escaped(out, rule->file);
 		text_printf(out, ":%u)", rule->line);
 	} else {
-		text_puts(out, " (berm's default)");
+		text_puts(out, " (the default)");
 	}
 	if (rule->reason && rule->reason[0]) {
 		text_puts(out, ": ");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "apply/apply.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "daemon/denials.h"
 #include "plan/plan.h"
@@ -20,13 +21,17 @@ struct status {
 	uint64_t duration_ms;
 };
 
-/* The status record of design and docs/status-record.md: one line of JSON with its line feed. Text
+/* The status record of docs/status-record.md: one line of JSON with its line feed. Text
  * that came from the tool is bounded; every byte of it that is no UTF-8 is written as U+FFFD. */
 void status_record(const struct status *status, struct text *out);
 /* The short footer for people, nothing where nothing was refused: what, by which rule and line, how
  * often, and the line that would allow it or why it should stay denied. Each line begins with
  * "berm: "; text from the tool is escaped. */
 void status_footer(const struct status *status, struct text *out);
+
+/* The member "enforcement" of an object: {"fs.read": "mount+landlock" …}, by key of the profile
+ * with every way in which rules of that key are enforced. plan may be NULL: an empty object. */
+void status_enforcement(const Berm__Wire__Plan *plan, struct json *j);
 
 /* The word for an outcome in the record ("exited", "setup_failed" …). Static. */
 const char *status_outcome_word(enum run_outcome outcome);
