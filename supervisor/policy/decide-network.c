@@ -244,27 +244,55 @@ static bool is_own(const struct profile *profile, const struct endpoint *e)
 	return address_in_any(&e->address, own_ranges, array_size(own_ranges));
 }
 
+static bool family_is_listed(const struct profile *profile, const char *family)
+{
+	for (size_t i = 0; i < profile->syscalls.families.count; i++)
+		if (strcmp(profile->syscalls.families.items[i].text, family) == 0)
+			return true;
+	return false;
+}
+
+/* A name may have addresses of either family. */
+static bool socket_can_be_made(const struct profile *profile, const struct endpoint *e)
+{
+	if (e->is_address)
+		return family_is_listed(profile, e->address.is_ipv4 ? "inet" : "inet6");
+	return family_is_listed(profile, "inet") || family_is_listed(profile, "inet6");
+}
+
+/* No wall tells a socket file from another file: what the run sees it can connect to, once it can
+ * make sockets of that family. An entry of network.unix makes one visible. */
 static void decide_unix(const struct profile *profile, const char *path, struct verdict *v)
 {
 	struct verdict file;
 
 	if (!path_is_normal(path))
 		return;
-	decide(profile, OPERATION_WRITE, path, &file);
+	decide(profile, OPERATION_READ, path, &file);
+	if (strcmp(file.rule, "malformed") == 0)
+		return;
 	if (strcmp(file.rule, "fs.deny") == 0 || strcmp(file.rule, "fs.canaries") == 0) {
 		verdict_settle(v, DECISION_DENY, file.rule, file.value, file.reason, &file.at);
+		return;
+	}
+	if (!family_is_listed(profile, "unix")) {
+		verdict_settle(v, DECISION_DENY, "syscalls.families", NULL, NULL, NULL);
+		return;
+	}
+	if (file.decision == DECISION_ASK) {
+		verdict_settle(v, DECISION_ASK, file.rule, file.value, file.reason, &file.at);
 		return;
 	}
 	for (size_t i = 0; i < profile->network.unix_sockets.count; i++) {
 		const struct path_rule *rule = &profile->network.unix_sockets.items[i];
 
-		if (!rule->is_glob && strcmp(rule->path, path) == 0) {
+		if (!rule->is_glob && path_is_beneath(path, rule->path)) {
 			verdict_settle(v, DECISION_ALLOW, "network.unix", rule->written,
 				rule->reason, &rule->at);
 			return;
 		}
 	}
-	if (file.decision == DECISION_ALLOW && strcmp(file.rule, "fs.tmp") == 0)
+	if (file.decision == DECISION_ALLOW)
 		verdict_settle(v, DECISION_ALLOW, file.rule, file.value, file.reason, &file.at);
 	else
 		verdict_settle(v, DECISION_DENY, "network.default", NULL, NULL, NULL);
@@ -281,6 +309,7 @@ void decide_network(const struct profile *profile, const char *object, struct ve
 {
 	const struct network_rule *asked, *allowed;
 	struct endpoint e;
+	bool own, open;
 
 	if (strncmp(object, "unix:", 5) == 0) {
 		decide_unix(profile, object + 5, v);
@@ -291,16 +320,22 @@ void decide_network(const struct profile *profile, const char *object, struct ve
 	if (settle_by(v, DECISION_DENY, "network.deny",
 		    rules_match(&profile->network.deny, &e, READING_WIDE)))
 		return;
-	/* Before an allow every ask stands that may be meant; alone it must be certain. */
+	if (!socket_can_be_made(profile, &e)) {
+		verdict_settle(v, DECISION_DENY, "syscalls.families", NULL, NULL, NULL);
+		return;
+	}
 	allowed = rules_match(&profile->network.allow, &e, READING_NARROW);
-	asked = rules_match(&profile->network.ask, &e, allowed ? READING_WIDE : READING_NARROW);
+	own = is_own(profile, &e);
+	open = allowed || own || profile->network.mode == NETWORK_MODE_HOST;
+	/* In the way of what would be allowed every ask stands that may be meant. */
+	asked = rules_match(&profile->network.ask, &e, open ? READING_WIDE : READING_NARROW);
 	if (settle_by(v, DECISION_ASK, "network.ask", asked) ||
 		settle_by(v, DECISION_ALLOW, "network.allow", allowed))
 		return;
-	if (is_own(profile, &e))
+	if (own)
 		verdict_settle(v, DECISION_ALLOW, "berm", "loopback",
 			"the loopback of the run's own network", NULL);
-	else if (profile->network.mode == NETWORK_MODE_HOST)
+	else if (open)
 		verdict_settle(
 			v, DECISION_ALLOW, "network.mode", "host", NULL, &profile->network.mode_at);
 	else

@@ -228,37 +228,31 @@ static bool command_is_sound(const char *line)
 static void decide_exec(const struct profile *profile, const char *object, struct verdict *v)
 {
 	bool is_path = object[0] == '/';
-	struct verdict file = {.decision = DECISION_ALLOW, .at = {.file = ""}};
+	struct verdict file = {0};
+	bool settled;
 
 	if (is_path ? !path_is_sound(object) : !command_is_sound(object))
 		return;
 	if (settle_exec(v, DECISION_DENY, &profile->exec.deny, object))
 		return;
-	/* A program that cannot be read cannot be run: its mount is not there. */
-	if (is_path)
-		decide_read(profile, object, &file);
-	if (file.decision == DECISION_DENY) {
-		*v = file;
-		return;
-	}
-	if (settle_exec(v, DECISION_ASK, &profile->exec.ask, object))
-		return;
-	if (file.decision == DECISION_ASK) {
-		*v = file;
-		return;
-	}
-	if (settle_exec(v, DECISION_ALLOW, &profile->exec.allow, object))
-		return;
-	if (is_path && (rules_cover(&profile->fs.write, object, false) ||
-			       settle_own(profile, object, false, &file))) {
+	settled = settle_exec(v, DECISION_ASK, &profile->exec.ask, object) ||
+		  settle_exec(v, DECISION_ALLOW, &profile->exec.allow, object);
+	if (!settled && is_path &&
+		(rules_cover(&profile->fs.write, object, false) ||
+			settle_own(profile, object, false, &file)))
 		verdict_settle(v, DECISION_DENY, "exec.default", NULL,
 			"programs do not run from where the run can write, unless exec.allow names "
 			"it",
 			&profile->exec.default_at);
-		return;
-	}
-	verdict_settle(v, profile->exec.default_decision, "exec.default",
-		decision_name(profile->exec.default_decision), NULL, &profile->exec.default_at);
+	else if (!settled)
+		verdict_settle(v, profile->exec.default_decision, "exec.default",
+			decision_name(profile->exec.default_decision), NULL,
+			&profile->exec.default_at);
+	/* A program that cannot be read cannot be run: its mount is not there. */
+	if (is_path)
+		decide_read(profile, object, &file);
+	if (is_path && (file.decision == DECISION_DENY || file.decision < v->decision))
+		*v = file;
 }
 
 static void decide_path(
@@ -275,7 +269,7 @@ static void decide_path(
 void decide(const struct profile *profile, enum operation operation, const char *object,
 	struct verdict *ret_verdict)
 {
-	struct verdict v = {.decision = DECISION_DENY, .rule = "malformed", .at = {.file = ""}};
+	struct verdict v = {.decision = DECISION_DENY, .rule = "malformed"};
 
 	switch (operation) {
 	case OPERATION_READ:
@@ -299,6 +293,8 @@ void decide(const struct profile *profile, enum operation operation, const char 
 	}
 	if (v.decision != DECISION_ALLOW && strcmp(v.rule, "malformed") != 0)
 		hint_write(profile, operation, object, &v);
+	if (!v.at.file)
+		v.at.file = "";
 	*ret_verdict = v;
 }
 

@@ -220,12 +220,18 @@ static void hint_connect(const char *object, struct verdict *v)
 		why = keep_why(keep_socket, array_size(keep_socket), to.host);
 		if (why)
 			keep_write_hint(v, why);
+		else if (strcmp(v->rule, "syscalls.families") == 0)
+			line_write(v, v->rule, "", "unix", "");
 		else
 			line_write(v, "network.unix", "", to.host, "");
 		return;
 	}
 	if (to.is_metadata || strcmp(to.host, "metadata.google.internal") == 0) {
 		keep_write_hint(v, why_metadata);
+		return;
+	}
+	if (strcmp(v->rule, "syscalls.families") == 0) {
+		line_write(v, v->rule, "", strchr(to.host, ':') ? "inet6" : "inet", "");
 		return;
 	}
 	text_printf(&after, ", ports: [%u]%s", to.port, to.is_udp ? ", proto: udp" : "");

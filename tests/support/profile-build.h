@@ -25,7 +25,7 @@ struct built {
 	const char *words[3 * BUILT_MAX][4];
 	size_t words_used;
 	struct string_rule sys_allow[BUILT_MAX], sys_deny[BUILT_MAX], sys_groups[BUILT_MAX];
-	struct string_rule pass[BUILT_MAX], hide[BUILT_MAX];
+	struct string_rule pass[BUILT_MAX], hide[BUILT_MAX], families[BUILT_MAX];
 	struct env_set set[BUILT_MAX];
 	unsigned line;
 };
@@ -53,6 +53,9 @@ static inline void built_init(struct built *b)
 	b->profile.syscalls.allow.items = b->sys_allow;
 	b->profile.syscalls.deny.items = b->sys_deny;
 	b->profile.syscalls.deny_groups.items = b->sys_groups;
+	b->profile.syscalls.families.items = b->families;
+	b->families[b->profile.syscalls.families.count++].text = "inet";
+	b->families[b->profile.syscalls.families.count++].text = "inet6";
 	b->profile.env.pass.items = b->pass;
 	b->profile.env.hide.items = b->hide;
 	b->profile.env.set = b->set;

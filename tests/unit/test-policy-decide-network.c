@@ -26,10 +26,6 @@ static void hosts_and_addresses_by_their_rules(void **state)
 		{CONNECT, "[2001:db8::5]:9", ALLOW, "network.allow"},
 		{CONNECT, "127.0.0.1:631", DENY, "network.deny"},
 		{CONNECT, "127.0.0.1:632", ALLOW, "berm"},
-		{CONNECT, "unix:/run/app.sock", ALLOW, "network.unix"},
-		{CONNECT, "unix:/run/app.sock2", DENY, "network.default"},
-		{CONNECT, "unix:/run/hidden.sock", DENY, "fs.deny"},
-		{CONNECT, "unix:/w/any.sock", DENY, "network.default"},
 	};
 	struct built b;
 	struct profile *p = &b.profile;
@@ -46,11 +42,63 @@ static void hosts_and_addresses_by_their_rules(void **state)
 	built_net(&b, &p->network.deny, "bad.pkg.example", 0);
 	built_net(&b, &p->network.deny, "10.20.9.0/24", 0);
 	built_net(&b, &p->network.deny, "127.0.0.1", 631);
+	check_rows(p, rows, array_size(rows));
+}
+
+static void unix_sockets_need_their_family_and_a_file_that_is_there(void **state)
+{
+	static const struct row without[] = {
+		{CONNECT, "unix:/run/app.sock", DENY, "syscalls.families"},
+		{CONNECT, "unix:/w/any.sock", DENY, "syscalls.families"},
+		{CONNECT, "unix:/tmp/own.sock", DENY, "syscalls.families"},
+		{CONNECT, "unix:/run/hidden.sock", DENY, "fs.deny"},
+		{CONNECT, "unix:/w/asked", DENY, "syscalls.families"},
+	};
+	static const struct row with[] = {
+		{CONNECT, "unix:/run/app.sock", ALLOW, "network.unix"},
+		{CONNECT, "unix:/run/app.sock2", DENY, "network.default"},
+		{CONNECT, "unix:/run/hidden.sock", DENY, "fs.deny"},
+		{CONNECT, "unix:/w/any.sock", ALLOW, "fs.write"},
+		{CONNECT, "unix:/w/asked", ASK, "fs.ask"},
+		{CONNECT, "unix:/tmp/own.sock", ALLOW, "fs.tmp"},
+	};
+	struct built b;
+	struct profile *p = &b.profile;
+
+	(void)state;
+	built_init(&b);
 	built_path(&b, &p->network.unix_sockets, "/run/app.sock", PATH_READ);
 	built_path(&b, &p->network.unix_sockets, "/run/hidden.sock", PATH_READ);
 	built_path(&b, &p->fs.deny, "/run/hidden.sock", PATH_READ);
+	built_path(&b, &p->fs.ask, "/w/asked", PATH_READ);
 	built_path(&b, &p->fs.write, "/w", PATH_READ);
+	check_rows(p, without, array_size(without));
+	built_string(&b, &p->syscalls.families, "unix");
+	check_rows(p, with, array_size(with));
+}
+
+static void without_a_family_no_rule_reaches_its_addresses(void **state)
+{
+	static const struct row rows[] = {
+		{CONNECT, "192.0.2.1:80", ALLOW, "network.allow"},
+		{CONNECT, "[2001:db8::1]:80", DENY, "syscalls.families"},
+		{CONNECT, "[::1]:80", DENY, "syscalls.families"},
+		{CONNECT, "[::ffff:192.0.2.1]:80", ALLOW, "network.allow"},
+		{CONNECT, "a.example:80", ALLOW, "network.allow"},
+	};
+	struct built b;
+	struct profile *p = &b.profile;
+
+	(void)state;
+	built_init(&b);
+	built_net(&b, &p->network.allow, "0.0.0.0/0", 0);
+	built_net(&b, &p->network.allow, "::/0", 0);
+	built_net(&b, &p->network.allow, "a.example", 0);
+	p->syscalls.families.count = 1;
 	check_rows(p, rows, array_size(rows));
+	p->syscalls.families.count = 0;
+	check_rows(
+		p, (const struct row[]){{CONNECT, "a.example:80", DENY, "syscalls.families"}}, 1);
 }
 
 static void protocols_are_kept_apart(void **state)
@@ -165,6 +213,8 @@ int main(void)
 {
 	const struct CMUnitTest list[] = {
 		cmocka_unit_test(hosts_and_addresses_by_their_rules),
+		cmocka_unit_test(unix_sockets_need_their_family_and_a_file_that_is_there),
+		cmocka_unit_test(without_a_family_no_rule_reaches_its_addresses),
 		cmocka_unit_test(protocols_are_kept_apart),
 		cmocka_unit_test(a_rule_for_a_program_is_for_that_program),
 		cmocka_unit_test(metadata_needs_a_rule_of_its_own),

@@ -166,6 +166,9 @@ static void random_profile(struct built *b)
 	b->profile.fs.tmp.private = pick(2);
 	b->profile.network.mode = pick(4) ? NETWORK_MODE_SCOPED : NETWORK_MODE_HOST;
 	b->profile.syscalls.base = (enum syscall_base)pick(SYSCALL_BASE_COUNT);
+	b->profile.syscalls.families.count = pick(4) ? 2 : pick(3);
+	if (pick(2))
+		built_string(b, &b->profile.syscalls.families, "unix");
 	for (unsigned left = pick(12); left > 0; left--)
 		add_rule(b, (enum list)pick(LISTS));
 }
@@ -232,9 +235,8 @@ static void one_more_deny_never_enlarges_one_more_allow_never_shrinks(void **sta
 		after = ask_of(&b, operation, object);
 		changed[list] += before != after;
 		/* The one allow that takes away: what becomes writable stops being a place for
-		 * programs, and a granted /tmp is the host's, with the host's sockets in it. */
-		if (list == FS_WRITE &&
-			(operation == OPERATION_EXEC || operation == OPERATION_CONNECT))
+		 * programs. */
+		if (list == FS_WRITE && operation == OPERATION_EXEC)
 			continue;
 		if ((list < ALLOWS && after < before) ||
 			(list >= ALLOWS && list < DENIES && after > before) ||

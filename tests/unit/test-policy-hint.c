@@ -48,7 +48,7 @@ static void the_hint_is_the_narrowest_line(void **state)
 			"network.allow: - {cidr: 192.0.2.1, ports: [80]}"},
 		{OPERATION_CONNECT, "[2001:DB8::1]:80",
 			"network.allow: - {cidr: \"2001:db8::1\", ports: [80]}"},
-		{OPERATION_CONNECT, "unix:/srv/app.sock", "network.unix: - /srv/app.sock"},
+		{OPERATION_CONNECT, "unix:/srv/app.sock", "syscalls.families: - unix"},
 		{OPERATION_ENV, "LANG", "env.pass: - LANG"},
 	};
 	struct built b;
@@ -60,6 +60,12 @@ static void the_hint_is_the_narrowest_line(void **state)
 		check_hint(&b.profile, rows[i].operation, rows[i].object, rows[i].hint);
 	b.profile.syscalls.base = SYSCALL_BASE_STRICT;
 	check_hint(&b.profile, OPERATION_SYSCALL, "shmget", "syscalls.allow: - shmget");
+	built_string(&b, &b.profile.syscalls.families, "unix");
+	check_hint(&b.profile, OPERATION_CONNECT, "unix:/srv/app.sock",
+		"network.unix: - /srv/app.sock");
+	b.profile.syscalls.families.count = 0;
+	check_hint(&b.profile, OPERATION_CONNECT, "[2001:db8::1]:1", "syscalls.families: - inet6");
+	check_hint(&b.profile, OPERATION_CONNECT, "a.example:1", "syscalls.families: - inet");
 }
 
 static void keys_and_roots_are_never_offered(void **state)
