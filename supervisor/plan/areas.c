@@ -73,7 +73,7 @@ static bool grant_is_held(const struct area *around, const struct grant *g)
 		return false; /* binds are nodev */
 	if (around->kind != AREA_GRANT)
 		return false;
-	if (around->write && !g->write && g->section == RULES_FS_READ)
+	if (around->write && !g->write && g->section == RULES_FS_READ && g->exec <= around->exec)
 		return true;
 	return around->write == g->write && around->exec == g->exec;
 }

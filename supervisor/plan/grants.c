@@ -302,7 +302,11 @@ static void settle(struct compiler *c)
 			note(c, "%s: fs.protect or fs.ask covers it, so it can only be read",
 				rule_text(c, g->rule));
 		}
-		g->exec = g->write ? path_may_exec(c, g->path) : !path_may_not_exec(c, g->path);
+		/* Where fs.write reaches, protected or not, only what exec.allow names may be run.
+		 */
+		g->exec = rules_cover(c, &c->profile->fs.write, g->path)
+				  ? path_may_exec(c, g->path)
+				  : !path_may_not_exec(c, g->path);
 	}
 	qsort(c->grants, c->grant_count, sizeof(*c->grants), compare_grants);
 	for (size_t i = 0; i < c->grant_count; i++) {

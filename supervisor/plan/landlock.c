@@ -87,7 +87,8 @@ static uint64_t grant_access(const struct compiler *c, const struct grant *g)
 		return LANDLOCK_ACCESS_FS_RESOLVE_UNIX;
 	if (g->write)
 		access |= CHANGE;
-	if (g->exec && c->profile->exec.default_decision == DECISION_ALLOW)
+	if (g->exec &&
+		(c->profile->exec.default_decision == DECISION_ALLOW || path_may_exec(c, g->path)))
 		access |= LANDLOCK_ACCESS_FS_EXECUTE;
 	if (g->fact->resolved_kind == BERM__WIRE__FILE_KIND__FILE_DEVICE)
 		access = READ |

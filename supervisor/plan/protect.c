@@ -230,8 +230,14 @@ static int protect_glob(
 	if (glob_reaches_grant(c, pattern, true))
 		return feature_missing(c, "bpf", rule,
 			"names that it matches and that do not exist yet can be made");
-	rule_enforced(c, rule, "mount (nothing granted matches)");
+	rule_enforced(c, rule, "mount (not granted)");
 	return 0;
+}
+
+/* "optional" on something that is taken away: only what is there when the run starts is meant. */
+static bool fact_is_absent(const Berm__Wire__PathFact *fact)
+{
+	return fact && fact->kind == BERM__WIRE__FILE_KIND__FILE_ABSENT && !fact->error;
 }
 
 static int protect_rules(struct compiler *c, enum rule_section section,
@@ -247,6 +253,10 @@ static int protect_rules(struct compiler *c, enum rule_section section,
 			wanted = r->access == PATH_WRITE ? PROTECTION_SEAL : PROTECTION_HIDE;
 			note(c, "%s: nobody can be asked yet, so it is denied", rule_text(c, rule));
 		}
+		if (!r->is_glob && r->optional && fact_is_absent(fact_find(c, r->path))) {
+			rule_enforced(c, rule, "absent");
+			continue;
+		}
 		result = r->is_glob ? protect_glob(c, r->path, wanted, rule)
 				    : protect_path(c, r->path, fact_find(c, r->path), wanted, rule);
 		if (result < 0)
@@ -255,11 +265,14 @@ static int protect_rules(struct compiler *c, enum rule_section section,
 	return 0;
 }
 
+/* A directory of exec.deny is a noexec mount (see plan_grants()). A file is hidden: what can be
+ * read can be copied to where programs may be run. */
 static int protect_programs(
 	struct compiler *c, enum rule_section section, const struct exec_rules *rules)
 {
 	for (size_t i = 0; i < rules->count; i++) {
 		const char *path = rules->items[i].path;
+		const Berm__Wire__PathFact *fact = path ? fact_find(c, path) : NULL;
 		uint32_t rule = rule_index(c, section, i);
 		int r;
 
@@ -267,7 +280,16 @@ static int protect_programs(
 			continue;
 		if (section == RULES_EXEC_ASK)
 			note(c, "%s: nobody can be asked yet, so it is denied", rule_text(c, rule));
-		r = protect_path(c, path, fact_find(c, path), PROTECTION_HIDE, rule);
+		if (fact && fact->resolved_kind == BERM__WIRE__FILE_KIND__FILE_DIRECTORY) {
+			rule_enforced(c, rule, "mount (noexec)");
+			continue;
+		}
+		/* What comes to be in a place where nothing can be run needs no guard. */
+		if (fact && !*fact->resolved && !area_of(c, path)->exec) {
+			rule_enforced(c, rule, "mount (noexec)");
+			continue;
+		}
+		r = protect_path(c, path, fact, PROTECTION_HIDE, rule);
 		if (r < 0)
 			return r;
 	}
