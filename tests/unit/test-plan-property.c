@@ -155,7 +155,6 @@ static struct reach mount_reach(const Berm__Wire__Plan *plan, const char *path)
 		case BERM__WIRE__MOUNT_KIND__MOUNT_PROC:
 		case BERM__WIRE__MOUNT_KIND__MOUNT_DEVPTS:
 		case BERM__WIRE__MOUNT_KIND__MOUNT_DEVICE:
-		case BERM__WIRE__MOUNT_KIND__MOUNT_MQUEUE:
 		case BERM__WIRE__MOUNT_KIND__MOUNT_HIDE:
 		case BERM__WIRE__MOUNT_KIND__MOUNT_RESERVE:
 		case _BERM__WIRE__MOUNT_KIND_IS_INT_SIZE:
