@@ -7,9 +7,15 @@
 
 struct check_options {
 	struct profile_options common;
+	struct word_list allow_degraded;
 };
 
-static const struct option_spec specs[] = {PROFILE_OPTION_ROWS(struct check_options)};
+static const struct option_spec specs[] = {
+	PROFILE_OPTION_ROWS(struct check_options),
+	{"allow-degraded", 0, OPTION_COMMA_WORDS, offsetof(struct check_options, allow_degraded),
+		"FEATURE,...", "BERM_ALLOW_DEGRADED",
+		"as for run: features that this host may lack"},
+};
 
 /* Append each line of a text as one string of the JSON array that is open. */
 static void put_lines(struct json *j, const char *lines)
@@ -23,12 +29,25 @@ static void put_lines(struct json *j, const char *lines)
 	}
 }
 
-static unsigned count_lines(const char *lines)
+/* Append the notes, each marked as one behind its place ("file:line:column: "); returns how many
+ * there are. */
+static unsigned put_notes(const char *lines, struct text *out)
 {
 	unsigned count = 0;
 
-	for (; *lines; lines++)
-		count += *lines == '\n';
+	while (*lines) {
+		size_t length = strcspn(lines, "\n");
+		const char *text = memmem(lines, length, ": ", 2);
+		bool placed = text && text > lines && text[-1] >= '0' && text[-1] <= '9';
+
+		text = placed ? text + 2 : lines;
+		text_append(out, lines, (size_t)(text - lines));
+		text_puts(out, "note: ");
+		text_append(out, text, length - (size_t)(text - lines));
+		text_puts(out, "\n");
+		lines += length + (lines[length] == '\n');
+		count++;
+	}
 	return count;
 }
 
@@ -52,15 +71,36 @@ static void print_json(const struct session *session, const struct error *err, s
 	text_puts(out, "\n");
 }
 
+/* Rules that hold less here than their words say, for which the plan has no note of its own. */
+static void note_weaker(const struct session *session, struct text *notes)
+{
+	const Berm__Wire__Plan *plan = session->plan;
+
+	for (size_t i = 0; i < plan->n_rules; i++) {
+		const Berm__Wire__Rule *rule = plan->rules[i];
+		autotext struct text place = {0};
+
+		if (!strstr(rule->enforced_by, "weaker") || !rule->file[0])
+			continue;
+		profile_put_place(&place, rule->file, rule->line);
+		text_puts(&place, ":");
+		if (strstr(text_string(notes), text_string(&place)))
+			continue;
+		text_printf(notes, "%s%u: %s ", text_string(&place), rule->column, rule->key);
+		profile_put(notes, rule->value);
+		text_printf(notes, ": here by %s\n", rule->enforced_by);
+	}
+}
+
 static void print_ok(const struct session *session, struct text *out)
 {
 	const struct profile *profile = session->profile;
+	unsigned notes;
 
 	text_append(out, text_string(&session->diagnostics), session->diagnostics.length);
-	text_append(out, text_string(&session->notes), session->notes.length);
+	notes = put_notes(text_string(&session->notes), out);
 	text_printf(out, "ok: %s (%zu rules, %u note%s)\n", profile->name, session->plan->n_rules,
-		count_lines(text_string(&session->notes)),
-		count_lines(text_string(&session->notes)) == 1 ? "" : "s");
+		notes, notes == 1 ? "" : "s");
 }
 
 static int check(const struct verb *verb, const void *values, int argc, char **argv)
@@ -75,11 +115,14 @@ static int check(const struct verb *verb, const void *values, int argc, char **a
 	if (argc != 1)
 		return verb_misused(verb, argc ? "one profile at a time" : "which profile?");
 	request = profile_request_of(&options->common, argv[0]);
+	request.allow_degraded = options->allow_degraded.items;
 	r = session_load(&request, &session, &err);
 	if (r == 0)
 		r = session_check(&session, &err);
 	if (r == 0)
 		r = session_compile(&session, &err);
+	if (r == 0)
+		note_weaker(&session, &session.notes);
 	if (options->common.json) {
 		print_json(&session, &err, &out);
 		return verb_print(&out, r < 0 ? verb_failed(verb, &err) : CLI_GOOD);

@@ -113,7 +113,10 @@ int session_check(struct session *session, struct error *err)
 		return error_errno(err, "facts");
 	request.paths = paths;
 	request.globs = globs;
-	return facts_gather(&request, &session->facts, err);
+	r = facts_gather(&request, &session->facts, err);
+	if (r < 0)
+		return r;
+	return profile_check_paths(session->profile, session->facts, &session->diagnostics, err);
 }
 
 int session_compile(struct session *session, struct error *err)
