@@ -1,7 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+/* A descriptor that berm opens must never become one of the tool's standard streams. */
+static int fill_standard_streams(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return -1;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (fill_standard_streams() < 0)
+		return 125;
 	return cli_main(argc, argv);
 }

@@ -31,21 +31,30 @@ static void hand_down(const struct launch *launch)
 	}
 }
 
-int cgroup_make(struct launch *launch, struct error *err)
+int cgroup_name(struct launch *launch, struct error *err)
 {
 	const Berm__Wire__Cgroup *plan = launch->plan->cgroup;
 	uint64_t id;
-	int r;
 
 	if (!plan || !plan->use)
 		return 0;
 	launch->cgroup_parent_fd = open(plan->parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (launch->cgroup_parent_fd < 0)
 		return error_errno(err, "open %s", plan->parent);
-	hand_down(launch);
 	if (getrandom(&id, sizeof(id), 0) != sizeof(id))
 		return error_errno(err, "getrandom");
 	snprintf(launch->cgroup_name, sizeof(launch->cgroup_name), "berm-%016" PRIx64, id);
+	return 0;
+}
+
+int cgroup_make(struct launch *launch, struct error *err)
+{
+	const Berm__Wire__Cgroup *plan = launch->plan->cgroup;
+	int r;
+
+	if (launch->cgroup_parent_fd < 0)
+		return 0;
+	hand_down(launch);
 	if (mkdirat(launch->cgroup_parent_fd, launch->cgroup_name, 0755) < 0)
 		return error_errno(err, "make the cgroup %s/%s", plan->parent, launch->cgroup_name);
 	launch->cgroup_fd = openat(
@@ -88,15 +97,17 @@ bool cgroup_was_oom(const struct launch *launch)
 
 void cgroup_remove(struct launch *launch)
 {
-	if (launch->cgroup_parent_fd < 0 || !launch->cgroup_name[0])
+	char kill_file[sizeof(launch->cgroup_name) + 16];
+
+	if (launch->cgroup_parent_fd < 0)
 		return;
 	for (int waited_ms = 0; waited_ms <= CGROUP_EMPTY_TIMEOUT_MS;
 		waited_ms += CGROUP_EMPTY_STEP_MS) {
 		if (unlinkat(launch->cgroup_parent_fd, launch->cgroup_name, AT_REMOVEDIR) == 0 ||
 			errno == ENOENT)
 			break;
-		if (launch->cgroup_fd >= 0)
-			(void)!io_write_file(launch->cgroup_fd, "cgroup.kill", "1", NULL);
+		snprintf(kill_file, sizeof(kill_file), "%s/cgroup.kill", launch->cgroup_name);
+		(void)!io_write_file(launch->cgroup_parent_fd, kill_file, "1", NULL);
 		poll(NULL, 0, CGROUP_EMPTY_STEP_MS);
 	}
 	own_close(&launch->cgroup_fd);

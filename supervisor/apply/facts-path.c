@@ -58,6 +58,12 @@ static int fill_resolved(int fd, const char *path, const struct stat *st,
 {
 	char resolved[PATH_MAX];
 
+	if (!path) {
+		int r = facts_links(fact->path, fact, err);
+
+		if (r < 0)
+			return r;
+	}
 	if (!path && !path_of_fd(fd, resolved)) {
 		fact->error = ENOENT;
 		return 0;

@@ -19,6 +19,9 @@
  * fact->error. */
 int facts_path(const char *path, Berm__Wire__PathFact **ret_fact, struct error *err) must_check;
 
+/* Fill links_passed and loose_link of a fact about a path with symbolic links on its way. */
+int facts_links(const char *path, Berm__Wire__PathFact *fact, struct error *err) must_check;
+
 /* Fill a fact about one absolute glob ("*" and "?" in a segment, "**" for any number of segments).
  * Symbolic links are followed where a written segment names them, as in a shell, and never beneath
  * "**". Other file systems are entered, since a recursive bind shows them to the tool as well,

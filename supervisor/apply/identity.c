@@ -47,6 +47,21 @@ int identity_map(const struct launch *launch, struct error *err)
 		id->outside_gid, err);
 }
 
+/* A service's immunity against the OOM killer is not for its tools. Written from here, while the
+ * child's files in /proc are still its user's. */
+int identity_oom_score(const struct launch *launch, struct error *err)
+{
+	char score[16] = "", path[PROC_PATH_MAX];
+	autoclose int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || read(fd, score, sizeof(score) - 1) <= 0)
+		return error_errno(err, "read oom_score_adj");
+	if (score[0] != '-')
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)launch->init_pid);
+	return io_write_file(AT_FDCWD, path, "0", err);
+}
+
 /* A process whose only purpose is to hold a user namespace until its map is written and opened. */
 static void __attribute__((noreturn)) hold_namespace(void)
 {

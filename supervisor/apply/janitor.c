@@ -10,6 +10,9 @@
  * is cleaned by a process that does nothing else: it waits for the end of a pipe whose other end
  * only the supervisor holds. One byte before the end says that all is clean already. */
 
+/* PID 1 of the run dies a little after berm and holds the placeholders' locks until then. */
+#define JANITOR_WAIT_MS 2000
+
 static void janitor_wait(const struct launch *launch, int pipe_fd)
 {
 	ssize_t n;
@@ -21,7 +24,7 @@ static void janitor_wait(const struct launch *launch, int pipe_fd)
 	if (n == 1)
 		return;
 	cgroup_remove((struct launch *)(uintptr_t)launch);
-	reserve_remove(launch);
+	reserve_remove(launch, JANITOR_WAIT_MS);
 }
 
 static void close_but(const struct launch *launch, int pipe_fd)

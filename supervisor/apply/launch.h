@@ -27,6 +27,7 @@ struct grant {
 struct placeholder {
 	int parent_fd;    /* O_PATH directory that it was made in */
 	const char *name; /* borrowed from the plan */
+	size_t mount;     /* index of its step */
 };
 
 struct launch {
@@ -80,10 +81,16 @@ int sync_send(int socket_fd, const struct sync_message *message, int fd) must_ch
 int sync_receive(
 	int socket_fd, struct sync_message *ret_message, int *ret_fd, int flags) must_check;
 
-/* The steps: supervisor side. Each leaves what it made in launch; launch_release() undoes all. */
+/* The steps: supervisor side. Each leaves what it made in launch; release() in run.c undoes all.
+ * What outlives a killed berm (the cgroup, the placeholders) is named first, then the janitor
+ * starts, and only then is it made. */
 int grants_open(struct launch *launch, struct error *err) must_check;
+int reserve_name(struct launch *launch, struct error *err) must_check;
 int reserve_make(struct launch *launch, struct error *err) must_check;
-void reserve_remove(const struct launch *launch);
+/* wait_ms: how long to wait for others that hold a placeholder (this run's own dying processes); 0:
+ * not at all. */
+void reserve_remove(const struct launch *launch, int wait_ms);
+int cgroup_name(struct launch *launch, struct error *err) must_check;
 int cgroup_make(struct launch *launch, struct error *err) must_check;
 /* Kill what is left in the run's cgroup, wait until it is empty (bounded) and remove it. */
 void cgroup_remove(struct launch *launch);
@@ -93,6 +100,8 @@ int network_prepare(struct launch *launch, struct error *err) must_check;
 int janitor_start(struct launch *launch, struct error *err) must_check;
 void janitor_dismiss(struct launch *launch);
 int identity_map(const struct launch *launch, struct error *err) must_check;
+/* Raise an inherited negative OOM score of the run to 0. */
+int identity_oom_score(const struct launch *launch, struct error *err) must_check;
 /* A descriptor of a user namespace in which on-disk owner ids are mapped onto the run's ids. */
 int identity_owner_namespace(
 	const Berm__Wire__Identity *identity, int *ret_fd, struct error *err) must_check;

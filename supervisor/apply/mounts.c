@@ -336,6 +336,8 @@ static int make_read_only(
 	return 0;
 }
 
+/* hidepid (proc(5)): PID 1 carries berm's own command line, which is none of the tool's business.
+ */
 int mounts_step(struct launch *launch, size_t index, struct error *err)
 {
 	const Berm__Wire__Mount *mount = launch->plan->mounts[index];
@@ -353,7 +355,8 @@ int mounts_step(struct launch *launch, size_t index, struct error *err)
 	case BERM__WIRE__MOUNT_KIND__MOUNT_FILE:
 		return make_file(launch, mount, err);
 	case BERM__WIRE__MOUNT_KIND__MOUNT_PROC:
-		return mount_kernel(launch, mount, "proc", (const char *const[]){NULL, NULL}, err);
+		return mount_kernel(launch, mount, "proc",
+			(const char *const[]){"hidepid=ptraceable", NULL}, err);
 	case BERM__WIRE__MOUNT_KIND__MOUNT_DEVPTS:
 		return mount_kernel(launch, mount, "devpts",
 			(const char *const[]){"ptmxmode=0666", "mode=0620"}, err);

@@ -3,6 +3,7 @@
 #include "apply/sys.h"
 #include "base/path.h"
 
+#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
  * mount. */
 #define PLACEHOLDER_MODE (S_ISVTX | S_IRWXU)
 #define PLACEHOLDER_TRIES 16
+#define WAIT_STEP_MS 10
 
 static bool same_object(const struct stat *a, const struct stat *b)
 {
@@ -46,17 +48,20 @@ static int make_one(const struct launch *launch, int parent_fd, const char *name
 	int r = -EAGAIN;
 
 	for (int i = 0; i < PLACEHOLDER_TRIES && r == -EAGAIN; i++) {
-		if (mkdirat(parent_fd, name, S_IRWXU) == 0) {
-			/* mkdir(2) does not promise the sticky bit. As root the directory belongs
-			 * to the tree's owner, as everything that the run makes there. */
-			if (fchmodat(parent_fd, name, PLACEHOLDER_MODE, 0) < 0 ||
-				(id->drop_from_root &&
-					fchownat(parent_fd, name, id->owner_uid, id->owner_gid,
-						AT_SYMLINK_NOFOLLOW) < 0))
-				return -errno;
-		} else if (errno != EEXIST) {
+		/* The sticky bit is honoured here (mkdir(2), on Linux), so that a placeholder is
+		 * never without its mark. */
+		mode_t mask = umask(0);
+		int made = mkdirat(parent_fd, name, PLACEHOLDER_MODE);
+
+		umask(mask);
+		if (made < 0 && errno != EEXIST)
 			return -errno;
-		}
+		/* As root the directory belongs to the tree's owner, as everything that the run
+		 * makes there. */
+		if (made == 0 && id->drop_from_root &&
+			fchownat(parent_fd, name, id->owner_uid, id->owner_gid,
+				AT_SYMLINK_NOFOLLOW) < 0)
+			return -errno;
 		r = lock_placeholder(parent_fd, name, LOCK_SH | LOCK_NB, ret_fd);
 		if (r == -EWOULDBLOCK)
 			r = -EAGAIN;
@@ -64,46 +69,64 @@ static int make_one(const struct launch *launch, int parent_fd, const char *name
 	return r;
 }
 
-int reserve_make(struct launch *launch, struct error *err)
+int reserve_name(struct launch *launch, struct error *err)
 {
 	const Berm__Wire__Plan *plan = launch->plan;
 
 	for (size_t i = 0; i < plan->n_mounts; i++) {
 		const Berm__Wire__Mount *mount = plan->mounts[i];
-		autoclose int parent_fd = -1;
 		autofree char *parent = NULL;
-		int r;
+		int fd;
 
 		if (mount->kind != BERM__WIRE__MOUNT_KIND__MOUNT_RESERVE)
 			continue;
 		parent = path_parent(mount->source);
 		if (!parent)
 			return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
-		parent_fd = sys_openat2(AT_FDCWD, parent, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
+		fd = sys_openat2(AT_FDCWD, parent, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
 			RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
-		if (parent_fd < 0)
+		if (fd < 0)
 			return error_errno(err, "open %s", parent);
-		r = make_one(launch, parent_fd, path_last(mount->source), &launch->grants[i].fd);
+		launch->placeholders[launch->placeholder_count++] = (struct placeholder){
+			.parent_fd = fd, .name = path_last(mount->source), .mount = i};
+	}
+	return 0;
+}
+
+int reserve_make(struct launch *launch, struct error *err)
+{
+	for (size_t i = 0; i < launch->placeholder_count; i++) {
+		const struct placeholder *p = &launch->placeholders[i];
+		int r = make_one(launch, p->parent_fd, p->name, &launch->grants[p->mount].fd);
+
 		if (r < 0) {
 			errno = -r;
-			return error_errno(
-				err, "protect %s, which does not exist yet", mount->source);
+			return error_errno(err, "protect %s, which does not exist yet",
+				launch->plan->mounts[p->mount]->source);
 		}
-		launch->placeholders[launch->placeholder_count++] = (struct placeholder){
-			.parent_fd = take_fd(&parent_fd), .name = path_last(mount->source)};
 	}
 	return 0;
 }
 
 /* In reverse, since one may lie in another. rmdir(2) removes only what is still empty: never
- * anybody's data. Callers have released their own locks. */
-void reserve_remove(const struct launch *launch)
+ * anybody's data. */
+void reserve_remove(const struct launch *launch, int wait_ms)
 {
 	for (size_t i = launch->placeholder_count; i-- > 0;) {
 		const struct placeholder *p = &launch->placeholders[i];
-		autoclose int fd = -1;
+		int r = -EWOULDBLOCK;
 
-		if (lock_placeholder(p->parent_fd, p->name, LOCK_EX | LOCK_NB, &fd) == 0)
-			unlinkat(p->parent_fd, p->name, AT_REMOVEDIR);
+		while (r == -EWOULDBLOCK) {
+			autoclose int fd = -1;
+
+			r = lock_placeholder(p->parent_fd, p->name, LOCK_EX | LOCK_NB, &fd);
+			if (r == 0)
+				unlinkat(p->parent_fd, p->name, AT_REMOVEDIR);
+			/* Another run that holds it for longer removes it itself. */
+			if (r != -EWOULDBLOCK || wait_ms <= 0)
+				break;
+			poll(NULL, 0, WAIT_STEP_MS);
+			wait_ms -= WAIT_STEP_MS;
+		}
 	}
 }

@@ -161,11 +161,15 @@ static int prepare(struct launch *launch, struct error *err)
 	if (r == 0)
 		r = grants_open(launch, err);
 	if (r == 0)
+		r = cgroup_name(launch, err);
+	if (r == 0)
+		r = reserve_name(launch, err);
+	if (r == 0)
+		r = janitor_start(launch, err);
+	if (r == 0)
 		r = cgroup_make(launch, err);
 	if (r == 0)
 		r = reserve_make(launch, err);
-	if (r == 0)
-		r = janitor_start(launch, err);
 	if (r == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, launch->sync) < 0)
 		r = error_errno(err, "socketpair");
 	return r;
@@ -177,7 +181,7 @@ static void release(struct launch *launch)
 		for (size_t i = 0; i < launch->plan->n_mounts; i++)
 			own_close(&launch->grants[i].fd);
 	cgroup_remove(launch);
-	reserve_remove(launch);
+	reserve_remove(launch, 0);
 	janitor_dismiss(launch);
 	for (size_t i = 0; i < launch->placeholder_count; i++)
 		own_close(&launch->placeholders[i].parent_fd);
@@ -297,6 +301,8 @@ static int confine(struct supervision *s, struct error *err)
 	struct sync_message message = {.type = SYNC_GO};
 	int r = identity_map(launch, err);
 
+	if (r == 0)
+		r = identity_oom_score(launch, err);
 	/* Memory of the supervisor is nobody's to read from here on; before, an unprivileged one
 	 * could not have opened the map files of its own child (proc(5), "dumpable"). */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

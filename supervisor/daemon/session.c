@@ -177,7 +177,8 @@ static void on_traced(void *context, const struct trace_event *event)
 	static const struct {
 		const char *word;
 		enum operation operation;
-	} rows[] = {{"read", OPERATION_READ}, {"write", OPERATION_WRITE}, {"exec", OPERATION_EXEC}};
+	} rows[] = {{"read", OPERATION_READ}, {"write", OPERATION_WRITE}, {"exec", OPERATION_EXEC},
+		{"connect", OPERATION_CONNECT}};
 	struct session *session = context;
 
 	for (size_t i = 0; i < array_size(rows); i++) {

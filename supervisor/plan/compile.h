@@ -155,6 +155,8 @@ void plan_enforcement(struct compiler *c);
 /* grants.c */
 int plan_facts(struct compiler *c) must_check;
 /* Follow every grant, drop what a deny covers, find what needs a mount of its own. */
+/* Refuse grants whose way the tool could bend. */
+int plan_links(struct compiler *c) must_check;
 int plan_grants(struct compiler *c) must_check;
 /* The fact about a path as it was asked for, or NULL. */
 const Berm__Wire__PathFact *fact_find(const struct compiler *c, const char *path);

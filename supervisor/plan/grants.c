@@ -338,7 +338,8 @@ int plan_grants(struct compiler *c)
 	add_exec_part(c, RULES_EXEC_ASK, &c->profile->exec.ask, count);
 	if (c->out_of_memory)
 		return -ENOMEM;
-	if (c->grant_count)
+	r = plan_links(c);
+	if (r == 0 && c->grant_count)
 		settle(c);
-	return 0;
+	return r;
 }

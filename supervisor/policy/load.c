@@ -236,7 +236,7 @@ static int load_file(struct tree *tree, const char *path, struct source at)
 	return r;
 }
 
-static const char *const families_default[] = {"unix", "inet", "inet6"};
+static const char *const families_default[] = {"inet", "inet6"};
 
 static int finish_families(struct reader *r)
 {

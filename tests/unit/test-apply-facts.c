@@ -455,6 +455,48 @@ static void gathering_fills_host_and_paths_in_their_order(void **state)
 
 #define in_tree(test) cmocka_unit_test_setup_teardown(test, make_tree, remove_tree)
 
+static void every_link_on_the_way_is_named(void **state)
+{
+	Berm__Wire__PathFact *fact;
+	char absolute[PATH_MAX];
+
+	(void)state;
+	assert_int_equal(mkdir(in_top("real"), 0755), 0);
+	assert_int_equal(mkdir(in_top("real/sub"), 0755), 0);
+	assert_int_equal(symlink("real", in_top("one")), 0);
+	snprintf(absolute, sizeof(absolute), "%s", in_top("one/sub"));
+	assert_int_equal(symlink(absolute, in_top("two")), 0);
+	fact = look_at(in_top("two"));
+	assert_string_equal(fact->resolved, in_top("real/sub"));
+	assert_int_equal(fact->n_links_passed, 2);
+	assert_string_equal(fact->links_passed[0], in_top("two"));
+	assert_string_equal(fact->links_passed[1], in_top("one"));
+	assert_string_equal(fact->loose_link, "");
+	berm__wire__path_fact__free_unpacked(fact, NULL);
+	fact = look_at(in_top("real/sub"));
+	assert_int_equal(fact->n_links_passed, 0);
+	berm__wire__path_fact__free_unpacked(fact, NULL);
+}
+
+static void a_link_that_anybody_can_replace_is_loose(void **state)
+{
+	Berm__Wire__PathFact *fact;
+
+	(void)state;
+	assert_int_equal(mkdir(in_top("real"), 0755), 0);
+	assert_int_equal(mkdir(in_top("open"), 0755), 0);
+	assert_int_equal(symlink("../real", in_top("open/link")), 0);
+	assert_int_equal(chmod(in_top("open"), 0777), 0);
+	fact = look_at(in_top("open/link"));
+	assert_string_equal(fact->loose_link, in_top("open/link"));
+	berm__wire__path_fact__free_unpacked(fact, NULL);
+	/* In a sticky directory only the owner can. */
+	assert_int_equal(chmod(in_top("open"), 01777), 0);
+	fact = look_at(in_top("open/link"));
+	assert_string_equal(fact->loose_link, "");
+	berm__wire__path_fact__free_unpacked(fact, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest list[] = {
@@ -475,6 +517,10 @@ int main(void)
 		in_tree(a_level_further_up_is_taken_for_its_controllers),
 		in_tree(a_limit_on_the_own_cgroup_keeps_the_run_inside),
 		cmocka_unit_test(gathering_fills_host_and_paths_in_their_order),
+		cmocka_unit_test_setup_teardown(
+			every_link_on_the_way_is_named, make_tree, remove_tree),
+		cmocka_unit_test_setup_teardown(
+			a_link_that_anybody_can_replace_is_loose, make_tree, remove_tree),
 	};
 
 	return cmocka_run_group_tests_name("apply-facts", list, NULL, NULL);

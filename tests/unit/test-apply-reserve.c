@@ -46,13 +46,15 @@ static int hold(const struct fixture *f, struct holder *h, struct error *err)
 	h->launch.plan = &f->plan;
 	h->launch.grants = &h->grant;
 	h->launch.placeholders = &h->placeholder;
+	if (reserve_name(&h->launch, err) < 0)
+		return -ENOENT;
 	return reserve_make(&h->launch, err);
 }
 
 static void let_go(struct holder *h)
 {
 	own_close(&h->grant.fd);
-	reserve_remove(&h->launch);
+	reserve_remove(&h->launch, 0);
 	if (h->launch.placeholder_count)
 		close(h->placeholder.parent_fd);
 }

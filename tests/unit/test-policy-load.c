@@ -54,7 +54,7 @@ static void an_empty_list_of_families_allows_no_socket(void **state)
 	(void)state;
 	loading_init(&l);
 	load_good(&l, HEAD);
-	assert_int_equal(l.profile->syscalls.families.count, 3);
+	assert_int_equal(l.profile->syscalls.families.count, 2);
 	assert_int_equal(l.profile->syscalls.families.items[0].at.line, 0);
 	load_good(&l, HEAD "syscalls: {families: []}\n");
 	assert_int_equal(l.profile->syscalls.families.count, 0);
