@@ -28,8 +28,8 @@ const char *const fixture_settings[] = {
 	"families inet, families netlink",
 	"families unix, families inet, families inet6, families netlink",
 	"allow ptrace, allow process_vm_readv, allow kcmp",
-	"deny_groups network, deny_groups ipc, deny_groups aio, deny_groups numa, deny_groups "
-	"xattr, deny_groups watch",
+	("deny_groups network, deny_groups ipc, deny_groups aio, deny_groups numa, "
+	 "deny_groups xattr, deny_groups watch"),
 	"base strict, allow shmget, allow shmat, allow mq_open, families unix, families inet",
 };
 const size_t fixture_setting_count = array_size(fixture_settings);

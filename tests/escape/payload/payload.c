@@ -72,7 +72,8 @@ const char *below(const char *key, const char *rest)
 }
 
 /* One write for one line: the children of a technique share stdout. */
-static void say(const char *word, const char *format, va_list values)
+__attribute__((format(printf, 2, 0))) static void say(
+	const char *word, const char *format, va_list values)
 {
 	char line[1024];
 	int length = snprintf(line, sizeof(line), "%s ", word);
