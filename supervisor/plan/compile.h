@@ -49,6 +49,11 @@ enum rule_section {
 
 /* One fs.read or fs.write entry (or an exec.allow path inside a write grant) after its links were
  * followed. */
+/* Where root itself asks, a run gets a host uid that nobody else has: the range is far above what
+ * distributions, directories (sssd, winbind) and subuid(5) hand out by default. */
+#define DEDICATED_UID_FIRST 0x70000000U
+#define DEDICATED_UID_COUNT 0x0f000000U
+
 struct grant {
 	const char *written; /* as the profile names it; borrowed */
 	const char *path;    /* the real path; borrowed from the facts */

@@ -3,10 +3,6 @@
 
 #include <sodium.h>
 
-/* Where root itself asks, a run gets a host uid that nobody else has: the range is far above what
- * distributions, directories (sssd, winbind) and subuid(5) hand out by default. */
-#define DEDICATED_UID_FIRST 0x70000000U
-#define DEDICATED_UID_COUNT 0x0f000000U
 #define DEDICATED_UID_INSIDE 1000U
 #define USER_NAME_MAX 32
 #define HOME_DEFAULT "/home/tool"

@@ -37,7 +37,8 @@ int plan_compile(const struct profile *profile, const Berm__Wire__HostFacts *fac
 	const struct plan_request *request, Berm__Wire__Plan **ret_plan, struct text *notes,
 	struct error *err) must_check;
 void plan_destroy(Berm__Wire__Plan *plan); /* NULL is fine */
-/* BLAKE2b-256 over "berm plan 1\0" and the packed plan. */
+/* BLAKE2b-256 over "berm plan 1\0" and the packed plan without what differs from run to run:
+ * BERM_RUN in the environment, and a dedicated uid counts as the first of its range. */
 int plan_digest(const Berm__Wire__Plan *plan, uint8_t ret_digest[PLAN_DIGEST_BYTES]) must_check;
 /* The plan as text for people and golden files: one step a line, in order, each with its rule and
  * place. */

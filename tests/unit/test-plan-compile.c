@@ -189,6 +189,36 @@ static void the_same_input_gives_the_same_digest(void **state)
 	assert_memory_not_equal(one, two, sizeof(one));
 }
 
+static void digest_of_run(struct fixture *f, const char *run, uint8_t ret_digest[PLAN_DIGEST_BYTES])
+{
+	plan_destroy(f->plan);
+	f->plan = NULL;
+	f->request.run_id = run;
+	compile(f);
+	assert_int_equal(plan_digest(f->plan, ret_digest), 0);
+}
+
+/* As root each run has a name and a uid of its own; what it may do is the same. */
+static void two_runs_of_a_plan_have_one_digest(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t one[PLAN_DIGEST_BYTES], two[PLAN_DIGEST_BYTES];
+	uint32_t uid;
+
+	add_rule(&f->profile.fs.read, f->read, "/usr");
+	f->facts->privileged = true;
+	f->facts->caller_uid = f->facts->caller_gid = 0;
+	digest_of_run(f, "01M82QMDHEJ9RG488NEWFXJ20T", one);
+	uid = f->plan->identity->outside_uid;
+	digest_of_run(f, "01M82QMDJBPM3T8Q39SXXJCNR6", two);
+	assert_int_not_equal(uid, f->plan->identity->outside_uid);
+	assert_memory_equal(one, two, sizeof(one));
+	/* A caller's own uid is a part of the plan. */
+	f->facts->caller_uid = 1001;
+	digest_of_run(f, "01M82QMDJBPM3T8Q39SXXJCNR6", two);
+	assert_memory_not_equal(one, two, sizeof(one));
+}
+
 int main(void)
 {
 	const struct CMUnitTest list[] = {
@@ -203,6 +233,8 @@ int main(void)
 			reading_inside_writing_takes_nothing_away, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			the_same_input_gives_the_same_digest, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			two_runs_of_a_plan_have_one_digest, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(list, NULL, NULL);
