@@ -107,11 +107,6 @@ static int (*const setters[OPTION_TYPE_COUNT])(
 	[OPTION_COMMA_WORDS] = set_comma_words,
 };
 
-static bool type_repeats(enum option_type type)
-{
-	return type == OPTION_FLAG || type == OPTION_WORDS || type == OPTION_COMMA_WORDS;
-}
-
 static bool type_is_list(enum option_type type)
 {
 	return type == OPTION_WORDS || type == OPTION_COMMA_WORDS;
@@ -174,8 +169,6 @@ static int store(
 		w->result->help = true;
 		return 0;
 	}
-	if (w->given[index] && !type_repeats(spec->type))
-		return error_set(w->err, -EINVAL, ERROR_INPUT, "--%s is given twice", spec->name);
 	w->given[index] = true;
 	r = setters[spec->type]((char *)w->result->values + spec->offset, value, w->err);
 	return r < 0 ? error_wrap(w->err, "%s", shown) : 0;

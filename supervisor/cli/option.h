@@ -58,7 +58,8 @@ struct option_result {
 
 /* Read the words after the verb. argv is NULL-terminated and is not changed.
  * "--" ends the options. A value that itself begins with "-" must be joined ("--name=-x"), so that
- * a forgotten value never swallows the next option. Errors: kind INPUT, with "did you mean". */
+ * a forgotten value never swallows the next option. Of a single value that is given again the last
+ * one counts. Errors: kind INPUT, with "did you mean". */
 int option_parse(const struct option_table *table, char **argv, struct option_result *ret_result,
 	struct error *err) must_check;
 void option_finish(const struct option_table *table, struct option_result *result);

@@ -159,7 +159,6 @@ static void wrong_words_are_named(void **state)
 			"--timeout needs a value (TIME) and is followed by --; if that is the "
 			"value, write --timeout=--"},
 		{words("--json=1"), "--json takes no value"},
-		{words("-p", "a", "-p", "b"), "--profile is given twice"},
 		{words("--profile="), "--profile: the value is empty"},
 		{words("--timeout", "30"), "--timeout: \"30\" is not a time over zero: write "
 					   "250ms, 30s, 15m, 2h or 1d"},
@@ -185,6 +184,18 @@ static void a_value_that_begins_with_a_dash_is_joined(void **state)
 	(void)state;
 	assert_string_equal(((const struct sample *)result.values)->profile, "--odd");
 	assert_string_equal(((const struct sample *)result.values)->env.items[0], "-x");
+	option_finish(&stops, &result);
+}
+
+/* So that a wrapper's options can be followed by one's own. */
+static void the_last_of_several_values_counts(void **state)
+{
+	struct option_result result = parsed(
+		&stops, words("-p", "a", "--profile=b", "--timeout", "1s", "--timeout", "2s"));
+
+	(void)state;
+	assert_string_equal(((const struct sample *)result.values)->profile, "b");
+	assert_int_equal(((const struct sample *)result.values)->timeout_ms, 2000);
 	option_finish(&stops, &result);
 }
 
@@ -305,6 +316,7 @@ int main(void)
 		clean(other_verbs_take_options_after_words),
 		clean(wrong_words_are_named),
 		clean(a_value_that_begins_with_a_dash_is_joined),
+		clean(the_last_of_several_values_counts),
 		clean(the_environment_speaks_where_no_option_does),
 		clean(a_list_has_an_end),
 		clean(help_is_seen_before_the_command_only),
