@@ -240,6 +240,13 @@ static bool fact_is_absent(const Berm__Wire__PathFact *fact)
 	return fact && fact->kind == BERM__WIRE__FILE_KIND__FILE_ABSENT && !fact->error;
 }
 
+/* What is only meant where it exists: no name is taken for it, and nothing is left on the host. */
+static bool is_waived(const struct path_rule *r, const Berm__Wire__PathFact *fact)
+{
+	return r->optional && fact && fact->kind == BERM__WIRE__FILE_KIND__FILE_ABSENT &&
+	       !fact->error && fact->deepest_kind != BERM__WIRE__FILE_KIND__FILE_SYMLINK;
+}
+
 static int protect_rules(struct compiler *c, enum rule_section section,
 	const struct path_rules *rules, enum protection_kind kind)
 {
@@ -255,6 +262,10 @@ static int protect_rules(struct compiler *c, enum rule_section section,
 		}
 		if (!r->is_glob && r->optional && fact_is_absent(fact_find(c, r->path))) {
 			rule_enforced(c, rule, "absent");
+			continue;
+		}
+		if (!r->is_glob && is_waived(r, fact_find(c, r->path))) {
+			rule_enforced(c, rule, "nothing (absent, and optional)");
 			continue;
 		}
 		result = r->is_glob ? protect_glob(c, r->path, wanted, rule)

@@ -138,7 +138,7 @@ const struct code codes[CODE_COUNT] = {
 		"A grant is fully covered by a deny, so it allows nothing. deny wins over everything, in any order."},
 	[CODE_WARNING_EXEC_WRITABLE] = {"W002", "writable programs",
 		"Programs may be started from a directory that the tool can write. It can then run anything it likes, and exec "
-		"rules by path mean little there."},
+		"rules by path mean little there. Where that is meant, give the entry a reason."},
 	[CODE_WARNING_WIDE] = {"W003", "wide address range",
 		"The range covers a very large part of the Internet. Name the networks that are needed."},
 	[CODE_WARNING_LINKS] = {"W004", "denied file has other names",

@@ -40,6 +40,8 @@ struct verdict {
  * but for the hint. The path must be absolute and normal, links followed by the caller. Unknown or
  * malformed objects are denied.
  *
+ * An optional entry is decided as if its path were there.
+ *
  * It speaks about the objects of the host, and about the few things that berm itself puts into
  * every run (rule "berm": /dev/null, /proc …, the private /tmp, the run's own loopback). The
  * private home is empty: what the host has there is denied unless granted, and a caller that sees

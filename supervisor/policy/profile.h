@@ -191,7 +191,7 @@ struct profile {
 		struct string_rules deny;  /* names taken out, win over allow */
 		struct string_rules deny_groups;
 		/* All that socket() may make: unix inet inet6 netlink …; none = no socket at all.
-		 * The loader fills in unix, inet and inet6 (place zero) where the key is not
+		 * The loader fills in inet and inet6 (place zero) where the key is not
 		 * written, so an empty list never means a default. */
 		struct string_rules families;
 		enum deny_action on_deny;

@@ -157,6 +157,23 @@ static void an_absent_protected_name_is_reserved_and_its_parents_are_pinned(void
 	assert_null(find_mount(f->plan, BERM__WIRE__MOUNT_KIND__MOUNT_HIDE, "/srv/u/.ssh"));
 }
 
+static void no_name_is_taken_for_what_is_optional_and_absent(void **state)
+{
+	struct fixture *f = *state;
+
+	add_rule(&f->profile.fs.write, f->write, "/srv/u/w");
+	add_rule(&f->profile.fs.protect, f->protect, "/srv/u/w/.envrc");
+	add_rule(&f->profile.fs.protect, f->protect, "/srv/u/w/.git/hooks");
+	add_rule(&f->profile.fs.deny, f->deny, "/srv/u/w/key");
+	f->protect[0].optional = f->protect[1].optional = f->deny[0].optional = true;
+	compile(f);
+	assert_null(find_mount(f->plan, BERM__WIRE__MOUNT_KIND__MOUNT_RESERVE, "/srv/u/w/.envrc"));
+	/* What is there is held all the same. */
+	assert_non_null(
+		find_mount(f->plan, BERM__WIRE__MOUNT_KIND__MOUNT_SEAL, "/srv/u/w/.git/hooks"));
+	assert_non_null(find_mount(f->plan, BERM__WIRE__MOUNT_KIND__MOUNT_HIDE, "/srv/u/w/key"));
+}
+
 static void reading_inside_writing_takes_nothing_away(void **state)
 {
 	struct fixture *f = *state;
@@ -229,6 +246,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			an_absent_protected_name_is_reserved_and_its_parents_are_pinned, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(
+			no_name_is_taken_for_what_is_optional_and_absent, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			reading_inside_writing_takes_nothing_away, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
