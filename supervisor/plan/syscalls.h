@@ -21,7 +21,8 @@ struct syscalls_request {
 
 /* Compile profile->syscalls for this host's machine into the table of calls and the filter program.
  * Berm's own defaults are rule 0. A listener is used where facts->seccomp_notify is set; without
- * one a denial is a plain errno, and trace is ignored. ret_seccomp is allocated like every message
+ * one a denial is a plain errno, and trace is ignored. In a run with a network namespace of its own
+ * connect(2) is notified and continued, to be reported. ret_seccomp is allocated like every message
  * (berm__wire__seccomp__free_unpacked(it, NULL), or with the plan). Errors: -EINVAL (kind INPUT)
  * with the profile's line for a name, group or family that does not exist or cannot be used, and
  * for a denial that berm's launcher or the start of any program could not live with; -EOPNOTSUPP
