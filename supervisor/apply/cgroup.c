@@ -64,7 +64,7 @@ int cgroup_make(struct launch *launch, struct error *err)
 	for (size_t i = 0; i < plan->n_values; i++) {
 		r = io_write_file(
 			launch->cgroup_fd, plan->values[i]->file, plan->values[i]->value, err);
-		if (r < 0)
+		if (r < 0 && !(r == -ENOENT && plan->values[i]->optional))
 			return error_wrap(err, "cgroup");
 	}
 	return 0;

@@ -237,46 +237,58 @@ static void add_link(struct compiler *c, const Berm__Wire__PathFact *fact, uint3
 		*l = (struct link){path, fact->resolved, link_content(path, fact), rule};
 }
 
-static int compare_written(const void *a, const void *b)
-{
-	const struct grant *const *ga = a, *const *gb = b;
-
-	return path_order((*ga)->written, (*gb)->written);
-}
-
 /* Systems with a merged /usr name their programs and the ELF interpreter by these links; where the
  * tree they lead to is granted, the links are given too. They say nothing that the tree does not.
  */
 static const char *const merged_usr[] = {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"};
 
+/* A name that shall lead to a real path. */
+struct alias {
+	const Berm__Wire__PathFact *fact;
+	uint32_t rule;
+};
+
+/* Shorter names first, since a link serves all that is beneath it; of two for one name the
+ * profile's. */
+static int compare_aliases(const void *a, const void *b)
+{
+	const struct alias *aa = a, *ab = b;
+	int order = path_order(aa->fact->path, ab->fact->path);
+
+	if (order)
+		return order;
+	return aa->rule > ab->rule ? -1 : aa->rule < ab->rule;
+}
+
 static int add_links(struct compiler *c)
 {
-	autofree const struct grant **order = malloc((c->grant_count + 1) * sizeof(*order));
+	autofree struct alias *aliases =
+		calloc(c->grant_count + array_size(merged_usr) + 1, sizeof(*aliases));
 	const Berm__Wire__PathFact *home = fact_find(c, c->request->home ? c->request->home : "");
 	size_t count = 0;
 
-	if (!order)
+	if (!aliases)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->grant_count; i++) {
 		const struct grant *g = &c->grants[i];
 
 		/* A grant that another one replaced still has its own name. */
 		if (strcmp(g->written, g->path) && !path_is_denied(c, g->path))
-			order[count++] = g;
+			aliases[count++] = (struct alias){g->fact, g->rule};
 	}
-	if (count)
-		qsort(order, count, sizeof(*order), compare_written);
-	for (size_t i = 0; i < count; i++)
-		add_link(c, order[i]->fact, order[i]->rule);
 	for (size_t i = 0; i < array_size(merged_usr); i++) {
 		const Berm__Wire__PathFact *fact = fact_find(c, merged_usr[i]);
 
 		if (fact && fact->kind == BERM__WIRE__FILE_KIND__FILE_SYMLINK && *fact->resolved &&
 			area_of(c, fact->resolved)->kind == AREA_GRANT)
-			add_link(c, fact, 0);
+			aliases[count++] = (struct alias){fact, 0};
 	}
 	if (home && *home->resolved && strcmp(home->resolved, home->path))
-		add_link(c, home, 0);
+		aliases[count++] = (struct alias){home, 0};
+	if (count)
+		qsort(aliases, count, sizeof(*aliases), compare_aliases);
+	for (size_t i = 0; i < count; i++)
+		add_link(c, aliases[i].fact, aliases[i].rule);
 	return 0;
 }
 

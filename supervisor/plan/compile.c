@@ -10,7 +10,8 @@ const char *const *plan_fact_paths(void)
 {
 	static const char *const paths[] = {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32",
 		"/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1",
-		"/lib/ld-musl-x86_64.so.1", "/lib/ld-musl-aarch64.so.1", "/dev/tty", NULL};
+		"/lib/ld-musl-x86_64.so.1", "/lib/ld-musl-aarch64.so.1", "/dev/null", "/dev/zero",
+		"/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", NULL};
 
 	return paths;
 }
@@ -48,34 +49,42 @@ static int plan_argv(struct compiler *c)
 	return 0;
 }
 
+static bool is_hidden(const struct compiler *c, const char *path)
+{
+	for (size_t i = 0; i < c->protection_count; i++) {
+		if (c->protections[i].kind == PROTECTION_HIDE &&
+			path_is_beneath(path, c->protections[i].path))
+			return true;
+	}
+	return path_is_denied(c, path);
+}
+
 /* Where the tool starts: what the caller asked for where the run can see it. */
 static int plan_working_directory(struct compiler *c)
 {
-	const char *asked = c->request->working_directory;
+	const char *asked = c->request->working_directory ? c->request->working_directory : "/";
+	bool hidden = is_hidden(c, asked);
 	const struct area *area;
-	bool visible;
 
-	if (!asked)
-		asked = "/";
 	if (!path_is_normal(asked))
 		return error_set(c->err, -EINVAL, ERROR_INPUT,
 			"working directory %s is no plain path", asked);
 	area = area_of(c, asked);
-	visible = area->kind == AREA_GRANT || strcmp(asked, area->path) == 0;
-	for (size_t i = 0; i < c->protection_count; i++) {
-		if (c->protections[i].kind == PROTECTION_HIDE &&
-			path_is_beneath(asked, c->protections[i].path))
-			visible = false;
+	if (!hidden && (area->kind == AREA_GRANT || strcmp(asked, area->path) == 0)) {
+		c->plan->working_directory = message_string(c, asked);
+		return 0;
 	}
-	if (!visible && c->request->working_directory_explicit)
+	if (c->request->working_directory_explicit && hidden)
+		return error_set(c->err, -EACCES, ERROR_REFUSED,
+			"working directory %s is denied by the profile", asked);
+	if (c->request->working_directory_explicit)
 		return error_set(c->err, -EACCES, ERROR_REFUSED,
 			"working directory %s is not granted; add it to the profile: fs.write: "
-			"[%s] (or "
-			"fs.read)",
+			"[%s] (or fs.read)",
 			asked, asked);
-	if (!visible)
-		note(c, "working directory %s is not granted: the run starts in /", asked);
-	c->plan->working_directory = message_string(c, visible ? asked : "/");
+	note(c, "working directory %s is not %s: the run starts in /", asked,
+		hidden ? "visible" : "granted");
+	c->plan->working_directory = message_string(c, "/");
 	return 0;
 }
 

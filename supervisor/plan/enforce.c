@@ -98,13 +98,19 @@ static int check_network(struct compiler *c, const struct network_rules *rules, 
 	return 0;
 }
 
-static int check_commands(struct compiler *c, const struct exec_rules *rules, const char *key)
+static int check_commands(
+	struct compiler *c, enum rule_section section, const struct exec_rules *rules)
 {
 	for (size_t i = 0; i < rules->count; i++) {
-		int r = rules->items[i].path || is_pending(c, &rules->items[i].at)
-				? 0
-				: not_yet(c, &rules->items[i].at, key, "the exec meter");
+		uint32_t rule = rule_index(c, section, i);
+		int r;
 
+		if (rules->items[i].path)
+			continue;
+		rule_enforced(c, rule, "nothing (not yet)");
+		if (is_pending(c, &rules->items[i].at))
+			continue;
+		r = not_yet(c, &rules->items[i].at, c->plan->rules[rule]->key, "the exec meter");
 		if (r < 0)
 			return r;
 	}
@@ -128,11 +134,11 @@ static int check_unenforced(struct compiler *c)
 				"the network meter");
 	}
 	if (r == 0)
-		r = check_commands(c, &p->exec.allow, "exec.allow");
+		r = check_commands(c, RULES_EXEC_ALLOW, &p->exec.allow);
 	if (r == 0)
-		r = check_commands(c, &p->exec.ask, "exec.ask");
+		r = check_commands(c, RULES_EXEC_ASK, &p->exec.ask);
 	if (r == 0)
-		r = check_commands(c, &p->exec.deny, "exec.deny");
+		r = check_commands(c, RULES_EXEC_DENY, &p->exec.deny);
 	return r;
 }
 
@@ -193,9 +199,13 @@ int plan_requirements(struct compiler *c)
 		return error_set(c->err, -EOPNOTSUPP, ERROR_UNSUPPORTED,
 			"this kernel has no seccomp filters, and without them no run starts");
 	if (c->facts->landlock_abi == 0)
-		return feature_missing(c, "landlock", 0,
+		r = feature_missing(c, "landlock", 0,
 			"files are guarded by mounts alone, without a second wall");
-	return 0;
+	if (r == 0 && c->facts->landlock_abi == 0 &&
+		c->profile->exec.default_decision != DECISION_ALLOW)
+		r = feature_missing(c, "landlock", rule_index(c, RULES_EXEC_DEFAULT, 0),
+			"every program that can be read can be run");
+	return r;
 }
 
 /* What most lines of a section are enforced by, where their own step has not said it better. */
@@ -209,7 +219,11 @@ static const char *usual(const struct compiler *c, const char *key)
 		return second ? "mount+landlock" : "mount";
 	if (strcmp(key, "network.unix") == 0)
 		return c->plan->landlock->abi >= 9 ? "mount+landlock" : "mount";
-	if (strcmp(key, "exec.default") == 0 || strcmp(key, "exec.allow") == 0)
+	if (strcmp(key, "exec.default") == 0 && c->profile->exec.default_decision == DECISION_ALLOW)
+		return "mount (noexec where the run can write)";
+	if (strcmp(key, "exec.default") == 0 ||
+		(strcmp(key, "exec.allow") == 0 &&
+			c->profile->exec.default_decision != DECISION_ALLOW))
 		return second ? "mount+landlock (weaker: an interpreter runs what it can read)"
 			      : "mount";
 	if (strncmp(key, "exec.", 5) == 0)

@@ -200,10 +200,13 @@ static int add_grant(
 			rule_enforced(c, rule, "absent");
 			return 0;
 		}
+		if (fact->error)
+			return error_set(c->err, -(int)fact->error, ERROR_INPUT,
+				"%s cannot be looked at: %s", rule_text(c, rule),
+				strerror((int)fact->error));
 		return error_set(c->err, -ENOENT, ERROR_INPUT,
-			"%s %s; write {path: …, optional: true} if it may be absent",
-			rule_text(c, rule),
-			fact->error ? strerror((int)fact->error) : "does not exist");
+			"%s does not exist; write {path: …, optional: true} if it may be absent",
+			rule_text(c, rule));
 	}
 	new.fact = fact;
 	new.path = fact->resolved;
@@ -266,6 +269,29 @@ static void add_exec_part(
 				.section = section,
 				.rule = rule_index(c, section, i),
 				.write = around->write};
+	}
+}
+
+/* exec.allow says what may be run of what is granted; it grants nothing itself. */
+static void note_allowed(struct compiler *c)
+{
+	for (size_t i = 0; i < c->profile->exec.allow.count; i++) {
+		const char *path = c->profile->exec.allow.items[i].path;
+		uint32_t rule = rule_index(c, RULES_EXEC_ALLOW, i);
+		bool granted = !path;
+
+		for (size_t k = 0; k < c->grant_count && !granted; k++) {
+			const struct grant *g = &c->grants[k];
+
+			granted = path_is_beneath(g->path, path) ||
+				  path_is_beneath(path, g->path) ||
+				  path_is_beneath(path, g->written);
+		}
+		if (granted || path_is_beneath(path, "/tmp") || path_is_beneath(c->home, path))
+			continue;
+		note(c, "%s: nothing there is granted; fs.read or fs.write does that",
+			rule_text(c, rule));
+		rule_enforced(c, rule, "nothing (not granted)");
 	}
 }
 
@@ -333,6 +359,7 @@ int plan_grants(struct compiler *c)
 	if (r < 0)
 		return r;
 	count = c->grant_count;
+	note_allowed(c);
 	add_exec_part(c, RULES_EXEC_ALLOW, &c->profile->exec.allow, count);
 	add_exec_part(c, RULES_EXEC_DENY, &c->profile->exec.deny, count);
 	add_exec_part(c, RULES_EXEC_ASK, &c->profile->exec.ask, count);

@@ -59,13 +59,27 @@ static const struct {
 /* Never granted to anything: making device nodes. Granted to terminals and to device nodes that
  * fs.write names only: ioctl(2) on devices. */
 
+/* Landlock adds up the rights of all rules on the way to the root, mounts or not: a rule that one
+ * above it makes needless is a system call saved at each start. It also means that a read grant in
+ * a place that the run may write (its private home) is kept by its mount alone. */
+static bool is_given(const Berm__Wire__Landlock *l, const char *path, uint64_t access)
+{
+	uint64_t given = 0;
+
+	for (size_t i = 0; i < l->n_paths; i++) {
+		if (path_is_beneath(path, l->paths[i]->path))
+			given |= l->paths[i]->access;
+	}
+	return (access & ~given) == 0;
+}
+
 static void add_path(struct compiler *c, const char *path, uint64_t access, uint32_t rule)
 {
 	Berm__Wire__Landlock *l = c->plan->landlock;
 	Berm__Wire__LandlockPath *p;
 
 	access &= l->handled_fs;
-	if (!access)
+	if (is_given(l, path, access))
 		return;
 	p = malloc(sizeof(*p));
 	if (!p || !message_push(c, &l->paths, &l->n_paths, p)) {
@@ -140,11 +154,20 @@ static void add_programs(struct compiler *c)
 	}
 }
 
-static void add_own(struct compiler *c)
+/* Landlock for /dev as a whole would also let a device node be written that fs.read names. */
+static bool devices_granted(const struct compiler *c)
 {
-	const uint64_t device = READ | LANDLOCK_ACCESS_FS_WRITE_FILE;
-	const uint64_t terminal = device | LANDLOCK_ACCESS_FS_IOCTL_DEV;
+	for (size_t i = 0; i < c->area_count; i++) {
+		const struct grant *g = c->areas[i].grant;
 
+		if (g && g->fact->resolved_kind == BERM__WIRE__FILE_KIND__FILE_DEVICE)
+			return true;
+	}
+	return false;
+}
+
+static void add_areas(struct compiler *c, bool single_nodes)
+{
 	/* Names only, and only of what was granted: the new root holds nothing else. */
 	add_path(c, "/", LANDLOCK_ACCESS_FS_READ_DIR, 0);
 	for (size_t i = 0; i < c->area_count; i++) {
@@ -154,23 +177,39 @@ static void add_own(struct compiler *c)
 		if (a->kind == AREA_TMPFS)
 			access |= CHANGE | (a->exec ? LANDLOCK_ACCESS_FS_EXECUTE : 0);
 		else if (a->kind == AREA_DEV)
-			access = device;
+			access = single_nodes ? LANDLOCK_ACCESS_FS_READ_DIR
+					      : READ | LANDLOCK_ACCESS_FS_WRITE_FILE;
 		else if (a->kind != AREA_PROC)
 			continue;
 		add_path(c, a->path, access, a->rule);
 	}
+}
+
+static void add_own(struct compiler *c)
+{
+	const uint64_t node = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE;
+	bool single_nodes = devices_granted(c);
+
+	add_areas(c, single_nodes);
 	for (size_t i = 0; i < c->plan->n_mounts; i++) {
 		const Berm__Wire__Mount *m = c->plan->mounts[i];
+		bool terminal = strcmp(m->target, "/dev/tty") == 0;
+		const Berm__Wire__PathFact *fact;
 
 		if (m->kind == BERM__WIRE__MOUNT_KIND__MOUNT_FILE)
 			add_path(c, m->target, LANDLOCK_ACCESS_FS_READ_FILE, m->rule);
 		if (m->kind == BERM__WIRE__MOUNT_KIND__MOUNT_DEVPTS)
-			add_path(c, m->target, terminal, 0);
+			add_path(c, m->target,
+				node | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_IOCTL_DEV,
+				0);
+		if (m->kind != BERM__WIRE__MOUNT_KIND__MOUNT_DEVICE || m->source_ino ||
+			!(terminal || single_nodes))
+			continue;
 		/* The host may lack it, and a rule needs its object: a fact must have seen it. */
-		if (m->kind == BERM__WIRE__MOUNT_KIND__MOUNT_DEVICE &&
-			strcmp(m->target, "/dev/tty") == 0 && fact_find(c, "/dev/tty") &&
-			*fact_find(c, "/dev/tty")->resolved)
-			add_path(c, m->target, terminal & FILE_RIGHTS, 0);
+		fact = fact_find(c, m->target);
+		if (fact && *fact->resolved)
+			add_path(c, m->target, node | (terminal ? LANDLOCK_ACCESS_FS_IOCTL_DEV : 0),
+				0);
 	}
 }
 

@@ -24,7 +24,9 @@ static void add_rlimit(struct compiler *c, uint32_t resource, uint64_t value, ui
 	limit->rule = rule;
 }
 
-static void add_cgroup(struct compiler *c, const char *file, const char *value, uint32_t rule)
+/* NULL when memory ran out. */
+static Berm__Wire__CgroupValue *add_cgroup(
+	struct compiler *c, const char *file, const char *value, uint32_t rule)
 {
 	Berm__Wire__Cgroup *cgroup = c->plan->cgroup;
 	Berm__Wire__CgroupValue *v = malloc(sizeof(*v));
@@ -32,12 +34,13 @@ static void add_cgroup(struct compiler *c, const char *file, const char *value, 
 	if (!v || !message_push(c, &cgroup->values, &cgroup->n_values, v)) {
 		free(v);
 		c->out_of_memory = true;
-		return;
+		return NULL;
 	}
 	berm__wire__cgroup_value__init(v);
 	v->file = message_string(c, file);
 	v->value = message_string(c, value);
 	v->rule = rule;
+	return v;
 }
 
 static void add_cgroup_number(struct compiler *c, const char *file, uint64_t value, uint32_t rule)
@@ -63,6 +66,7 @@ static void limit_memory(struct compiler *c)
 {
 	const struct limit *limit = &c->profile->limits.memory_bytes;
 	uint32_t rule = rule_index(c, RULES_LIMITS_MEMORY, 0);
+	Berm__Wire__CgroupValue *swap;
 
 	if (!limit->set)
 		return;
@@ -70,7 +74,9 @@ static void limit_memory(struct compiler *c)
 		add_cgroup_number(c, "memory.max", limit->value, rule);
 		/* Swap would be memory beyond the limit; and what is killed is the run, not a
 		 * random part of it. */
-		add_cgroup(c, "memory.swap.max", "0", rule);
+		swap = add_cgroup(c, "memory.swap.max", "0", rule);
+		if (swap)
+			swap->optional = true;
 		add_cgroup(c, "memory.oom.group", "1", rule);
 		rule_enforced(c, rule, "cgroup");
 		return;

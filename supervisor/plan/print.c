@@ -284,8 +284,9 @@ static void print_limits(const Berm__Wire__Plan *plan, struct text *out)
 	line_end(out);
 	for (size_t i = 0; i < plan->cgroup->n_values; i++) {
 		start = line_begin(out, "cgroup");
-		text_printf(out, "%s = %s", plan->cgroup->values[i]->file,
-			plan->cgroup->values[i]->value);
+		text_printf(out, "%s = %s%s", plan->cgroup->values[i]->file,
+			plan->cgroup->values[i]->value,
+			plan->cgroup->values[i]->optional ? " optional" : "");
 		line_end_rule(out, start, plan, plan->cgroup->values[i]->rule);
 	}
 }

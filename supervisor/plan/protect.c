@@ -136,7 +136,9 @@ static int protect_absent(struct compiler *c, const char *asked, const Berm__Wir
 			return link_gap(c, asked, rule);
 	}
 	if (!in_write_grant(area)) {
-		rule_enforced(c, rule, "mount (not granted)");
+		rule_enforced(c, rule,
+			area->kind == AREA_GRANT ? "mount (read-only grant)"
+						 : "mount (not granted)");
 		return 0;
 	}
 	/* Hidden from berm itself, or something that is no directory stands in the way: that object
@@ -230,7 +232,8 @@ static int protect_glob(
 	if (glob_reaches_grant(c, pattern, true))
 		return feature_missing(c, "bpf", rule,
 			"names that it matches and that do not exist yet can be made");
-	rule_enforced(c, rule, "mount (not granted)");
+	if (!fact->n_matches)
+		rule_enforced(c, rule, "mount (not granted)");
 	return 0;
 }
 

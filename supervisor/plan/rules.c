@@ -178,7 +178,7 @@ static void add_private(struct compiler *c, enum rule_section section)
 	add(c, section, value, at, NULL);
 }
 
-/* A single word has a rule only where somebody wrote it. */
+/* A single word has a rule even where nobody wrote it: what holds then shall be named too. */
 static void add_word(struct compiler *c, enum rule_section section)
 {
 	static const char *const decisions[DECISION_COUNT] = {"deny", "ask", "allow"};
@@ -194,7 +194,7 @@ static void add_word(struct compiler *c, enum rule_section section)
 	};
 
 	for (size_t i = 0; i < array_size(words); i++) {
-		if (words[i].section == section && words[i].at->line)
+		if (words[i].section == section)
 			add(c, section, words[i].word, words[i].at, NULL);
 	}
 }
@@ -238,6 +238,9 @@ int plan_rules(struct compiler *c)
 		add_section(c, s);
 	}
 	c->rule_first[RULES_SECTION_COUNT] = (uint32_t)c->plan->n_rules;
+	if (c->plan->n_rules)
+		c->plan->rules[0]->enforced_by =
+			message_string(c, "namespaces, mounts, Landlock, seccomp, no capabilities");
 	/* Indices into the table are handed out from here on, so it must be complete. */
 	return c->out_of_memory ? -ENOMEM : 0;
 }
@@ -252,8 +255,11 @@ uint32_t rule_index(const struct compiler *c, enum rule_section section, size_t 
 void rule_enforced(struct compiler *c, uint32_t rule, const char *by)
 {
 	Berm__Wire__Rule *r = c->plan->rules[rule];
-	char both[512];
+	char both[1024];
 
+	/* Rule 0 stands for all that every run has. */
+	if (rule == 0)
+		return;
 	if (!*r->enforced_by) {
 		r->enforced_by = message_string(c, by);
 		return;
