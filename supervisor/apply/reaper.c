@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "apply/launch.h"
+#include "base/memory.h"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -35,12 +36,20 @@ static bool reap(pid_t tool_pid, int *ret_status)
 
 int reaper_run(pid_t tool_pid)
 {
+	const struct timespec idle = {.tv_sec = MEMORY_IDLE_MS / 1000};
+	bool released = false;
 	sigset_t waited;
 	int status = 0;
 
 	reaper_signals(&waited);
 	while (!reap(tool_pid, &status)) {
-		int number = sigwaitinfo(&waited, NULL);
+		int number =
+			released ? sigwaitinfo(&waited, NULL) : sigtimedwait(&waited, NULL, &idle);
+
+		if (number < 0 && errno == EAGAIN && !released) {
+			memory_release_program();
+			released = true;
+		}
 
 		/* The tool is the leader of its session and group: what a terminal would do to a
 		 * foreground job. */

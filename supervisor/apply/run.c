@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "apply/launch.h"
 #include "apply/sys.h"
+#include "base/memory.h"
 #include "base/path.h"
 
 #include <poll.h>
@@ -34,6 +35,7 @@ struct supervision {
 	bool exited;  /* PID 1 told the tool's status */
 	bool failed;  /* one of the run's processes told why it could not start */
 	bool init_gone;
+	bool idle; /* nothing happened for a while: memory was given back */
 	int wait_status;
 };
 
@@ -252,13 +254,13 @@ static void check_deadline(struct supervision *s)
 
 static int poll_timeout_ms(const struct supervision *s)
 {
-	uint64_t now = now_ms();
+	uint64_t now = now_ms(), most = s->idle ? 60000 : MEMORY_IDLE_MS;
 
 	if (!s->deadline_ms)
-		return -1;
+		return s->idle ? -1 : MEMORY_IDLE_MS;
 	if (now >= s->deadline_ms)
 		return 0;
-	return s->deadline_ms - now > 60000 ? 60000 : (int)(s->deadline_ms - now);
+	return (int)(s->deadline_ms - now < most ? s->deadline_ms - now : most);
 }
 
 static void supervise(struct supervision *s)
@@ -271,8 +273,14 @@ static void supervise(struct supervision *s)
 			{.fd = s->listener.fd, .events = POLLIN},
 		};
 
-		if (poll(fds, array_size(fds), poll_timeout_ms(s)) < 0 && errno != EINTR)
+		int ready = poll(fds, array_size(fds), poll_timeout_ms(s));
+
+		if (ready < 0 && errno != EINTR)
 			break;
+		if (ready == 0 && !s->idle) {
+			s->idle = true;
+			memory_release_program();
+		}
 		if (fds[2].revents)
 			forward_signals(s);
 		if (fds[3].revents & POLLIN)
