@@ -3,7 +3,6 @@
 
 #include "cli/verb.h"
 
-#include <fcntl.h>
 #include <string.h>
 
 static int show_help(const struct verb *verb)
@@ -41,18 +40,6 @@ static int run_verb(const struct verb *verb, char **words)
 	return code;
 }
 
-/* A file that we open must never become what a tool believes to be its stdin, stdout or stderr.
- * Where one of them is closed the place is taken by something that fails in the same way: reads of
- * 0 and writes to 1 and 2 say EBADF. */
-static bool fill_standard_streams(void)
-{
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) < 0 &&
-			open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
-			return false;
-	return true;
-}
-
 int cli_main(int argc, char **argv)
 {
 	const struct verb *verb, *group = NULL;
@@ -62,8 +49,6 @@ int cli_main(int argc, char **argv)
 	/* argc is 0 where an attacker called execve() with an empty argv. */
 	if (argc < 1)
 		return CLI_BAD_INPUT;
-	if (!fill_standard_streams())
-		return CLI_HOST_CANNOT;
 	if (argv[1] && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0))
 		return show_version();
 	if (argv[1] && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))

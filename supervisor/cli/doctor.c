@@ -117,7 +117,7 @@ static void put_wrapped(struct text *out, const char *words, unsigned indent)
 	while (*words) {
 		size_t length = strcspn(words, " ");
 
-		if (column > indent && column + length > LINE_WIDTH) {
+		if (column > indent && column + 1 + length > LINE_WIDTH) {
 			text_printf(out, "\n%*s", (int)indent, "");
 			column = indent;
 		} else if (column > indent) {

@@ -6,7 +6,10 @@
 #include "policy/decide.h"
 #include "policy/schema.h"
 
+#include <limits.h>
 #include <string.h>
+
+#define LINKS_MAX 40 /* path_resolution(7) */
 
 struct explain_options {
 	struct profile_options common;
@@ -29,25 +32,55 @@ static bool takes_path(enum operation operation, const char *object)
 	       (operation == OPERATION_EXEC && strchr(object, '/') && !strchr(object, ' '));
 }
 
-/* The real path of what an absolute path names: links followed as far as it exists, the rest as it
- * is written. */
+/* Put what a link says before the rest of a path: new string, the old one is freed. */
+static char *prepend(const char *target, char *rest, size_t used)
+{
+	char *joined = NULL;
+
+	if (asprintf(&joined, "%s/%s", target, rest + used) < 0)
+		joined = NULL;
+	free(rest);
+	return joined;
+}
+
+/* The real path of what an absolute path names, as the run would meet it: links are followed also
+ * where they lead to what is not there yet. NULL where memory ran out or links go in circles. */
 static char *follow(const char *path)
 {
-	autofree char *prefix = strdup(path);
+	autofree char *rest = strdup(path), *done = strdup("/");
+	unsigned links = 0;
 
-	while (prefix) {
-		autofree char *real = realpath(prefix, NULL);
-		char *slash = strrchr(prefix, '/');
-		const char *rest = path + strlen(prefix);
+	while (rest && done) {
+		char *at = rest + strspn(rest, "/"), target[PATH_MAX];
+		size_t length = strcspn(at, "/");
+		autofree char *name = strndup(at, length), *next = NULL;
+		ssize_t n;
 
-		if (real)
-			return rest[0] ? path_join(real, rest + strspn(rest, "/"))
-				       : take_ptr(&real);
-		if (!slash || slash == prefix)
-			break;
-		*slash = '\0';
+		if (length == 0)
+			return take_ptr(&done);
+		if (!name)
+			return NULL;
+		if (strcmp(name, "..") == 0)
+			next = strcmp(done, "/") == 0 ? strdup("/") : path_parent(done);
+		else
+			next = strcmp(name, ".") == 0 ? strdup(done) : path_join(done, name);
+		n = next ? readlink(next, target, sizeof(target) - 1) : -1;
+		if (n > 0 && ++links > LINKS_MAX)
+			return NULL;
+		if (n > 0) {
+			target[n] = '\0';
+			rest = prepend(target, take_ptr(&rest), (size_t)(at + length - rest));
+			if (target[0] != '/')
+				continue;
+			free(next);
+			next = strdup("/");
+		} else {
+			memmove(rest, at + length, strlen(at + length) + 1);
+		}
+		free(done);
+		done = take_ptr(&next);
 	}
-	return strdup(path);
+	return NULL;
 }
 
 /* The object as decide() wants it: paths absolute, normal and real; everything else as it is. "~"
@@ -71,7 +104,8 @@ static char *real_object(
 		real = normal ? follow(normal) : NULL;
 	}
 	if (!real)
-		error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+		error_set(err, -ELOOP, ERROR_INPUT, "%s: links in a circle, or out of memory",
+			object);
 	return real;
 }
 

@@ -77,8 +77,11 @@ const struct verb *verb_find(
 void verb_usage(const struct verb *verb, struct text *out)
 {
 	if (!verb) {
-		text_puts(out,
-			"usage: berm VERB [OPTIONS] [WORDS]\n       berm --version | --help\n");
+		text_puts(out, "usage: berm VERB [OPTIONS] [WORDS]\n"
+			       "       berm --version | --help\nverbs:");
+		for (const struct verb *const *row = verbs; *row; row++)
+			text_printf(out, " %s", (*row)->name);
+		text_puts(out, "\n");
 		return;
 	}
 	if (verb->usage)

@@ -1,0 +1,294 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs that build no sandbox, as a person and as a program see them: tests/cli/run.py BERM. One TAP line a row."""
+import json
+import os
+import pty
+import re
+import shutil
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support"))
+
+import harness  # noqa: E402
+
+GOOD = """version: 1
+name: good
+description: for tests
+fs:
+  read:
+    - /usr
+    - ${WORKDIR}
+    - {path: /nonexistent/%s, optional: true, reason: "not here"}
+  write: ["${WORKDIR}/out"]
+  deny: ["${WORKDIR}/secret"]
+"""
+
+
+class Bench:
+    """A directory with profiles, and how to call berm in it."""
+
+    def __init__(self, berm):
+        self.berm = os.path.abspath(berm)
+        # Not in /tmp: a run has one of its own, where it may write.
+        self.top = os.path.realpath(tempfile.mkdtemp(prefix="berm-cli-", dir="/var/tmp"))
+        self.environment = {"PATH": "/usr/bin:/bin", "HOME": self.top, "XDG_CONFIG_HOME": self.top + "/config"}
+        for name in ("work/out", "config/berm/profiles"):
+            os.makedirs(os.path.join(self.top, name))
+        self.write("good.yaml", GOOD % "x")
+        self.write("work/base.yaml", "version: 1\nname: base\n")
+        self.write("config/berm/profiles/named.yaml", "version: 1\nname: named\nextends: [other]\n")
+        self.write("config/berm/profiles/other.yaml", "version: 1\nname: other\n")
+        os.symlink("secret", self.top + "/work/link")
+
+    def write(self, name, text):
+        path = os.path.join(self.top, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(path, 0o644)
+        return path
+
+    def call(self, *words, more=None, **options):
+        environment = dict(self.environment, **(more or {}))
+        options.setdefault("cwd", self.top + "/work")
+        return harness.run([self.berm, *words], env=environment, **options)
+
+    def object(self, *words, code=0, **options):
+        result = self.call(*words, **options)
+        expect(result.code == code, *result.describe())
+        expect(result.text.count("\n") == 1 and result.text.endswith("\n"), "not one line", result.text)
+        return json.loads(result.text)
+
+    def on_terminal(self, *words, more=None):
+        """What the program writes to a terminal."""
+        ours, theirs = pty.openpty()
+        try:
+            self.call(*words, more=dict({"TERM": "xterm"}, **(more or {})), stdout=theirs)
+            return os.read(ours, 65536).decode()
+        finally:
+            os.close(ours)
+            os.close(theirs)
+
+
+class Wrong(Exception):
+    pass
+
+
+def expect(truth, *details):
+    if not truth:
+        raise Wrong("\n".join(str(detail) for detail in details) or "expectation")
+
+
+def expect_result(result, code, stdout="", stderr=""):
+    """stdout and stderr are patterns that must be found; "" is nothing at all."""
+    expect(result.code == code, "exit should be %d" % code, *result.describe())
+    for pattern, text in ((stdout, result.text), (stderr, result.errors)):
+        expect(re.search(pattern, text) if pattern else text == "", "wanted %r" % pattern, *result.describe())
+
+
+def help_lists_every_verb(bench):
+    result = bench.call("help")
+    expect_result(result, 0, r"usage: berm VERB")
+    verbs = re.findall(r"^  ([a-z]+) {2,}\S", result.text, re.M)
+    expect({"run", "profile", "doctor", "explain", "help"} <= set(verbs), verbs)
+    return verbs
+
+
+def every_verb_explains_itself(bench):
+    verbs = [[name] for name in help_lists_every_verb(bench)]
+    verbs += [["profile", name] for name in ("check", "show", "explain", "schema", "reference")]
+    for verb in verbs:
+        for words in ([*verb, "--help"], [*verb, "-h"], ["help", *verb]):
+            expect_result(bench.call(*words), 0, r"usage: berm %s" % " ".join(verb))
+        expect_result(bench.call(*verb, "--no-such-option"), 2, "",
+                      r"^berm: %s: unknown option --no-such-option\n(.*\n)*usage: berm" % " ".join(verb))
+
+
+def wrong_verbs_are_named(bench):
+    expect_result(bench.call(), 2, "", r"^berm: a verb is missing\nusage: berm VERB(.*\n)*verbs: .*\brun\b")
+    expect_result(bench.call("docter"), 2, "", r'unknown verb "docter"; did you mean "doctor"\?')
+    expect_result(bench.call("profile"), 2, "", r"a verb is missing(.*\n)*usage: berm profile check")
+    expect_result(bench.call("profile", "chekc"), 2, "", r'did you mean "check"(.*\n)*usage: berm profile check')
+    expect_result(bench.call("--profile"), 2, "", r"unknown option --profile")
+    expect_result(bench.call("help", "doctor", "more"), 2, "", r'"doctor" has no verb "more"')
+
+
+def version_is_one_line(bench):
+    expect_result(bench.call("--version"), 0, r"^berm \d+\.\d+\.\d+\n$")
+
+
+def doctor_tells_every_feature(bench):
+    told = bench.object("doctor", "--json")
+    names = [feature["name"] for feature in told["features"]]
+    expect({"kernel", "landlock", "seccomp", "notify", "cgroup", "userns", "netns", "idmap", "memfd_noexec", "bpf",
+            "lockdown"} <= set(names) and len(names) == len(set(names)), names)
+    for feature in told["features"]:
+        expect(feature["state"] in ("yes", "weaker", "no") and feature["detail"] and feature["gives"], feature)
+        expect(feature["state"] == "yes" or (feature["costs"] and feature["how"]), feature)
+    expect(told["missing"] == [], told["missing"])
+    text = bench.call("doctor")
+    expect_result(text, 0, r"^berm ")
+    for name in names:
+        expect(re.search(r"^%s +(yes|weaker|no) " % name, text.text, re.M), name, text.text)
+    expect(max(len(line) for line in text.text.splitlines()) <= 100, "a line is too long", text.text)
+
+
+def doctor_requires(bench):
+    expect_result(bench.call("doctor", "--require", "kernel=4.0"), 0, r"kernel")
+    expect_result(bench.call("doctor", "--require", "kernel=4.0", "--require", "landlock=4000,kernel=99.1"), 3, r"kernel",
+                  r"^berm: doctor: this host does not have landlock=4000\nberm: .*kernel=99\.1\n$")
+    told = bench.object("doctor", "--json", "--require=landlock=4000", code=3)
+    expect(told["missing"] == ["landlock=4000"], told["missing"])
+    for word, said in (("lndlock", 'did you mean "landlock"'), ("landlock=x", "not an ABI"), ("kernel=six", "not a kernel"),
+                       ("cgroup=gpu", "memory, pids"), ("notify=2", "has no levels"), ("=", "no feature")):
+        expect_result(bench.call("doctor", "--require", word), 2, "", said)
+
+
+def colours_are_for_terminals(bench):
+    expect("\033[" in bench.on_terminal("doctor"), "a terminal shows no colour")
+    for more in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        expect("\033[" not in bench.on_terminal("doctor", more=more), more)
+    expect("\033[" not in bench.call("doctor", more={"TERM": "xterm"}).text, "a pipe shows colour")
+
+
+def check_says_ok(bench):
+    good = bench.top + "/good.yaml"
+    expect_result(bench.call("profile", "check", good), 0, r"(?m)^ok: good \(\d+ rules, \d+ notes?\)$")
+    told = bench.object("profile", "check", "--json", good)
+    expect(told["ok"] is True and told["profile"] == "good" and told["error"] is None, told)
+    expect("mount" in told["enforcement"]["fs.read"], told["enforcement"])
+
+
+def check_points_at_mistakes(bench):
+    path = bench.write("bad.yaml", "version: 1\nname: bad\nfs:\n  reads: [/usr]\n")
+    result = bench.call("profile", "check", path)
+    expect_result(result, 2, "", r"(?m)^%s:4:3: error\[E\d+\]: .*did you mean `read`" % re.escape(path))
+    expect("    4 |   reads: [/usr]\n      |   ^" in result.errors, result.errors)
+    told = bench.object("profile", "check", "--json", path, code=2)
+    expect(told["ok"] is False and any(":4:3: error[E" in line for line in told["diagnostics"]), told)
+    path = bench.write("absent.yaml", "version: 1\nname: absent\nfs:\n  read: [/nonexistent/y]\n")
+    expect_result(bench.call("profile", "check", path), 2, "", r"absent\.yaml:4:10: error\[E\d+\]: .*/nonexistent/y")
+    for words in ([], ["a", "b"]):
+        expect_result(bench.call("profile", "check", *words), 2, "", r"usage: berm profile check")
+
+
+def check_says_what_this_host_cannot(bench):
+    path = bench.write("much.yaml", "version: 1\nname: much\nrequires: {landlock: 60}\n")
+    expect_result(bench.call("profile", "check", path), 3, "", r"much\.yaml:3:\d+: .*landlock")
+
+
+def profiles_are_found_by_name_but_not_here(bench):
+    expect_result(bench.call("profile", "check", "named"), 0, r"(?m)^ok: named ")
+    expect_result(bench.call("profile", "check", "base"), 2, "", r"no profile named base(.*)config/berm/profiles")
+    expect_result(bench.call("profile", "check", "./base.yaml"), 0, r"(?m)^ok: base ")
+    expect_result(bench.call("profile", "check", "base.yaml"), 0, r"(?m)^ok: base ")
+    path = bench.write("above.yaml", "version: 1\nname: above\nextends: [good]\n")
+    expect_result(bench.call("profile", "check", path), 0, r"(?m)^ok: above ")
+
+
+def show_names_every_rule(bench):
+    good = bench.top + "/good.yaml"
+    result = bench.call("profile", "show", good)
+    expect_result(result, 0, r"^good: for tests\n")
+    expect(re.search(r"(?m)^fs\.read +%s/work$" % bench.top, result.text), result.text)
+    result = bench.call("profile", "show", good, "--effective", "--origin")
+    expect_result(result, 0, r"(?m)^fs\.deny +%s/work/secret +\S*good\.yaml:10 +\S" % bench.top)
+    rules = bench.object("profile", "show", "--json", good)["rules"]
+    found = {(rule["key"], rule["value"]): rule for rule in rules}
+    expect(found["fs.write", bench.top + "/work/out"]["place"].endswith("good.yaml:9"), rules)
+    expect(found["fs.read", "/nonexistent/x"]["reason"] == "not here", rules)
+    pending = bench.write("pending.yaml", "version: 1\nname: pending\nblast_radius: {files_deleted: 3}\n")
+    expect_result(bench.call("profile", "show", "--origin", pending), 0, r"blast_radius\.files_deleted .*pending\.yaml:3")
+
+
+def plans_are_the_same_every_time(bench):
+    plans = {bench.call("profile", "show", "--plan", bench.top + "/good.yaml").text for _ in range(3)}
+    digests = {re.search(r"(?m)^digest [0-9a-f]{64}$", plan).group() for plan in plans}
+    expect(len(digests) == 1, digests)
+    other = bench.call("profile", "show", "--plan", bench.write("other.yaml", GOOD % "z")).text
+    expect(digests.pop() not in other, "another profile has the same digest")
+
+
+def explain_decides(bench):
+    good = bench.top + "/good.yaml"
+    for operation, what, code, said in (
+            ("read", "/usr/bin/env", 0, "^ALLOW  read "), ("read", "file", 0, "^ALLOW  read %s/work/file" % bench.top),
+            ("write", "file", 1, "^DENY  write"), ("write", "out/x", 0, "^ALLOW"),
+            ("read", "secret/key", 1, r"^DENY (.*\n)*  rule: +fs\.deny .*good\.yaml:10"),
+            ("read", "link/key", 1, "^DENY  read %s/work/secret/key" % bench.top),
+            ("syscall", "bpf", 1, "^DENY"), ("syscall", "read", 0, "^ALLOW"), ("env", "AWS_SECRET", 1, "^DENY"),
+            ("connect", "example.com:443", 1, "^DENY"), ("read", "~/x", 0, "^ALLOW  read .*work/~/x")):
+        expect_result(bench.call("profile", "explain", good, operation, what), code, said)
+    told = bench.object("profile", "explain", "--json", good, "write", "/etc/x", code=1)
+    expect(told["decision"] == "deny" and told["operation"] == "write" and told["object"] == "/etc/x", told)
+    expect_result(bench.call("profile", "explain", good, "read", "../x"), 2, "", r'no "\.\."')
+    expect_result(bench.call("profile", "explain", good, "raed", "/x"), 2, "", r'did you mean "read"')
+    expect_result(bench.call("profile", "explain", good, "read"), 2, "", r"usage: berm profile explain")
+
+
+def codes_are_explained(bench):
+    codes = re.findall(r"(?m)^([EWN]\d{3})  ", bench.call("explain").text)
+    expect(len(codes) > 30, codes)
+    for code in codes:
+        expect_result(bench.call("explain", code), 0, r"^%s: .+\n\n.{40}" % code)
+    expect_result(bench.call("explain", "e" + codes[0][1:].lstrip("0")), 0, "^" + codes[0])
+    for word in ("E999", "X001", "E", "", "E001x"):
+        expect_result(bench.call("explain", word), 2, "", "no message has the code")
+
+
+def schema_and_reference_are_printed(bench):
+    schema = json.loads(bench.call("profile", "schema").text)
+    expect(schema["$schema"].startswith("http://json-schema.org/draft-07/"), schema.get("$schema"))
+    expect_result(bench.call("profile", "reference"), 0, r"(?m)^\| `read`")
+
+
+def a_full_disk_is_no_success(bench):
+    with open("/dev/full", "wb") as full:
+        for words in (["profile", "schema"], ["doctor"], ["help"], ["--version"]):
+            expect_result(bench.call(*words, stdout=full), 3, "", r"^berm: cannot write to stdout: No space left")
+
+
+def closed_streams_do_no_harm(bench):
+    """Our own files must not take the place of a closed stdout."""
+    for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+        result = harness.run(["sh", "-c", '"$0" profile check "$1" %s' % closed, bench.berm, bench.top + "/good.yaml"],
+                             env=bench.environment, cwd=bench.top + "/work")
+        expect(result.code == 0 and not result.errors, closed, *result.describe())
+    with open(bench.top + "/good.yaml", encoding="utf-8") as file:
+        expect(file.read() == GOOD % "x", "something was written into the profile")
+
+
+def profiles_are_not_changed(bench):
+    before = {name: os.stat(bench.top + "/" + name).st_mtime_ns for name in ("good.yaml", "work", "work/out")}
+    for verb in ("check", "show"):
+        bench.call("profile", verb, bench.top + "/good.yaml")
+    expect(before == {name: os.stat(bench.top + "/" + name).st_mtime_ns for name in before}, "something was touched")
+
+
+ROWS = [help_lists_every_verb, every_verb_explains_itself, wrong_verbs_are_named, version_is_one_line,
+        doctor_tells_every_feature, doctor_requires, colours_are_for_terminals, check_says_ok, check_points_at_mistakes,
+        check_says_what_this_host_cannot, profiles_are_found_by_name_but_not_here, show_names_every_rule,
+        plans_are_the_same_every_time, explain_decides, codes_are_explained,
+        schema_and_reference_are_printed, a_full_disk_is_no_success, closed_streams_do_no_harm, profiles_are_not_changed]
+
+
+def main():
+    bench = Bench(sys.argv[1])
+    tap = harness.Tap()
+    try:
+        for row in ROWS:
+            title = row.__name__.replace("_", " ")
+            try:
+                row(bench)
+                tap.row(True, title)
+            except Wrong as wrong:
+                tap.row(False, title, [wrong])
+    finally:
+        shutil.rmtree(bench.top)
+    return tap.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
