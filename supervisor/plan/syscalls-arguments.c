@@ -63,8 +63,9 @@ static const struct argument_rule mknodat_rules[] = {
 static const struct argument_rule renameat2_rules[] = { RULE(ANY(4, RENAME_WHITEOUT)) };
 
 /* Input put into a terminal is read by the shell that started the tool (CVE-2017-5226); TIOCLINUX does the same through the
- * selection of a virtual console. TIOCSCTTY stays for programs that make a pty of their own; with an argument it
- * steals another session's. A snapshot would show what fs.deny hides by a mount. */
+ * selection of a virtual console. TIOCSCTTY stays for programs that make a pty of their own: it takes no terminal of
+ * another session without CAP_SYS_ADMIN in the first user namespace, whatever its argument, which script(1) sets. A
+ * snapshot would show what fs.deny hides by a mount. */
 static const struct argument_rule ioctl_rules[] = {
 	RULE(EQUAL(1, TIOCSTI)),
 	RULE(EQUAL(1, TIOCLINUX)),
@@ -73,7 +74,6 @@ static const struct argument_rule ioctl_rules[] = {
 	RULE(EQUAL(1, BTRFS_IOC_SNAP_CREATE)),
 	RULE(EQUAL(1, BTRFS_IOC_SNAP_CREATE_V2)),
 	RULE(EQUAL(1, BCACHEFS_SUBVOLUME)),
-	RULE(EQUAL(1, TIOCSCTTY), ANY(2, INT)),
 };
 
 /* The low byte of clone's flags is the exit signal, so CLONE_NEWTIME (0x80) cannot be asked for here; clone3, whose flags
@@ -85,10 +85,9 @@ static const struct argument_rule clone_rules[] =     { RULE(ANY(0, NAMESPACES))
  * "continue" (linux/seccomp.h). */
 static const struct argument_rule seccomp_rules[] =   { RULE(ANY(1, SECCOMP_FILTER_FLAG_NEW_LISTENER)) };
 
-/* Only the plain personality, PER_LINUX32 and the question (0xffffffff): READ_IMPLIES_EXEC and ADDR_NO_RANDOMIZE weaken. */
-static const struct argument_rule personality_rules[] = {
-	RULE(DIFFERS(0, PER_LINUX), DIFFERS(0, PER_LINUX32), DIFFERS(0, 0xffffffff)),
-};
+/* Only the plain personality and the question (0xffffffff): READ_IMPLIES_EXEC and ADDR_NO_RANDOMIZE weaken the programs
+ * started later, and the 32-bit one is of no use where 32-bit calls are killed. */
+static const struct argument_rule personality_rules[] = { RULE(DIFFERS(0, PER_LINUX), DIFFERS(0, 0xffffffff)) };
 
 /* PR_SET_MM moves what /proc shows of a process; PR_SCHED_CORE makes other tenants' cores idle. */
 static const struct argument_rule prctl_rules[] = {

@@ -299,7 +299,6 @@ static const struct sample samples[] = {
 	{"ioctl", {(uint64_t)-1, 0x5412}},
 	{"ioctl", {(uint64_t)-1, 0x100005412ULL}},
 	{"ioctl", {(uint64_t)-1, 0x5413}},
-	{"ioctl", {(uint64_t)-1, 0x540e, 1}},
 	{"ioctl", {(uint64_t)-1, 0x540e, 0}},
 	{"clone", {0x10000000}},
 	{"clone", {0x20000 | 17}},
