@@ -47,13 +47,13 @@ enum rule_section {
 	RULES_SECTION_COUNT
 };
 
-/* One fs.read or fs.write entry (or an exec.allow path inside a write grant) after its links were
- * followed. */
 /* Where root itself asks, a run gets a host uid that nobody else has: the range is far above what
  * distributions, directories (sssd, winbind) and subuid(5) hand out by default. */
 #define DEDICATED_UID_FIRST 0x70000000U
 #define DEDICATED_UID_COUNT 0x0f000000U
 
+/* One fs.read or fs.write entry (or an exec.allow path inside a write grant) after its links were
+ * followed. */
 struct grant {
 	const char *written; /* as the profile names it; borrowed */
 	const char *path;    /* the real path; borrowed from the facts */
@@ -159,10 +159,10 @@ void plan_enforcement(struct compiler *c);
 
 /* grants.c */
 int plan_facts(struct compiler *c) must_check;
-/* Follow every grant, drop what a deny covers, find what needs a mount of its own. */
-/* Refuse grants whose way the tool could bend. */
-int plan_links(struct compiler *c) must_check;
+/* Follow every grant and drop what a deny covers. */
 int plan_grants(struct compiler *c) must_check;
+/* links.c: refuse grants whose way the tool could bend. */
+int plan_links(struct compiler *c) must_check;
 /* The fact about a path as it was asked for, or NULL. */
 const Berm__Wire__PathFact *fact_find(const struct compiler *c, const char *path);
 /* True where fs.deny (a path or glob), or a canary, covers the path. */

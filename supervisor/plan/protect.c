@@ -59,6 +59,22 @@ static const char *name_inside(struct compiler *c, const char *path)
 	return path ? path : "/";
 }
 
+/* True where the name, or a link on the way to it, stands where the tool can replace it. */
+static bool goes_through_own_link(
+	struct compiler *c, const char *asked, const Berm__Wire__PathFact *fact)
+{
+	const char *name;
+
+	for (size_t i = 0; i < fact->n_links_passed; i++) {
+		if (in_write_grant(area_around(c, fact->links_passed[i])))
+			return true;
+	}
+	if (fact->n_links_passed || !*fact->resolved)
+		return false;
+	name = name_inside(c, asked);
+	return strcmp(name, fact->resolved) && in_write_grant(area_around(c, name));
+}
+
 static void note_names(struct compiler *c, const Berm__Wire__PathFact *fact, uint32_t rule)
 {
 	if (fact->resolved_kind != BERM__WIRE__FILE_KIND__FILE_REGULAR || fact->links < 2)
@@ -72,7 +88,6 @@ static int protect_existing(struct compiler *c, const char *asked, const Berm__W
 	enum protection_kind kind, uint32_t rule)
 {
 	const struct area *area = area_of(c, fact->resolved);
-	const char *name = name_inside(c, asked);
 	struct protection p = {.path = fact->resolved,
 		.kind = kind,
 		.file_kind = fact->resolved_kind,
@@ -80,7 +95,7 @@ static int protect_existing(struct compiler *c, const char *asked, const Berm__W
 		.ino = fact->ino,
 		.rule = rule};
 
-	if (strcmp(name, fact->resolved) && in_write_grant(area_around(c, name))) {
+	if (goes_through_own_link(c, asked, fact)) {
 		int r = link_gap(c, asked, rule);
 
 		if (r < 0)
@@ -124,17 +139,13 @@ static int protect_absent(struct compiler *c, const char *asked, const Berm__Wir
 	enum protection_kind kind, uint32_t rule)
 {
 	const char *base = *fact->deepest_existing ? fact->deepest_existing : "/";
-	const char *missing = fact->missing, *name = name_inside(c, asked);
+	const char *missing = fact->missing;
 	const struct area *area = area_of(c, base);
 	bool is_link = fact->deepest_kind == BERM__WIRE__FILE_KIND__FILE_SYMLINK;
 
-	/* An older fact has no remainder: it can be read off where no link was passed. */
-	if (!*missing && path_is_beneath(asked, base))
-		missing = asked + (base[1] ? strlen(base) : 0) + 1;
-	if (is_link || (!path_is_beneath(name, base) && in_write_grant(area_of(c, name)))) {
-		if (in_write_grant(is_link ? area_around(c, base) : area_of(c, name)))
-			return link_gap(c, asked, rule);
-	}
+	if (goes_through_own_link(c, asked, fact) ||
+		(is_link && in_write_grant(area_around(c, base))))
+		return link_gap(c, asked, rule);
 	if (!in_write_grant(area)) {
 		rule_enforced(c, rule,
 			area->kind == AREA_GRANT ? "mount (read-only grant)"
@@ -209,8 +220,9 @@ static bool glob_reaches_grant(const struct compiler *c, const char *pattern, bo
 }
 
 static int protect_glob(
-	struct compiler *c, const char *pattern, enum protection_kind kind, uint32_t rule)
+	struct compiler *c, const struct path_rule *r, enum protection_kind kind, uint32_t rule)
 {
+	const char *pattern = r->path;
 	const Berm__Wire__GlobFact *fact = NULL;
 
 	for (size_t i = 0; i < c->facts->n_globs && !fact; i++) {
@@ -221,26 +233,22 @@ static int protect_glob(
 		return error_set(
 			c->err, -EINVAL, ERROR_INTERNAL, "no fact about %s was gathered", pattern);
 	for (size_t i = 0; i < fact->n_matches; i++) {
-		int r = protect_path(c, fact->matches[i]->path, fact->matches[i], kind, rule);
+		int result = protect_path(c, fact->matches[i]->path, fact->matches[i], kind, rule);
 
-		if (r < 0)
-			return r;
+		if (result < 0)
+			return result;
 	}
 	if (!fact->complete && glob_reaches_grant(c, pattern, kind == PROTECTION_SEAL))
 		return feature_missing(
 			c, "bpf", rule, "there are too many files to look for what it matches");
-	if (glob_reaches_grant(c, pattern, true))
+	if (!r->optional && glob_reaches_grant(c, pattern, true))
 		return feature_missing(c, "bpf", rule,
-			"names that it matches and that do not exist yet can be made");
+			"names that it matches and that do not exist yet can be made (optional: "
+			"true "
+			"says that they may)");
 	if (!fact->n_matches)
 		rule_enforced(c, rule, "mount (not granted)");
 	return 0;
-}
-
-/* "optional" on something that is taken away: only what is there when the run starts is meant. */
-static bool fact_is_absent(const Berm__Wire__PathFact *fact)
-{
-	return fact && fact->kind == BERM__WIRE__FILE_KIND__FILE_ABSENT && !fact->error;
 }
 
 /* What is only meant where it exists: no name is taken for it, and nothing is left on the host. */
@@ -263,15 +271,11 @@ static int protect_rules(struct compiler *c, enum rule_section section,
 			wanted = r->access == PATH_WRITE ? PROTECTION_SEAL : PROTECTION_HIDE;
 			note(c, "%s: nobody can be asked yet, so it is denied", rule_text(c, rule));
 		}
-		if (!r->is_glob && r->optional && fact_is_absent(fact_find(c, r->path))) {
-			rule_enforced(c, rule, "absent");
-			continue;
-		}
 		if (!r->is_glob && is_waived(r, fact_find(c, r->path))) {
 			rule_enforced(c, rule, "nothing (absent, and optional)");
 			continue;
 		}
-		result = r->is_glob ? protect_glob(c, r->path, wanted, rule)
+		result = r->is_glob ? protect_glob(c, r, wanted, rule)
 				    : protect_path(c, r->path, fact_find(c, r->path), wanted, rule);
 		if (result < 0)
 			return result;

@@ -16,7 +16,7 @@
  * innermost mount decides, and Landlock has to agree. BERM_TEST_SEED and BERM_TEST_ROUNDS change
  * the run. */
 
-#define ROUNDS_DEFAULT 3000
+#define ROUNDS_DEFAULT 1500
 
 static const struct {
 	const char *path;

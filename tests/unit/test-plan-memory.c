@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include "facts-text.h"
+#include "plan/plan.h"
+#include "profile-build.h"
+
+/* Every allocation of plan_compile() fails in its turn: the answer is -ENOMEM, and nothing is lost.
+ * The sanitizers have an allocator of their own, which cannot be stood in for. */
+#if defined(__SANITIZE_ADDRESS__)
+#define OWN_ALLOCATOR 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define OWN_ALLOCATOR 0
+#endif
+#endif
+#ifndef OWN_ALLOCATOR
+#define OWN_ALLOCATOR 1
+#endif
+
+static long allocations_left = -1; /* -1: without end */
+static long live;
+
+#if OWN_ALLOCATOR
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *p, size_t size);
+void __libc_free(void *p);
+
+static bool may_allocate(void)
+{
+	if (allocations_left < 0)
+		return true;
+	if (allocations_left == 0)
+		return false;
+	allocations_left--;
+	return true;
+}
+
+static void *counted(void *p)
+{
+	live += p != NULL;
+	if (!p)
+		errno = ENOMEM;
+	return p;
+}
+
+__attribute__((visibility("default"))) void *malloc(size_t size)
+{
+	return counted(may_allocate() ? __libc_malloc(size) : NULL);
+}
+
+__attribute__((visibility("default"))) void *calloc(size_t count, size_t size)
+{
+	return counted(may_allocate() ? __libc_calloc(count, size) : NULL);
+}
+
+__attribute__((visibility("default"))) void *realloc(void *old, size_t size)
+{
+	void *p = may_allocate() ? __libc_realloc(old, size) : NULL;
+
+	if (!p)
+		errno = ENOMEM;
+	live += p && !old;
+	return p;
+}
+
+__attribute__((visibility("default"))) void free(void *p)
+{
+	live -= p != NULL;
+	__libc_free(p);
+}
+#endif
+
+static const char host_text[] =
+	"audit_arch 0xc000003e\n"
+	"landlock_abi 7\n"
+	"seccomp_filter 1\n"
+	"seccomp_notify 1\n"
+	"user_namespaces 1\n"
+	"network_namespaces 1\n"
+	"cgroup_v2 1\n"
+	"cgroup_parent /sys/fs/cgroup/x\n"
+	"cgroup_controllers memory\n"
+	"caller_uid 1000\n"
+	"caller_gid 1000\n"
+	"path /bin kind=symlink link_target=usr/bin resolved=/usr/bin\n"
+	"path /opt/link resolved=/opt/real\n"
+	"path /usr\n"
+	"path /srv/w\n"
+	"path /srv/w/.git/hooks\n"
+	"path /srv/w/.envrc kind=absent deepest_existing=/srv/w missing=.envrc\n"
+	"path /srv/w/a/b kind=absent deepest_existing=/srv/w missing=a/b\n"
+	"glob /srv/w/*.pem complete=1\n"
+	"match /srv/w/k.pem kind=regular\n";
+
+static const char *const command[] = {"true", "x", NULL};
+static const char *const environ_words[] = {"LANG=C", "HOME=/x", NULL};
+static const char *const extra[] = {"A=b", NULL};
+static const char *const degraded[] = {"bpf", NULL};
+
+static void fill(struct built *b)
+{
+	struct profile *p = &b->profile;
+
+	built_init(b);
+	built_path(b, &p->fs.read, "/usr", PATH_READ);
+	built_path(b, &p->fs.read, "/bin", PATH_READ);
+	built_path(b, &p->fs.read, "/opt/link", PATH_READ);
+	built_path(b, &p->fs.write, "/srv/w", PATH_READ);
+	built_path(b, &p->fs.protect, "/srv/w/.git/hooks", PATH_READ);
+	built_path(b, &p->fs.protect, "/srv/w/.envrc", PATH_READ);
+	built_path(b, &p->fs.ask, "/srv/w/a/b", PATH_READ);
+	built_path(b, &p->fs.deny, "/srv/w/*.pem", PATH_READ);
+	built_string(b, &p->env.pass, "LANG");
+	built_set(b, "CI", "true");
+	p->limits.memory_bytes.set = true;
+	p->limits.memory_bytes.value = 1 << 30;
+}
+
+static void every_allocation_may_fail(void **state)
+{
+	static struct built b;
+	Berm__Wire__HostFacts *facts = facts_from_text(host_text);
+	const struct plan_request request = {.argv = command,
+		.home = "/srv/home",
+		.working_directory = "/srv/w",
+		.environment = environ_words,
+		.env_extra = extra,
+		.allow_degraded = degraded,
+		.run_id = "run"};
+	int r = -ENOMEM;
+	long n;
+
+	(void)state;
+	if (!OWN_ALLOCATOR) {
+		print_message("# the sanitizer's allocator does not fail on request\n");
+		skip();
+	}
+	fill(&b);
+	for (n = 0; r == -ENOMEM; n++) {
+		Berm__Wire__Plan *plan = NULL;
+		struct text notes = {0};
+		struct error err = {0};
+		long before = live;
+
+		allocations_left = n;
+		r = plan_compile(&b.profile, facts, &request, &plan, &notes, &err);
+		allocations_left = -1;
+		if (r == -ENOMEM)
+			assert_null(plan);
+		plan_destroy(plan);
+		text_finish(&notes);
+		if (live != before)
+			fail_msg("allocation %ld: %ld lost", n, live - before);
+	}
+	assert_int_equal(r, 0);
+	/* Fewer would mean that the failures did not reach the compiler. */
+	assert_in_range(n, 200, 100000);
+	berm__wire__host_facts__free_unpacked(facts, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest list[] = {
+		cmocka_unit_test(every_allocation_may_fail),
+	};
+
+	return cmocka_run_group_tests_name("plan-memory", list, NULL, NULL);
+}
