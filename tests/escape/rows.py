@@ -103,8 +103,12 @@ def command_of(world, row, inside):
     return [world.payload, row.attack] + arguments_of(world, row, inside)
 
 
+def profile_of(world, row):
+    return row.profile(world) if callable(row.profile) else "%s/%s.yaml" % (world.profiles, row.profile)
+
+
 def berm_command(world, row, tool):
-    profile = row.profile(world) if callable(row.profile) else "%s/%s.yaml" % (world.profiles, row.profile)
+    profile = profile_of(world, row)
     options = row.options(world) if callable(row.options) else list(row.options)
     return [world.berm, "run", "-p", profile, "-C", world.ws] + options + ["--"] + tool
 
@@ -123,9 +127,9 @@ def run_once(world, row, inside):
         row.before(world, inside)
     if row.victim:
         world.victim_pid, world.victim_address = world.start_victim()
-    snapshot = world.snapshot()
     tool = command_of(world, row, inside)
     argv = berm_command(world, row, tool) if inside else tool
+    snapshot = world.snapshot()
     options = {"env": environment_of(world, row, inside), "cwd": world.ws, "timeout": row.timeout}
     if not inside and world.mode == "root" and row.control != "root":
         options["preexec_fn"] = harness.become(world.uid)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kernel entries: which calls, doors and devices can be reached, and what they tell."""
 import gzip
-import json
 import os
 import re
 
@@ -38,18 +37,17 @@ def x32_check(world, evidence, inside):
     return []
 
 
-def plan_of(world, profile):
-    """The plan as JSON, from the program under test."""
-    result = harness.run([world.berm, "profile", "show", "--plan", "--json", profile],
+def planned_calls(world):
+    """number -> (name, what happens to it, whether arguments matter), from the printed plan."""
+    result = harness.run([world.berm, "profile", "show", "--plan", world.profiles + "/escape.yaml"],
                          env={"PATH": "/usr/bin:/bin", "HOME": world.home}, cwd=world.ws)
-    return json.loads(result.text), result
-
-
-def allowed_numbers(world):
-    """number -> set of actions the plan has for it; and what unknown numbers get."""
-    plan, _ = plan_of(world, world.profiles + "/escape.yaml")
-    seccomp = (plan.get("plan") or plan)["seccomp"]
-    return {call["number"]: call for call in seccomp["syscalls"]}, seccomp
+    calls = {}
+    for line in result.text.splitlines():
+        found = re.match(r"syscall +(\S+) (\d+) (\w+)(?:\(\d+\))?(;)?", line)
+        if found:
+            name, number, action, cases = found.groups()
+            calls[int(number)] = (name, action, bool(cases))
+    return calls
 
 
 def call_answers(evidence):
@@ -69,17 +67,18 @@ def sweep_check(world, evidence, inside):
         world.outside_answers = answers
         works = sum(answer not in (EPERM, ENOSYS) for answer in answers.values())
         return [] if works > 200 else ["hardly any call works"]
-    calls, _ = allowed_numbers(world)
-    wrong, reached = [], 0
+    calls = planned_calls(world)
+    wrong, reached = ([] if len(calls) > 200 else ["the plan lists only %d calls" % len(calls)]), 0
     for number, answer in sorted(answers.items()):
-        allowed = number in calls and calls[number]["action"].lower().endswith("allow")
+        name, action, cases = calls.get(number, ("?", "none", False))
+        allowed = action == "allow"
         refused = answer in (EPERM, ENOSYS, SIGSYS_ANSWER)
         natural = world.outside_answers[number] in (EPERM, ENOSYS, SIGSYS_ANSWER)
         reached += not refused
         if not allowed and not refused:
-            wrong.append("%d is in no list and answers %d" % (number, answer))
-        if allowed and refused and not natural and not calls[number].get("cases"):
-            wrong.append("%d (%s) is allowed and answers %d" % (number, calls[number]["name"], answer))
+            wrong.append("%d (%s) is not allowed and answers %d" % (number, name, answer))
+        if allowed and refused and not natural and not cases:
+            wrong.append("%d (%s) is allowed and answers %d" % (number, name, answer))
     evidence.summary = "%d of 1024 numbers are reached" % reached
     return wrong
 

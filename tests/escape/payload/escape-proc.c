@@ -295,7 +295,7 @@ static void into_cgroup(void)
 static void personality_changes(void)
 {
 	static const unsigned long kinds[] = {0x0400000 /* READ_IMPLIES_EXEC */,
-		0x0040000 /* ADDR_NO_RANDOMIZE */, 0x0400000 | 0x0040000, 0x0008 /* PER_LINUX32 */,
+		0x0040000 /* ADDR_NO_RANDOMIZE */, 0x0400000 | 0x0040000,
 		0x0100000 /* MMAP_PAGE_ZERO */};
 	struct {
 		unsigned int entry, base, limit, flags;
