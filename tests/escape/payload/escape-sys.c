@@ -62,8 +62,7 @@ static void pseudo_file_systems(void)
 	static const char *const places[] = {"/sys/kernel/tracing", "/sys/kernel/debug",
 		"/sys/kernel/security", "/sys/firmware/efi/efivars", "/sys/fs/bpf",
 		"/sys/kernel/config", "/sys/fs/cgroup", "/sys/power", "/sys/class/net",
-		"/sys/block", "/dev/mapper", "/dev/cpu", "/dev/vfio", "/dev/bus", "/proc/acpi",
-		"/proc/scsi", "/proc/bus/pci", "/sys"};
+		"/sys/block", "/dev/mapper", "/dev/cpu", "/dev/vfio", "/dev/bus", "/sys"};
 
 	for (size_t i = 0; i < array_size(places); i++) {
 		DIR *directory = opendir(places[i]);
