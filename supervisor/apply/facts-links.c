@@ -112,8 +112,10 @@ static int pass_link(struct walk *w, const char *name, const struct stat *link,
 	return r;
 }
 
-int facts_links(const char *path, Berm__Wire__PathFact *fact, struct error *err)
+int facts_links(
+	const char *path, const struct stat *found, Berm__Wire__PathFact *fact, struct error *err)
 {
+	struct stat reached;
 	struct walk w = {.directory = open("/", O_PATH | O_CLOEXEC)};
 	char name[NAME_MAX + 1];
 	int r = 0;
@@ -136,6 +138,9 @@ int facts_links(const char *path, Berm__Wire__PathFact *fact, struct error *err)
 			break;
 		}
 	}
+	if (w.directory < 0 || fstat(w.directory, &reached) < 0 ||
+		reached.st_dev != found->st_dev || reached.st_ino != found->st_ino)
+		fact->error = ESTALE;
 	own_close(&w.directory);
 	return r;
 }

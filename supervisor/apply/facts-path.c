@@ -59,9 +59,9 @@ static int fill_resolved(int fd, const char *path, const struct stat *st,
 	char resolved[PATH_MAX];
 
 	if (!path) {
-		int r = facts_links(fact->path, fact, err);
+		int r = facts_links(fact->path, st, fact, err);
 
-		if (r < 0)
+		if (r < 0 || fact->error)
 			return r;
 	}
 	if (!path && !path_of_fd(fd, resolved)) {

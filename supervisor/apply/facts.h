@@ -19,8 +19,13 @@
  * fact->error. */
 int facts_path(const char *path, Berm__Wire__PathFact **ret_fact, struct error *err) must_check;
 
-/* Fill links_passed and loose_link of a fact about a path with symbolic links on its way. */
-int facts_links(const char *path, Berm__Wire__PathFact *fact, struct error *err) must_check;
+struct stat;
+
+/* Fill links_passed and loose_link of a fact about a path with symbolic links on its way. found:
+ * what the path led to before. When this walk leads elsewhere, somebody turns a link around
+ * meanwhile and the links that were seen say nothing: fact->error becomes ESTALE. */
+int facts_links(const char *path, const struct stat *found, Berm__Wire__PathFact *fact,
+	struct error *err) must_check;
 
 /* Fill a fact about one absolute glob ("*" and "?" in a segment, "**" for any number of segments).
  * Symbolic links are followed where a written segment names them, as in a shell, and never beneath

@@ -152,7 +152,7 @@ def run_once(world, row, inside):
 def ran(row, evidence):
     """Lines of what is wrong with the run itself: a refusal of berm or a dead payload is no wall."""
     wrong = []
-    if row.may_refuse and evidence.result.code in (2, 125) and evidence.result.errors.startswith("berm: "):
+    if row.may_refuse and evidence.result.code in (2, 125, 126) and "berm: " in evidence.result.errors:
         return wrong
     if row.attack and "BEGIN " + row.attack not in evidence.lines:
         wrong.append("the payload never began")

@@ -213,10 +213,10 @@ ROWS = [
     Row("F17", "whiteouts", "whiteouts", check=node_check),
     Row("F19", "denied file by every spelling of its name", "spellings", ["leak", "tamper"]),
     Row("F20", "existence of names outside of every grant", "oracle", ["proof"]),
-    Row("M07", "grant exchanged with a link while runs start", "use-granted-path", ["leak", "tamper"],
+    Row("M07", "grant exchanged with a link while runs start", "use-granted-path", ["tamper"],
         profile=grant_of_link, before=swap_grant, beside=many_runs, check=many_runs_check, timeout=20,
         arguments=lambda world, inside: {"P": world.ws + "/p"}),
     Row("M07", "grant whose name is a link in a writable grant", "use-granted-path", ["leak", "tamper"],
-        profile=grant_of_link, before=grant_through_link, ends=False,
+        profile=grant_of_link, before=grant_through_link, may_refuse=True,
         arguments=lambda world, inside: {"P": world.ws + "/p"}),
 ]

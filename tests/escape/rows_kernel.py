@@ -71,7 +71,8 @@ def sweep_check(world, evidence, inside):
     wrong, reached = ([] if len(calls) > 200 else ["the plan lists only %d calls" % len(calls)]), 0
     for number, answer in sorted(answers.items()):
         name, action, cases = calls.get(number, ("?", "none", False))
-        allowed = action == "allow"
+        # What is traced is told to the supervisor and then goes on.
+        allowed = action in ("allow", "trace")
         refused = answer in (EPERM, ENOSYS, SIGSYS_ANSWER)
         natural = world.outside_answers[number] in (EPERM, ENOSYS, SIGSYS_ANSWER)
         reached += not refused

@@ -63,9 +63,13 @@ def hostile_launch(world, inside):
         os.umask(0)
         os.nice(5)
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-            # As services often have it: the tool must not be spared where memory runs out.
-            file.write("-500" if world.mode == "root" and inside else "500")
+        # As services often have it: the tool must not be spared where memory runs out. Needs CAP_SYS_RESOURCE.
+        for adjustment in ("500", "-500"):
+            try:
+                with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+                    file.write(adjustment)
+            except OSError:
+                pass
         resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         libc = ctypes.CDLL(None)
         libc.prctl(1, signal.SIGUSR1)  # PR_SET_PDEATHSIG
