@@ -39,7 +39,10 @@ static int load_profile(struct session *session, struct error *err)
 		.ceilings = session->places.ceilings,
 		.variables =
 			{
-				.home = session->places.home[0] ? session->places.home : NULL,
+				/* The home that the run will have, so that lines about ${HOME} mean
+				 * something for a user without one. */
+				.home = session->places.home[0] ? session->places.home
+								: PLAN_HOME_DEFAULT,
 				.workdir = session->directory,
 				.tmpdir = "/tmp", /* the run's own */
 				.state = session->places.state,

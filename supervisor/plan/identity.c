@@ -5,7 +5,6 @@
 
 #define DEDICATED_UID_INSIDE 1000U
 #define USER_NAME_MAX 32
-#define HOME_DEFAULT "/home/tool"
 
 static uint32_t dedicated_uid(const struct compiler *c)
 {
@@ -39,8 +38,8 @@ static void choose_home(struct compiler *c)
 
 	if (fact && *fact->resolved)
 		asked = fact->resolved;
-	c->home =
-		path_is_normal(asked) && asked[1] && !strpbrk(asked, ":\n") ? asked : HOME_DEFAULT;
+	c->home = path_is_normal(asked) && asked[1] && !strpbrk(asked, ":\n") ? asked
+									      : PLAN_HOME_DEFAULT;
 }
 
 int plan_identity(struct compiler *c)

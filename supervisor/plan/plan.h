@@ -8,6 +8,8 @@
 #include "wire/plan.pb-c.h"
 
 #define PLAN_DIGEST_BYTES 32
+/* The home of a run on behalf of a user who has none (no passwd entry, as in many containers). */
+#define PLAN_HOME_DEFAULT "/home/tool"
 
 /* What the caller asks for beside the profile. */
 struct plan_request {
