@@ -8,13 +8,15 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "support")]
 
+import cases_profiles  # noqa: E402
 import cases_run  # noqa: E402
 import cases_tools  # noqa: E402
 import cases_world  # noqa: E402
 import harness  # noqa: E402
 import sandbox as sandboxes  # noqa: E402
 
-SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools.ROWS, "slow": cases_tools.SLOW}
+SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools.ROWS,
+          "profiles": cases_profiles.ROWS, "slow": cases_tools.SLOW}
 
 
 def main():
@@ -23,7 +25,7 @@ def main():
     parser.add_argument("--berm", help="the program under test, else $BERM")
     parser.add_argument("--cache", default=os.environ.get("BERM_TEST_CACHE", "/var/tmp/berm-test-cache"),
                         help="where programs of others are installed once")
-    parser.add_argument("--suite", action="append", choices=sorted(SUITES), help="else run, world and tools")
+    parser.add_argument("--suite", action="append", choices=sorted(SUITES), help="else all but slow")
     parser.add_argument("--only", action="append", help="rows whose title holds this")
     arguments = parser.parse_args()
     berm = harness.find_berm(arguments.berm)
@@ -34,7 +36,7 @@ def main():
     sandbox = sandboxes.Sandbox(arguments.mode, berm, cache)
     tap = harness.Tap()
     try:
-        for suite in arguments.suite or ("run", "world", "tools"):
+        for suite in arguments.suite or ("run", "world", "tools", "profiles"):
             for title, function in SUITES[suite]:
                 if not arguments.only or any(word in title for word in arguments.only):
                     sandboxes.judge(sandbox, tap, title, function)
