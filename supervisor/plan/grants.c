@@ -100,6 +100,21 @@ static bool ask_covers(const struct compiler *c, enum path_access access, const 
 	return false;
 }
 
+/* Where fs.write reaches, or reached before a ceiling narrowed it, only what exec.allow names runs.
+ */
+static bool path_needs_exec_allow(const struct compiler *c, const char *path)
+{
+	const struct path_rules *read = &c->profile->fs.read;
+
+	for (size_t i = 0; i < read->count; i++) {
+		const struct path_rules one = {.items = &read->items[i], .count = 1};
+
+		if (read->items[i].no_exec && rules_cover(c, &one, path))
+			return true;
+	}
+	return rules_cover(c, &c->profile->fs.write, path);
+}
+
 bool path_is_denied(const struct compiler *c, const char *path)
 {
 	return rules_cover(c, &c->profile->fs.deny, path) ||
@@ -167,10 +182,6 @@ static int check_place(struct compiler *c, const struct grant *g)
 		if (hit && g->write >= refused[i].write)
 			return error_set(c->err, -EINVAL, ERROR_INPUT, "%s cannot be granted: %s",
 				text, refused[i].why);
-	}
-	if (path_is_own_device(g->path)) {
-		rule_enforced(c, g->rule, "mount (the run's own)");
-		return 1;
 	}
 	for (size_t i = 0; i < array_size(own); i++) {
 		if (own[i].beneath ? path_is_beneath(g->path, own[i].tree)
@@ -263,7 +274,8 @@ static void add_exec_part(
 				(!around || c->grants[k].write))
 				around = &c->grants[k];
 		}
-		if (!around || (section == RULES_EXEC_ALLOW && !around->write))
+		if (!around ||
+			(section == RULES_EXEC_ALLOW && !path_needs_exec_allow(c, fact->resolved)))
 			continue;
 		g = array_add(c, &c->grants, &c->grant_count, &c->grant_capacity, sizeof(*g));
 		if (g)
@@ -332,11 +344,8 @@ static void settle(struct compiler *c)
 			note(c, "%s: fs.protect or fs.ask covers it, so it can only be read",
 				rule_text(c, g->rule));
 		}
-		/* Where fs.write reaches, protected or not, only what exec.allow names may be run.
-		 */
-		g->exec = rules_cover(c, &c->profile->fs.write, g->path)
-				  ? path_may_exec(c, g->path)
-				  : !path_may_not_exec(c, g->path);
+		g->exec = path_needs_exec_allow(c, g->path) ? path_may_exec(c, g->path)
+							    : !path_may_not_exec(c, g->path);
 	}
 	qsort(c->grants, c->grant_count, sizeof(*c->grants), compare_grants);
 	for (size_t i = 0; i < c->grant_count; i++) {

@@ -134,6 +134,14 @@ const struct code codes[CODE_COUNT] = {
 	[CODE_PROFILE_WRITABLE] = {"E044", "profile inside its own grant",
 		"A write grant leads, through a symbolic link, to the directory of the profile itself. What runs inside could "
 		"rewrite its own walls for the next run. Name the grant by its real path, or keep the profile elsewhere."},
+	[CODE_CEILING] = {"E045", "ceiling and profile cannot be combined",
+		"The stricter of what the two say cannot be written as rules: the ceiling asks about programs in a directory that "
+		"holds a write grant of the profile, where programs do not run at all. The run is refused instead of guessed at."},
+	[CODE_CALL_NEVER] = {"E046", "system call that nobody can allow",
+		"The call carries other calls or its arguments in memory, so allowing it would undo the rules about other calls. "
+		"No profile can allow it."},
+	[CODE_CALL_ESSENTIAL] = {"E047", "system call that every program needs",
+		"Without this call no program starts or ends: the run would hang or die before the tool's first instruction."},
 	[CODE_WARNING_COVERED] = {"W001", "rule without effect",
 		"A grant is fully covered by a deny, so it allows nothing. deny wins over everything, in any order."},
 	[CODE_WARNING_EXEC_WRITABLE] = {"W002", "writable programs",

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "policy/decide.h"
+#include "policy/host.h"
 
 /* Between the files of the decision function only. */
 
@@ -23,6 +24,9 @@ static inline bool verdict_settle(struct verdict *v, enum decision decision, con
 bool path_covered_by_glob(const char *pattern, const char *path);
 
 void decide_network(const struct profile *profile, const char *object, struct verdict *v);
+/* True where a rule of this range may allow the addresses in it that serve a machine's credentials:
+ * only one that lies inside their ranges was meant for them. */
+bool range_opens_metadata(const struct address_range *range);
 void decide_syscall(const struct profile *profile, const char *object, struct verdict *v);
 void decide_env(const struct profile *profile, const char *object, struct verdict *v);
 

@@ -61,6 +61,13 @@ static bool is_metadata(const struct address *address)
 		array_size(metadata_ranges));
 }
 
+bool range_opens_metadata(const struct address_range *range)
+{
+	/* A base that is metadata lies inside, unless the range is wider than the widest of those
+	 * ranges: fe80::/10 and, counted from the mapped form, 169.254.0.0/16. */
+	return is_metadata(&range->base) && range->prefix >= (range->base.is_ipv4 ? 112 : 10);
+}
+
 /* "443", "443/tcp" or "443/udp". */
 static bool port_parse(const char *text, struct endpoint *e)
 {
@@ -203,10 +210,7 @@ static bool address_matches(
 		return broken;
 	if (!address_in_range(address, &range))
 		return false;
-	/* A base that is metadata lies inside, unless the rule is wider than the widest of those
-	 * ranges: fe80::/10 and, counted from the mapped form, 169.254.0.0/16. */
-	return reading == READING_WIDE || !is_metadata(address) ||
-	       (is_metadata(&range.base) && range.prefix >= (range.base.is_ipv4 ? 112 : 10));
+	return reading == READING_WIDE || !is_metadata(address) || range_opens_metadata(&range);
 }
 
 static bool endpoint_matches(

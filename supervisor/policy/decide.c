@@ -194,7 +194,7 @@ static bool exec_rule_matches(const struct exec_rule *rule, const char *object, 
 }
 
 static bool settle_exec(struct verdict *v, enum decision decision, const struct exec_rules *rules,
-	const char *object)
+	const char *object, bool widely)
 {
 	static const char *const names[DECISION_COUNT] = {[DECISION_DENY] = "exec.deny",
 		[DECISION_ASK] = "exec.ask",
@@ -203,7 +203,7 @@ static bool settle_exec(struct verdict *v, enum decision decision, const struct 
 	for (size_t i = 0; i < rules->count; i++) {
 		const struct exec_rule *rule = &rules->items[i];
 
-		if (exec_rule_matches(rule, object, decision != DECISION_ALLOW))
+		if (exec_rule_matches(rule, object, widely))
 			return verdict_settle(v, decision, names[decision],
 				rule->written   ? rule->written
 				: rule->command ? rule->command[0]
@@ -225,6 +225,14 @@ static bool command_is_sound(const char *line)
 	return word == line && !memchr(word, '/', length);
 }
 
+static bool reads_without_exec(const struct path_rules *rules, const char *path)
+{
+	for (size_t i = 0; i < rules->count; i++)
+		if (rules->items[i].no_exec && path_is_beneath(path, rules->items[i].path))
+			return true;
+	return false;
+}
+
 static void decide_exec(const struct profile *profile, const char *object, struct verdict *v)
 {
 	bool is_path = object[0] == '/';
@@ -233,12 +241,13 @@ static void decide_exec(const struct profile *profile, const char *object, struc
 
 	if (is_path ? !path_is_sound(object) : !command_is_sound(object))
 		return;
-	if (settle_exec(v, DECISION_DENY, &profile->exec.deny, object))
+	if (settle_exec(v, DECISION_DENY, &profile->exec.deny, object, true))
 		return;
-	settled = settle_exec(v, DECISION_ASK, &profile->exec.ask, object) ||
-		  settle_exec(v, DECISION_ALLOW, &profile->exec.allow, object);
+	settled = settle_exec(v, DECISION_ALLOW, &profile->exec.allow, object, false);
 	if (!settled && is_path &&
 		(rules_cover(&profile->fs.write, object, false) ||
+			reads_without_exec(&profile->fs.read, object) ||
+			reads_without_exec(&profile->fs.ask, object) ||
 			settle_own(profile, object, false, &file)))
 		verdict_settle(v, DECISION_DENY, "exec.default", NULL,
 			"programs do not run from where the run can write, unless exec.allow names "
@@ -248,6 +257,9 @@ static void decide_exec(const struct profile *profile, const char *object, struc
 		verdict_settle(v, profile->exec.default_decision, "exec.default",
 			decision_name(profile->exec.default_decision), NULL,
 			&profile->exec.default_at);
+	/* In the way of what would run every ask stands that may be meant; alone it must be
+	 * certain, or an ask about a name would open what is denied. */
+	settle_exec(v, DECISION_ASK, &profile->exec.ask, object, v->decision != DECISION_DENY);
 	/* A program that cannot be read cannot be run: its mount is not there. */
 	if (is_path)
 		decide_read(profile, object, &file);

@@ -2,6 +2,7 @@
 #include "policy/load.h"
 
 #include "base/path.h"
+#include "policy/ceiling.h"
 #include "policy/lint.h"
 #include "policy/read.h"
 #include "policy/trust.h"
@@ -294,14 +295,21 @@ static int keep_files(struct loader *l)
 	return 0;
 }
 
-/* Until a ceiling can be intersected, a request that has one is refused. */
 static int load_ceilings(struct loader *l)
 {
-	const char *const *path = l->request->ceilings;
+	for (const char *const *path = l->request->ceilings; path && *path; path++) {
+		struct profile *ceiling = arena_alloc(&l->loaded->arena, sizeof(*ceiling));
+		unsigned errors = l->d.errors;
+		int r;
 
-	if (path && *path)
-		diagnostics_report(&l->d, CODE_UNREADABLE, (struct source){.file = *path},
-			"this build cannot apply a ceiling");
+		if (!ceiling)
+			return -ENOMEM;
+		r = load_tree(l, *path, ceiling);
+		if (r == 0 && l->d.errors == errors)
+			r = ceiling_apply(&l->loaded->profile, ceiling, &l->loaded->arena, &l->d);
+		if (r < 0)
+			return r;
+	}
 	return 0;
 }
 

@@ -37,6 +37,9 @@ struct path_rule {
 	const char *reason;  /* or NULL */
 	bool optional;       /* absent is no error */
 	bool is_glob;
+	/* Of fs.read and fs.ask, where a ceiling took a write grant away: programs still do not run
+	 * here unless exec.allow names them. */
+	bool no_exec;
 	enum path_access access; /* fs.ask: what it asks for */
 	struct source at;
 };

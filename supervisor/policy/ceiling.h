@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "policy/arena.h"
+#include "policy/diagnostics.h"
+
+/* Narrow a profile to what an operator's ceiling allows as well. For every operation the result is
+ * the stricter of the two decisions; it never allows what the profile did not. A ceiling is a whole
+ * profile: what it does not allow is not allowed. What is taken away is reported as a note with
+ * both places. What the result holds of the ceiling is borrowed from it. Returns 0, or -ENOMEM. */
+int ceiling_apply(struct profile *profile, const struct profile *ceiling, struct arena *arena,
+	struct diagnostics *d) must_check;

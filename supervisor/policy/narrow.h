@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "policy/ceiling.h"
+
+/* Between the files of the ceiling only. Every part reads `was` and `ceiling` and writes `now`. */
+
+#define NARROW_ENTRIES_MAX 4096 /* of one list; what is beyond is left out, which only narrows */
+
+struct narrowing {
+	const struct profile *was;     /* the profile before */
+	const struct profile *ceiling; /* what it is narrowed to */
+	struct profile *now;           /* the result */
+	struct arena *arena;
+	struct diagnostics *d;
+	bool no_memory;
+};
+
+/* Append a copy of *item to a list {items, count} of now. */
+#define narrow_add(n, list, item)                                                                  \
+	({                                                                                         \
+		bool room_ = (list)->count < NARROW_ENTRIES_MAX;                                   \
+		__typeof__((list)->items) grown_ =                                                 \
+			room_ ? arena_grow((n)->arena, (list)->items, (list)->count,               \
+					sizeof(*(list)->items))                                    \
+			      : NULL;                                                              \
+		(n)->no_memory |= room_ && !grown_;                                                \
+		if (grown_) {                                                                      \
+			(list)->items = grown_;                                                    \
+			grown_[(list)->count++] = (item);                                          \
+		}                                                                                  \
+	})
+#define narrow_add_all(n, list, from)                                                              \
+	({                                                                                         \
+		for (size_t i_ = 0; i_ < (from)->count; i_++)                                      \
+			narrow_add(n, list, (from)->items[i_]);                                    \
+	})
+
+/* The note that an entry is not in force, or only `part` of it. by: the ceiling's line that says
+ * so, or NULL where it says nothing about it. */
+void narrow_note(struct narrowing *n, const char *key, const char *entry, struct source at,
+	const char *part, const struct source *by);
+
+void narrow_fs(struct narrowing *n);
+void narrow_exec(struct narrowing *n);
+void narrow_network(struct narrowing *n);
+void narrow_syscalls(struct narrowing *n);
+void narrow_env(struct narrowing *n);
+
+/* The entries of rules that are covered by the ceiling's, for rules where only a path counts. */
+void narrow_unix(struct narrowing *n);
