@@ -2,6 +2,7 @@
 #include "policy/lint.h"
 
 #include "base/path.h"
+#include "policy/calls.h"
 #include "policy/keys.h"
 
 #include <string.h>
@@ -111,6 +112,54 @@ static void check_network(const struct profile *p, struct diagnostics *d)
 			"network cannot hold");
 }
 
+static bool group_is_denied(const struct profile *p, const char *group, struct source *ret_at)
+{
+	for (size_t i = 0; i < p->syscalls.deny_groups.count; i++) {
+		if (strcmp(p->syscalls.deny_groups.items[i].text, group) == 0) {
+			*ret_at = p->syscalls.deny_groups.items[i].at;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void check_calls(const struct profile *p, struct diagnostics *d)
+{
+	const struct calls_entry *table;
+	struct source at;
+	size_t count;
+
+	for (size_t i = 0; i < p->syscalls.allow.count; i++) {
+		const struct string_rule *rule = &p->syscalls.allow.items[i];
+		const struct calls_entry *call = calls_find(rule->text);
+
+		if (call && call->flags & CALLS_NEVER)
+			diagnostics_report(d, CODE_CALL_NEVER, rule->at,
+				"%s would undo the rules about other calls, so no profile "
+				"can allow it",
+				rule->text);
+	}
+	for (size_t i = 0; i < p->syscalls.deny.count; i++) {
+		const struct string_rule *rule = &p->syscalls.deny.items[i];
+		const struct calls_entry *call = calls_find(rule->text);
+
+		if (call && call->flags & CALLS_ESSENTIAL)
+			diagnostics_report(d, CODE_CALL_ESSENTIAL, rule->at,
+				"no program starts without %s", rule->text);
+	}
+	table = calls_table(&count);
+	for (size_t i = 0; p->syscalls.deny_groups.count && i < count; i++) {
+		const char *group = calls_group((enum calls_group)table[i].group)->name;
+
+		if (table[i].flags & CALLS_ESSENTIAL && group_is_denied(p, group, &at)) {
+			diagnostics_report(d, CODE_CALL_ESSENTIAL, at,
+				"no program starts without %s, which is in the group %s",
+				table[i].name, group);
+			return;
+		}
+	}
+}
+
 static void check_wide(const struct profile *p, struct diagnostics *d)
 {
 	for (size_t i = 0; i < p->fs.read.count; i++) {
@@ -134,6 +183,7 @@ void lint_profile(const struct profile *p, const char *home, struct diagnostics 
 	check_covered(p, &p->fs.ask, "fs.ask", d);
 	check_exec(p, d);
 	check_network(p, d);
+	check_calls(p, d);
 	check_wide(p, d);
 }
 
