@@ -157,7 +157,8 @@ static struct level choose(const char *hierarchy, const char *own)
 		} else {
 			free(level.path);
 		}
-		if (best.usable == (1u << array_size(controllers)) - 1 || has_own_limits(at))
+		if (best.usable == (1u << array_size(controllers)) - 1 ||
+			strcmp(at, hierarchy) == 0 || has_own_limits(at))
 			break;
 		parent = path_parent(at);
 		free(at);

@@ -83,22 +83,34 @@ static size_t count_words(const char *const *words)
 	return count;
 }
 
-/* Every path that the profile, the plan and this run are about, in a new array (the strings are
- * borrowed). */
+static int compare_words(const void *a, const void *b)
+{
+	const char *const *left = a, *const *right = b;
+
+	return strcmp(*left, *right);
+}
+
+/* Every path that the profile, the plan and this run are about, each once (the plan's own and a
+ * base profile's are much the same), in a new array; the strings are borrowed. */
 static const char **all_paths(const struct session *session, const char *const *of_profile)
 {
 	const char *const *of_plan = plan_fact_paths();
 	const char *const own[] = {session->directory, session->places.home};
-	size_t n = count_words(of_profile), m = count_words(of_plan);
-	const char **paths = calloc(n + m + array_size(own) + 1, sizeof(*paths));
+	size_t n = count_words(of_profile), m = count_words(of_plan), total = n + m, kept = 0;
+	const char **paths = calloc(total + array_size(own) + 1, sizeof(*paths));
 
 	if (!paths)
 		return NULL;
 	memcpy(paths, of_profile, n * sizeof(*paths));
 	memcpy(paths + n, of_plan, m * sizeof(*paths));
-	for (size_t i = 0, at = n + m; i < array_size(own); i++)
+	for (size_t i = 0; i < array_size(own); i++)
 		if (own[i][0])
-			paths[at++] = own[i];
+			paths[total++] = own[i];
+	qsort(paths, total, sizeof(*paths), compare_words);
+	for (size_t i = 0; i < total; i++)
+		if (kept == 0 || strcmp(paths[kept - 1], paths[i]) != 0)
+			paths[kept++] = paths[i];
+	paths[kept] = NULL;
 	return paths;
 }
 
