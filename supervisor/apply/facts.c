@@ -202,7 +202,7 @@ int facts_gather(
 	const struct facts_request *request, Berm__Wire__HostFacts **ret_facts, struct error *err)
 {
 	static int (*const steps[])(Berm__Wire__HostFacts *, struct error *) = {
-		gather_kernel, gather_lsm, gather_caller, gather_cgroup};
+		gather_kernel, gather_lsm, gather_caller};
 	Berm__Wire__HostFacts *facts = malloc(sizeof(*facts));
 	int r = 0;
 
@@ -211,6 +211,8 @@ int facts_gather(
 	berm__wire__host_facts__init(facts);
 	for (size_t i = 0; i < array_size(steps) && r == 0; i++)
 		r = steps[i](facts, err);
+	if (r == 0 && !request->no_cgroup)
+		r = gather_cgroup(facts, err);
 	if (r == 0 && request->thorough)
 		gather_features_thoroughly(facts);
 	else if (r == 0)

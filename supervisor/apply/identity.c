@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #define PROC_PATH_MAX 64
+#define HOLDER_STACK_BYTES 8192
 
 static int write_map(pid_t pid, const char *file, const char *text, struct error *err)
 {
@@ -62,9 +63,12 @@ int identity_oom_score(const struct launch *launch, struct error *err)
 	return io_write_file(AT_FDCWD, path, "0", err);
 }
 
-/* A process whose only purpose is to hold a user namespace until its map is written and opened. */
-static void __attribute__((noreturn)) hold_namespace(void)
+/* A process whose only purpose is to hold a user namespace until its map is written and opened. It
+ * shares the supervisor's memory, which saves copying it, and so calls nothing that could fail and
+ * write errno. */
+static int __attribute__((noreturn)) hold_namespace(void *unused)
 {
+	(void)unused;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;)
 		pause();
@@ -72,16 +76,15 @@ static void __attribute__((noreturn)) hold_namespace(void)
 
 int identity_owner_namespace(const Berm__Wire__Identity *identity, int *ret_fd, struct error *err)
 {
-	struct sys_clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
+	static char stack[HOLDER_STACK_BYTES] __attribute__((aligned(16)));
 	autoclose int fd = -1;
 	char path[PROC_PATH_MAX];
-	pid_t pid = sys_clone3(&args);
+	pid_t pid = clone(
+		hold_namespace, stack + sizeof(stack), CLONE_NEWUSER | CLONE_VM | SIGCHLD, NULL);
 	int r;
 
 	if (pid < 0)
-		return error_errno(err, "clone3 a user namespace for id-mapped mounts");
-	if (pid == 0)
-		hold_namespace();
+		return error_errno(err, "clone a user namespace for id-mapped mounts");
 	r = write_maps(pid, identity->owner_uid, identity->outside_uid, identity->owner_gid,
 		identity->outside_gid, err);
 	if (r == 0) {

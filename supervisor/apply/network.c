@@ -15,6 +15,7 @@
 /* lo is always the first interface of a new network namespace (net/core/dev.c, LOOPBACK_IFINDEX).
  */
 #define LOOPBACK_INDEX 1
+#define MAKER_STACK_BYTES 32768
 
 /* The message is made here, before clone3(2), since the child allocates nothing. */
 int network_prepare(struct launch *launch, struct error *err)
@@ -81,28 +82,34 @@ static int make_namespace(const struct launch *launch, struct error *err)
 	return 0;
 }
 
+/* It shares the memory of PID 1, which saves copying it: errno is written by neither unless a call
+ * fails, and then the start fails. */
+static int maker_main(void *argument)
+{
+	const struct launch *launch = argument;
+	struct sync_message failed = {.type = SYNC_FAILED};
+
+	if (make_namespace(launch, &failed.error) == 0)
+		_exit(0);
+	(void)!sync_send(launch->sync[1], &failed, -1);
+	_exit(125);
+}
+
 /* A network namespace takes the kernel as long to make as the whole mount tree. A second process
  * makes it meanwhile and leaves it in the descriptor table that it shares with PID 1. */
 int network_begin(struct launch *launch, struct error *err)
 {
-	struct sys_clone_args args = {.flags = CLONE_FILES, .exit_signal = SIGCHLD};
+	static char stack[MAKER_STACK_BYTES] __attribute__((aligned(16)));
 
 	if (launch->plan->network->mode == BERM__WIRE__NETWORK_MODE__NETWORK_HOST)
 		return 0;
 	launch->network_fd = fcntl(launch->sync[1], F_DUPFD_CLOEXEC, 3);
 	if (launch->network_fd < 0)
 		return error_errno(err, "reserve a descriptor");
-	launch->network_pid = sys_clone3(&args);
+	launch->network_pid =
+		clone(maker_main, stack + sizeof(stack), CLONE_VM | CLONE_FILES | SIGCHLD, launch);
 	if (launch->network_pid < 0)
-		return error_errno(err, "clone3");
-	if (launch->network_pid == 0) {
-		struct sync_message failed = {.type = SYNC_FAILED};
-
-		if (make_namespace(launch, &failed.error) == 0)
-			_exit(0);
-		(void)!sync_send(launch->sync[1], &failed, -1);
-		_exit(125);
-	}
+		return error_errno(err, "clone");
 	return 0;
 }
 

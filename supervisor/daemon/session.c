@@ -114,10 +114,17 @@ static const char **all_paths(const struct session *session, const char *const *
 	return paths;
 }
 
+static bool needs_cgroup(const struct profile *p)
+{
+	return p->requires.cgroup.set || p->limits.memory_bytes.set || p->limits.pids.set ||
+	       p->limits.cpu_percent.set || p->limits.io_weight.set;
+}
+
 int session_check(struct session *session, struct error *err)
 {
 	autofree const char **of_profile = NULL, **globs = NULL, **paths = NULL;
-	struct facts_request request = {.thorough = session->request->thorough};
+	struct facts_request request = {.thorough = session->request->thorough,
+		.no_cgroup = !session->request->thorough && !needs_cgroup(session->profile)};
 	int r = profile_paths(session->profile, &of_profile, &globs);
 
 	if (r < 0)
