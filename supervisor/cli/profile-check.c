@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "cli/profile.h"
 #include "daemon/status.h"
+#include "policy/run-tests.h"
 
 #include <string.h>
 
@@ -51,14 +52,38 @@ static unsigned put_notes(const char *lines, struct text *out)
 	return count;
 }
 
-static void print_json(const struct session *session, const struct error *err, struct text *out)
+/* What the profile's own tests gave; ran is false where the profile could not be read. */
+struct tests_result {
+	bool ran;
+	struct tests_summary summary;
+	struct text failures;
+};
+
+static void put_tests(const struct tests_result *tests, struct json *j)
+{
+	if (!tests->ran) {
+		json_put_null(j, "tests");
+		return;
+	}
+	json_object_begin(j, "tests");
+	json_put_u64(j, "passed", tests->summary.passed);
+	json_put_u64(j, "failed", tests->summary.failed);
+	json_put_u64(j, "skipped", tests->summary.skipped);
+	json_array_begin(j, "failures");
+	put_lines(j, text_string(&tests->failures));
+	json_array_end(j);
+	json_object_end(j);
+}
+
+static void print_json(const struct session *session, const struct tests_result *tests,
+	const struct error *err, struct text *out)
 {
 	struct json j = {.out = out};
 
 	json_object_begin(&j, NULL);
 	json_put_u64(&j, "version", 1);
 	json_put_string(&j, "profile", session->profile ? session->profile->name : NULL);
-	json_put_bool(&j, "ok", err->code == 0);
+	json_put_bool(&j, "ok", err->code == 0 && tests->summary.failed == 0);
 	json_put_string(&j, "error", err->code ? err->text : NULL);
 	json_array_begin(&j, "diagnostics");
 	put_lines(&j, text_string(&session->diagnostics));
@@ -66,6 +91,7 @@ static void print_json(const struct session *session, const struct error *err, s
 	json_array_begin(&j, "notes");
 	put_lines(&j, text_string(&session->notes));
 	json_array_end(&j);
+	put_tests(tests, &j);
 	status_enforcement(session->plan, &j);
 	json_object_end(&j);
 	text_puts(out, "\n");
@@ -92,15 +118,31 @@ static void note_weaker(const struct session *session, struct text *notes)
 	}
 }
 
-static void print_ok(const struct session *session, struct text *out)
+static void print_tests(const struct tests_result *tests, struct text *out)
+{
+	const struct tests_summary *sum = &tests->summary;
+
+	text_puts(out, text_string(&tests->failures));
+	if (sum->passed + sum->failed + sum->skipped == 0)
+		return;
+	text_printf(out, "%u tests, %u passed, %u failed", sum->passed + sum->failed + sum->skipped,
+		sum->passed, sum->failed);
+	if (sum->skipped)
+		text_printf(out, ", %u skipped", sum->skipped);
+	text_puts(out, "\n");
+}
+
+static void print_good(
+	const struct session *session, const struct tests_result *tests, struct text *out)
 {
 	const struct profile *profile = session->profile;
 	unsigned notes;
 
 	text_append(out, text_string(&session->diagnostics), session->diagnostics.length);
 	notes = put_notes(text_string(&session->notes), out);
-	text_printf(out, "ok: %s (%zu rules, %u note%s)\n", profile->name, session->plan->n_rules,
-		notes, notes == 1 ? "" : "s");
+	print_tests(tests, out);
+	text_printf(out, "%s: %s (%zu rules, %u note%s)\n", tests->summary.failed ? "bad" : "ok",
+		profile->name, session->plan->n_rules, notes, notes == 1 ? "" : "s");
 }
 
 static int check(const struct verb *verb, const void *values, int argc, char **argv)
@@ -108,6 +150,7 @@ static int check(const struct verb *verb, const void *values, int argc, char **a
 	const struct check_options *options = values;
 	struct session_request request;
 	autosession struct session session = {0};
+	struct tests_result tests = {0};
 	autotext struct text out = {0};
 	struct error err = {0};
 	int r;
@@ -117,30 +160,38 @@ static int check(const struct verb *verb, const void *values, int argc, char **a
 	request = profile_request_of(&options->common, argv[0]);
 	request.allow_degraded = options->allow_degraded.items;
 	r = session_load(&request, &session, &err);
-	if (r == 0)
+	if (r == 0) {
+		tests.ran = true;
+		profile_run_tests(session.profile, &tests.summary, &tests.failures);
 		r = session_check(&session, &err);
+	}
 	if (r == 0)
 		r = session_compile(&session, &err);
 	if (r == 0)
 		note_weaker(&session, &session.notes);
-	if (options->common.json) {
-		print_json(&session, &err, &out);
-		return verb_print(&out, r < 0 ? verb_failed(verb, &err) : CLI_GOOD);
-	}
-	if (r < 0)
+	if (options->common.json)
+		print_json(&session, &tests, &err, &out);
+	else if (r == 0)
+		print_good(&session, &tests, &out);
+	out.failed |= tests.failures.failed;
+	text_finish(&tests.failures);
+	if (r < 0 && !options->common.json)
 		return profile_report_failure(verb, &session, &err);
-	print_ok(&session, &out);
-	return verb_print(&out, CLI_GOOD);
+	if (r < 0)
+		return verb_print(&out, verb_failed(verb, &err));
+	return verb_print(&out, tests.summary.failed ? CLI_NO : CLI_GOOD);
 }
 
 const struct verb verb_profile_check = {
 	.name = "profile check",
 	.summary = "Check a profile against the language and this host",
 	.usage = "[OPTIONS] PROFILE",
-	.details = "Says what is wrong with file, line and column, what is weaker on this host "
-		   "than its words, and whether\n"
-		   "a run could start. Exit: 0 it could, 2 the profile is wrong, 3 this host or "
-		   "this build cannot.",
+	.details =
+		"Says what is wrong with file, line and column, what is weaker on this host "
+		"than its words, whether its\n"
+		"own tests hold, and whether a run could start. Exit: 0 it could, 1 a test fails, "
+		"2 the profile is\n"
+		"wrong, 3 this host or this build cannot.",
 	.options = {.specs = specs,
 		.count = array_size(specs),
 		.size = sizeof(struct check_options)},

@@ -174,6 +174,19 @@ def check_points_at_mistakes(bench):
         expect_result(bench.call("profile", "check", *words), 2, "", r"usage: berm profile check")
 
 
+def check_runs_the_tests_of_the_profile(bench):
+    tests = "tests:\n  - {do: read /usr/x, expect: %s, name: programs}\n  - {do: tool a.b, expect: deny}\n"
+    base = "version: 1\nname: tested\nfs: {read: [/usr]}\n"
+    path = bench.write("tested.yaml", base + tests % "allow")
+    expect_result(bench.call("profile", "check", path), 0, r"2 tests, 1 passed, 0 failed, 1 skipped\nok: tested ")
+    bench.write("tested.yaml", base + tests % "deny")
+    expect_result(bench.call("profile", "check", path), 1,
+                  r"tested\.yaml:5:5: failed: programs: read /usr/x is allow by fs\.read /usr .*, expected deny\n"
+                  r"2 tests, 0 passed, 1 failed, 1 skipped\nbad: tested ")
+    told = bench.object("profile", "check", "--json", path, code=1)
+    expect(told["ok"] is False and told["tests"]["failed"] == 1 and len(told["tests"]["failures"]) == 1, told)
+
+
 def check_says_what_this_host_cannot(bench):
     path = bench.write("much.yaml", "version: 1\nname: much\nrequires: {landlock: 60}\n")
     expect_result(bench.call("profile", "check", path), 3, "", r"much\.yaml:3:\d+: .*landlock")
@@ -269,6 +282,7 @@ def profiles_are_not_changed(bench):
 
 ROWS = [help_lists_every_verb, every_verb_explains_itself, wrong_verbs_are_named, version_is_one_line,
         doctor_tells_every_feature, doctor_requires, colours_are_for_terminals, check_says_ok, check_points_at_mistakes,
+        check_runs_the_tests_of_the_profile,
         check_says_what_this_host_cannot, profiles_are_found_by_name_but_not_here, show_names_every_rule,
         plans_are_the_same_every_time, explain_decides, codes_are_explained,
         schema_and_reference_are_printed, a_full_disk_is_no_success, closed_streams_do_no_harm, profiles_are_not_changed]
