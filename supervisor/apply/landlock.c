@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 
 /* The size that an older kernel knows; landlock_create_ruleset(2) answers E2BIG to a larger one
  * with new bits set. */
@@ -27,6 +28,35 @@ static int add_path(int ruleset, const Berm__Wire__LandlockPath *rule, struct er
 	return 0;
 }
 
+/* The tool's own streams: a script that writes to /dev/stderr opens what descriptor 2 refers to
+ * anew. The rule gives what the descriptor has already given. One opened for appending gets none,
+ * since the new descriptor could overwrite. */
+static int add_standard_streams(int ruleset, uint64_t handled, struct error *err)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		struct landlock_path_beneath_attr attr = {.parent_fd = fd};
+		int flags = fcntl(fd, F_GETFL), mode = flags & O_ACCMODE;
+		struct stat st;
+
+		if (flags < 0 || fstat(fd, &st) < 0)
+			return error_errno(err, "landlock: look at descriptor %d", fd);
+		if (!S_ISCHR(st.st_mode) && (!S_ISREG(st.st_mode) || (flags & O_APPEND)))
+			continue; /* pipes and sockets need no rule */
+		if (mode != O_WRONLY)
+			attr.allowed_access |= LANDLOCK_ACCESS_FS_READ_FILE;
+		if (mode != O_RDONLY)
+			attr.allowed_access |=
+				LANDLOCK_ACCESS_FS_WRITE_FILE | SYS_LANDLOCK_FS_TRUNCATE;
+		if (S_ISCHR(st.st_mode))
+			attr.allowed_access |= SYS_LANDLOCK_FS_IOCTL_DEV;
+		attr.allowed_access &= handled;
+		if (attr.allowed_access &&
+			sys_landlock_add_rule(ruleset, SYS_LANDLOCK_RULE_PATH, &attr) < 0)
+			return error_errno(err, "landlock: add a rule for descriptor %d", fd);
+	}
+	return 0;
+}
+
 /* Runs after pivot_root(2): every path is the run's own. */
 int landlock_apply(struct launch *launch, struct error *err)
 {
@@ -46,6 +76,9 @@ int landlock_apply(struct launch *launch, struct error *err)
 		if (r < 0)
 			return r;
 	}
+	r = add_standard_streams(ruleset, plan->handled_fs, err);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < plan->n_ports; i++) {
 		const struct {
 			uint64_t access, port;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "apply/launch.h"
+#include "wire/verdict.h"
 
 #include <linux/seccomp.h>
 #include <poll.h>
@@ -29,60 +30,21 @@ union response_buffer {
 	char room[512];
 };
 
-struct finding {
-	const char *name;
-	Berm__Wire__SyscallAction action;
-	uint32_t errno_value;
-	uint32_t rule;
-};
-
 void listener_tune(const struct listener *listener)
 {
 	(void)!ioctl(
 		listener->fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
 }
 
-static bool case_matches(const Berm__Wire__SyscallCase *c, const uint64_t arguments[6])
+static struct syscall_verdict judge(
+	const Berm__Wire__Seccomp *seccomp, const struct seccomp_data *data)
 {
-	for (size_t i = 0; i < c->n_conditions; i++) {
-		const Berm__Wire__SyscallCondition *condition = c->conditions[i];
-		bool equal;
+	struct syscall_verdict verdict;
+	uint64_t arguments[6];
 
-		if (condition->argument >= 6)
-			return false;
-		equal = (arguments[condition->argument] & condition->mask) == condition->value;
-		if (equal == condition->negate)
-			return false;
-	}
-	return true;
-}
-
-static struct finding find(const Berm__Wire__Seccomp *plan, const struct seccomp_data *data)
-{
-	struct finding found = {.name = "unknown",
-		.action = BERM__WIRE__SYSCALL_ACTION__SYSCALL_DENY,
-		.errno_value = EPERM};
-
-	for (size_t i = 0; i < plan->n_syscalls; i++) {
-		const Berm__Wire__Syscall *call = plan->syscalls[i];
-		uint64_t arguments[6];
-
-		if (call->number != (uint32_t)data->nr)
-			continue;
-		memcpy(arguments, data->args, sizeof(arguments));
-		found = (struct finding){call->name, call->action, call->errno_value, call->rule};
-		for (size_t k = 0; k < call->n_cases; k++) {
-			const Berm__Wire__SyscallCase *c = call->cases[k];
-
-			if (case_matches(c, arguments)) {
-				found = (struct finding){
-					call->name, c->action, c->errno_value, c->rule};
-				break;
-			}
-		}
-		break;
-	}
-	return found;
+	memcpy(arguments, data->args, sizeof(arguments));
+	syscall_verdict(seccomp, data->arch, (uint32_t)data->nr, arguments, &verdict);
+	return verdict;
 }
 
 static const char *family_name(uint64_t family, char *buffer, size_t capacity)
@@ -115,7 +77,7 @@ static const char *family_name(uint64_t family, char *buffer, size_t capacity)
 }
 
 static void report_denied(const struct listener *listener, const struct seccomp_notif *request,
-	const struct finding *found)
+	const struct syscall_verdict *found)
 {
 	bool is_socket = request->data.nr == SYS_socket || request->data.nr == SYS_socketpair;
 	char family[32];
@@ -135,19 +97,21 @@ void listener_handle(struct listener *listener, void (*before_judging)(void *), 
 {
 	union request_buffer in = {0};
 	union response_buffer out = {0};
-	struct finding found;
+	struct syscall_verdict found;
 
 	/* ENOENT: the caller was killed meanwhile; EINTR: poll again. Neither needs an answer. */
 	if (ioctl(listener->fd, SECCOMP_IOCTL_NOTIF_RECV, &in.request) < 0)
 		return;
 	before_judging(context);
-	found = find(listener->plan->seccomp, &in.request.data);
+	found = judge(listener->plan->seccomp, &in.request.data);
 	out.response.id = in.request.id;
 	if (found.action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_TRACE) {
 		if (!listener->proving)
 			trace_report(listener, &in.request, found.name);
 		out.response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	} else {
+		/* An answer of 0 would be a success: whatever comes here without an errno is
+		 * refused. */
 		report_denied(listener, &in.request, &found);
 		out.response.error = -(int32_t)(found.errno_value ? found.errno_value : EPERM);
 	}

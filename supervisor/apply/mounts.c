@@ -275,16 +275,34 @@ static int mount_bind(struct launch *launch, size_t index, struct error *err)
 	return r < 0 ? r : mounts_attach(&tree, point, mount, err);
 }
 
+/* What is covered or sealed has to be what the plan was made for: a directory put in its place in
+ * the meantime would be covered, and the other would stay in sight under a new name. */
+static int check_target(
+	int point, const Berm__Wire__Mount *mount, struct stat *ret_stat, struct error *err)
+{
+	if (fstat(point, ret_stat) < 0)
+		return step_failed(mount, "stat", err);
+	if (mount->source_ino &&
+		(ret_stat->st_ino != mount->source_ino || ret_stat->st_dev != mount->source_dev))
+		return error_set(err, -ESTALE, ERROR_REFUSED,
+			"%s was replaced while the run was being prepared", mount->target);
+	return 0;
+}
+
 /* Bind an existing target on itself: sealed (read-only) or only pinned, which makes rename(2)
  * answer EBUSY. */
 static int mount_self(
 	const struct launch *launch, const Berm__Wire__Mount *mount, struct error *err)
 {
 	autoclose int point = open_target(launch, mount->target), tree = -1;
-	int r = 0;
+	struct stat st;
+	int r;
 
 	if (point < 0)
 		return step_failed(mount, "open", err);
+	r = check_target(point, mount, &st, err);
+	if (r < 0)
+		return r;
 	tree = open_tree(
 		point, "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (tree < 0)
@@ -306,8 +324,9 @@ static int mount_cover(
 		return 0;
 	if (point < 0)
 		return step_failed(mount, "open", err);
-	if (fstat(point, &st) < 0)
-		return step_failed(mount, "stat", err);
+	r = check_target(point, mount, &st, err);
+	if (r < 0)
+		return r;
 	if (S_ISLNK(st.st_mode))
 		return error_set(err, -ELOOP, ERROR_REFUSED,
 			"%s is a symbolic link, which cannot be covered", mount->target);

@@ -23,6 +23,10 @@
 #define LANDLOCK_SCOPE_SIGNAL (1ULL << 1)
 #endif
 
+/* Landlock ABI 3 (6.2) and 5 (6.10). */
+#define SYS_LANDLOCK_FS_TRUNCATE (1ULL << 14)
+#define SYS_LANDLOCK_FS_IOCTL_DEV (1ULL << 15)
+
 #define SYS_LANDLOCK_RULE_PATH 1
 #define SYS_LANDLOCK_RULE_PORT 2
 

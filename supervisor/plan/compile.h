@@ -186,6 +186,8 @@ int plan_protections(struct compiler *c) must_check;
 int plan_mounts(struct compiler *c) must_check;
 /* dev.c: /dev, /proc and the small files of /etc, into Plan.mounts. */
 void plan_devices(struct compiler *c);
+/* True for a node or link of /dev that every run has. */
+bool path_is_own_device(const char *path);
 void plan_synthetic_files(struct compiler *c);
 
 int plan_landlock(struct compiler *c) must_check;

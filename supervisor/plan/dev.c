@@ -16,6 +16,19 @@ static const struct {
 	{"/dev/stderr", "/proc/self/fd/2"},
 };
 
+bool path_is_own_device(const char *path)
+{
+	for (size_t i = 0; i < array_size(nodes); i++) {
+		if (strcmp(path, nodes[i]) == 0)
+			return true;
+	}
+	for (size_t i = 0; i < array_size(dev_links); i++) {
+		if (strcmp(path, dev_links[i].path) == 0)
+			return true;
+	}
+	return false;
+}
+
 void plan_devices(struct compiler *c)
 {
 	Berm__Wire__Mount *m;

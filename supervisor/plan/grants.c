@@ -183,6 +183,10 @@ static int check_place(struct compiler *c, const struct grant *g)
 			return error_set(c->err, -EINVAL, ERROR_INPUT, "%s cannot be granted: %s",
 				text, refused[i].why);
 	}
+	if (path_is_own_device(g->path)) {
+		rule_enforced(c, g->rule, "mount (the run's own)");
+		return 1;
+	}
 	for (size_t i = 0; i < array_size(own); i++) {
 		if (own[i].beneath ? path_is_beneath(g->path, own[i].tree)
 				   : strcmp(g->path, own[i].tree) == 0) {

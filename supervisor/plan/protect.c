@@ -10,6 +10,15 @@
  * for a mount point). A symbolic link cannot be held by a mount, and neither can a name that only a
  * pattern describes: both are reported as the feature "bpf". */
 
+/* What a line wants of one path. */
+struct wish {
+	const char *asked; /* the path as the profile, or a match of its pattern, names it */
+	const Berm__Wire__PathFact *fact;
+	enum protection_kind kind;
+	uint32_t rule;
+	bool optional; /* what is there when the run starts is meant, not the name */
+};
+
 static bool in_write_grant(const struct area *a)
 {
 	return a->kind == AREA_GRANT && a->write;
@@ -30,13 +39,15 @@ static void protect(struct compiler *c, const struct protection *p)
 }
 
 /* A name in a write grant that is, or goes through, a symbolic link: the tool can replace it. */
-static int link_gap(struct compiler *c, const char *name, uint32_t rule)
+static int link_gap(struct compiler *c, const struct wish *w)
 {
 	char what[PATH_MAX + 128];
 
+	if (w->optional)
+		return 0;
 	snprintf(what, sizeof(what),
-		"%s is or leads through a symbolic link that the tool can replace", name);
-	return feature_missing(c, "bpf", rule, what);
+		"%s is or leads through a symbolic link that the tool can replace", w->asked);
+	return feature_missing(c, "bpf", w->rule, what);
 }
 
 /* The name as it is reached inside: the written prefix of a grant becomes its real path. */
@@ -60,9 +71,9 @@ static const char *name_inside(struct compiler *c, const char *path)
 }
 
 /* True where the name, or a link on the way to it, stands where the tool can replace it. */
-static bool goes_through_own_link(
-	struct compiler *c, const char *asked, const Berm__Wire__PathFact *fact)
+static bool goes_through_own_link(struct compiler *c, const struct wish *w)
 {
+	const Berm__Wire__PathFact *fact = w->fact;
 	const char *name;
 
 	for (size_t i = 0; i < fact->n_links_passed; i++) {
@@ -71,7 +82,7 @@ static bool goes_through_own_link(
 	}
 	if (fact->n_links_passed || !*fact->resolved)
 		return false;
-	name = name_inside(c, asked);
+	name = name_inside(c, w->asked);
 	return strcmp(name, fact->resolved) && in_write_grant(area_around(c, name));
 }
 
@@ -84,34 +95,38 @@ static void note_names(struct compiler *c, const Berm__Wire__PathFact *fact, uin
 	rule_enforced(c, rule, "weaker: the file has other names");
 }
 
-static int protect_existing(struct compiler *c, const char *asked, const Berm__Wire__PathFact *fact,
-	enum protection_kind kind, uint32_t rule)
+static int protect_existing(struct compiler *c, const struct wish *w)
 {
+	const Berm__Wire__PathFact *fact = w->fact;
 	const struct area *area = area_of(c, fact->resolved);
 	struct protection p = {.path = fact->resolved,
-		.kind = kind,
+		.kind = w->kind,
 		.file_kind = fact->resolved_kind,
-		.dev = fact->dev,
-		.ino = fact->ino,
-		.rule = rule};
+		.rule = w->rule};
 
-	if (goes_through_own_link(c, asked, fact)) {
-		int r = link_gap(c, asked, rule);
+	if (goes_through_own_link(c, w)) {
+		int r = link_gap(c, w);
 
 		if (r < 0)
 			return r;
 	}
 	/* An area that begins here is a grant: plan_grants() has dropped or narrowed it already. */
 	if (!in_host_tree(area)) {
-		rule_enforced(c, rule, "mount (not granted)");
+		rule_enforced(c, w->rule, "mount (not granted)");
 		return 0;
 	}
-	if (kind == PROTECTION_SEAL && !area->write) {
-		rule_enforced(c, rule, "mount (read-only grant)");
+	if (w->kind == PROTECTION_SEAL && !area->write) {
+		rule_enforced(c, w->rule, "mount (read-only grant)");
 		return 0;
 	}
-	rule_enforced(c, rule, kind == PROTECTION_HIDE ? "mount (hidden)" : "mount (read-only)");
-	note_names(c, fact, rule);
+	/* The run's own /proc has other inodes than the host's. */
+	if (area->kind == AREA_GRANT) {
+		p.dev = fact->dev;
+		p.ino = fact->ino;
+	}
+	rule_enforced(
+		c, w->rule, w->kind == PROTECTION_HIDE ? "mount (hidden)" : "mount (read-only)");
+	note_names(c, fact, w->rule);
 	protect(c, &p);
 	return 0;
 }
@@ -135,19 +150,19 @@ static void reserve(struct compiler *c, const char *base, const char *missing, u
 	protect(c, &p);
 }
 
-static int protect_absent(struct compiler *c, const char *asked, const Berm__Wire__PathFact *fact,
-	enum protection_kind kind, uint32_t rule)
+static int protect_absent(struct compiler *c, const struct wish *w)
 {
+	const Berm__Wire__PathFact *fact = w->fact;
 	const char *base = *fact->deepest_existing ? fact->deepest_existing : "/";
 	const char *missing = fact->missing;
 	const struct area *area = area_of(c, base);
-	bool is_link = fact->deepest_kind == BERM__WIRE__FILE_KIND__FILE_SYMLINK;
 
-	if (goes_through_own_link(c, asked, fact) ||
-		(is_link && in_write_grant(area_around(c, base))))
-		return link_gap(c, asked, rule);
+	if (goes_through_own_link(c, w) ||
+		(fact->deepest_kind == BERM__WIRE__FILE_KIND__FILE_SYMLINK &&
+			in_write_grant(area_around(c, base))))
+		return link_gap(c, w);
 	if (!in_write_grant(area)) {
-		rule_enforced(c, rule,
+		rule_enforced(c, w->rule,
 			area->kind == AREA_GRANT ? "mount (read-only grant)"
 						 : "mount (not granted)");
 		return 0;
@@ -156,17 +171,17 @@ static int protect_absent(struct compiler *c, const char *asked, const Berm__Wir
 	 * must stay what it is. A .git file, for one, could be made to point elsewhere. */
 	if (fact->error || fact->deepest_kind == BERM__WIRE__FILE_KIND__FILE_REGULAR || !*missing) {
 		if (strcmp(base, area->path) == 0)
-			return feature_missing(c, "bpf", rule, "the path cannot be looked at");
-		rule_enforced(c, rule, "mount (read-only)");
+			return feature_missing(c, "bpf", w->rule, "the path cannot be looked at");
+		rule_enforced(c, w->rule, "mount (read-only)");
 		protect(c, &(struct protection){.path = base,
-				   .kind = fact->error ? kind : PROTECTION_SEAL,
+				   .kind = fact->error ? w->kind : PROTECTION_SEAL,
 				   .file_kind = fact->deepest_kind,
 				   .dev = fact->deepest_dev,
 				   .ino = fact->deepest_ino,
-				   .rule = rule});
+				   .rule = w->rule});
 		return 0;
 	}
-	reserve(c, base, missing, rule);
+	reserve(c, base, missing, w->rule);
 	return 0;
 }
 
@@ -177,23 +192,22 @@ static bool is_placeholder(const Berm__Wire__PathFact *fact)
 	return fact->kind == BERM__WIRE__FILE_KIND__FILE_DIRECTORY && (fact->mode & 07777) == 01700;
 }
 
-static int protect_path(struct compiler *c, const char *asked, const Berm__Wire__PathFact *fact,
-	enum protection_kind kind, uint32_t rule)
+static int protect_path(struct compiler *c, const struct wish *w)
 {
+	const Berm__Wire__PathFact *fact = w->fact;
+
 	if (!fact)
 		return error_set(
-			c->err, -EINVAL, ERROR_INTERNAL, "no fact about %s was gathered", asked);
+			c->err, -EINVAL, ERROR_INTERNAL, "no fact about %s was gathered", w->asked);
 	if (*fact->resolved && is_placeholder(fact) &&
 		in_write_grant(area_around(c, fact->resolved))) {
 		const char *parent = keep(c, path_parent(fact->resolved));
 
 		if (parent)
-			reserve(c, parent, path_last(fact->resolved), rule);
+			reserve(c, parent, path_last(fact->resolved), w->rule);
 		return 0;
 	}
-	if (*fact->resolved)
-		return protect_existing(c, asked, fact, kind, rule);
-	return protect_absent(c, asked, fact, kind, rule);
+	return *fact->resolved ? protect_existing(c, w) : protect_absent(c, w);
 }
 
 /* True where the pattern can match beneath a grant: for future names only a write grant counts. */
@@ -233,7 +247,9 @@ static int protect_glob(
 		return error_set(
 			c->err, -EINVAL, ERROR_INTERNAL, "no fact about %s was gathered", pattern);
 	for (size_t i = 0; i < fact->n_matches; i++) {
-		int result = protect_path(c, fact->matches[i]->path, fact->matches[i], kind, rule);
+		const struct wish w = {
+			fact->matches[i]->path, fact->matches[i], kind, rule, r->optional};
+		int result = protect_path(c, &w);
 
 		if (result < 0)
 			return result;
@@ -243,9 +259,9 @@ static int protect_glob(
 			c, "bpf", rule, "there are too many files to look for what it matches");
 	if (!r->optional && glob_reaches_grant(c, pattern, true))
 		return feature_missing(c, "bpf", rule,
-			"names that it matches and that do not exist yet can be made (optional: "
-			"true "
-			"says that they may)");
+			"names that it matches and that do not exist yet can be made (an entry "
+			"with "
+			"optional: true says that they may)");
 	if (!fact->n_matches)
 		rule_enforced(c, rule, "mount (not granted)");
 	return 0;
@@ -276,7 +292,8 @@ static int protect_rules(struct compiler *c, enum rule_section section,
 			continue;
 		}
 		result = r->is_glob ? protect_glob(c, r, wanted, rule)
-				    : protect_path(c, r->path, fact_find(c, r->path), wanted, rule);
+				    : protect_path(c, &(struct wish){r->path, fact_find(c, r->path),
+							      wanted, rule, r->optional});
 		if (result < 0)
 			return result;
 	}
@@ -307,7 +324,7 @@ static int protect_programs(
 			rule_enforced(c, rule, "mount (noexec)");
 			continue;
 		}
-		r = protect_path(c, path, fact, PROTECTION_HIDE, rule);
+		r = protect_path(c, &(struct wish){path, fact, PROTECTION_HIDE, rule, false});
 		if (r < 0)
 			return r;
 	}

@@ -35,13 +35,13 @@ class Bench:
         # Not in /tmp: a run has one of its own, where it may write.
         self.top = os.path.realpath(tempfile.mkdtemp(prefix="berm-cli-", dir="/var/tmp"))
         self.environment = {"PATH": "/usr/bin:/bin", "HOME": self.top, "XDG_CONFIG_HOME": self.top + "/config"}
-        for name in ("work/out", "config/berm/profiles"):
+        for name in ("ws/out", "config/berm/profiles"):
             os.makedirs(os.path.join(self.top, name))
         self.write("good.yaml", GOOD % "x")
-        self.write("work/base.yaml", "version: 1\nname: base\n")
+        self.write("ws/base.yaml", "version: 1\nname: base\n")
         self.write("config/berm/profiles/named.yaml", "version: 1\nname: named\nextends: [other]\n")
         self.write("config/berm/profiles/other.yaml", "version: 1\nname: other\n")
-        os.symlink("secret", self.top + "/work/link")
+        os.symlink("secret", self.top + "/ws/link")
 
     def write(self, name, text):
         path = os.path.join(self.top, name)
@@ -52,7 +52,7 @@ class Bench:
 
     def call(self, *words, more=None, **options):
         environment = dict(self.environment, **(more or {}))
-        options.setdefault("cwd", self.top + "/work")
+        options.setdefault("cwd", self.top + "/ws")
         return harness.run([self.berm, *words], env=environment, **options)
 
     def object(self, *words, code=0, **options):
@@ -110,7 +110,7 @@ def wrong_verbs_are_named(bench):
     expect_result(bench.call(), 2, "", r"^berm: a verb is missing\nusage: berm VERB(.*\n)*verbs: .*\brun\b")
     expect_result(bench.call("docter"), 2, "", r'unknown verb "docter"; did you mean "doctor"\?')
     expect_result(bench.call("profile"), 2, "", r"a verb is missing(.*\n)*usage: berm profile check")
-    expect_result(bench.call("profile", "chekc"), 2, "", r'did you mean "check"(.*\n)*usage: berm profile check')
+    expect_result(bench.call("profile", "shov"), 2, "", r'did you mean "show"(.*\n)*usage: berm profile check')
     expect_result(bench.call("--profile"), 2, "", r"unknown option --profile")
     expect_result(bench.call("help", "doctor", "more"), 2, "", r'"doctor" has no verb "more"')
 
@@ -137,11 +137,12 @@ def doctor_tells_every_feature(bench):
 
 def doctor_requires(bench):
     expect_result(bench.call("doctor", "--require", "kernel=4.0"), 0, r"kernel")
-    expect_result(bench.call("doctor", "--require", "kernel=4.0", "--require", "landlock=4000,kernel=99.1"), 3, r"kernel",
-                  r"^berm: doctor: this host does not have landlock=4000\nberm: .*kernel=99\.1\n$")
+    expect_result(bench.call("doctor", "--require", "kernel=4.0", "--require", "landlock=4000,kernel=99.1"), 3,
+                  "kernel", r"^berm: doctor: this host does not have landlock=4000\nberm: .*kernel=99\.1\n$")
     told = bench.object("doctor", "--json", "--require=landlock=4000", code=3)
     expect(told["missing"] == ["landlock=4000"], told["missing"])
-    for word, said in (("lndlock", 'did you mean "landlock"'), ("landlock=x", "not an ABI"), ("kernel=six", "not a kernel"),
+    for word, said in (("lndlock", 'did you mean "landlock"'), ("landlock=x", "not an ABI"),
+                       ("kernel=six", "not a kernel"),
                        ("cgroup=gpu", "memory, pids"), ("notify=2", "has no levels"), ("=", "no feature")):
         expect_result(bench.call("doctor", "--require", word), 2, "", said)
 
@@ -205,15 +206,16 @@ def show_names_every_rule(bench):
     good = bench.top + "/good.yaml"
     result = bench.call("profile", "show", good)
     expect_result(result, 0, r"^good: for tests\n")
-    expect(re.search(r"(?m)^fs\.read +%s/work$" % bench.top, result.text), result.text)
+    expect(re.search(r"(?m)^fs\.read +%s/ws$" % bench.top, result.text), result.text)
     result = bench.call("profile", "show", good, "--effective", "--origin")
-    expect_result(result, 0, r"(?m)^fs\.deny +%s/work/secret +\S*good\.yaml:10 +\S" % bench.top)
+    expect_result(result, 0, r"(?m)^fs\.deny +%s/ws/secret +\S*good\.yaml:10 +\S" % bench.top)
     rules = bench.object("profile", "show", "--json", good)["rules"]
     found = {(rule["key"], rule["value"]): rule for rule in rules}
-    expect(found["fs.write", bench.top + "/work/out"]["place"].endswith("good.yaml:9"), rules)
+    expect(found["fs.write", bench.top + "/ws/out"]["place"].endswith("good.yaml:9"), rules)
     expect(found["fs.read", "/nonexistent/x"]["reason"] == "not here", rules)
     pending = bench.write("pending.yaml", "version: 1\nname: pending\nblast_radius: {files_deleted: 3}\n")
-    expect_result(bench.call("profile", "show", "--origin", pending), 0, r"blast_radius\.files_deleted .*pending\.yaml:3")
+    result = bench.call("profile", "show", "--origin", pending)
+    expect_result(result, 0, r"blast_radius\.files_deleted .*pending\.yaml:3")
 
 
 def plans_are_the_same_every_time(bench):
@@ -227,17 +229,17 @@ def plans_are_the_same_every_time(bench):
 def explain_decides(bench):
     good = bench.top + "/good.yaml"
     for operation, what, code, said in (
-            ("read", "/usr/bin/env", 0, "^ALLOW  read "), ("read", "file", 0, "^ALLOW  read %s/work/file" % bench.top),
+            ("read", "/usr/bin/env", 0, "^ALLOW  read "), ("read", "file", 0, "^ALLOW  read %s/ws/file" % bench.top),
             ("write", "file", 1, "^DENY  write"), ("write", "out/x", 0, "^ALLOW"),
             ("read", "secret/key", 1, r"^DENY (.*\n)*  rule: +fs\.deny .*good\.yaml:10"),
-            ("read", "link/key", 1, "^DENY  read %s/work/secret/key" % bench.top),
+            ("read", "link/key", 1, "^DENY  read %s/ws/secret/key" % bench.top),
             ("syscall", "bpf", 1, "^DENY"), ("syscall", "read", 0, "^ALLOW"), ("env", "AWS_SECRET", 1, "^DENY"),
-            ("connect", "example.com:443", 1, "^DENY"), ("read", "~/x", 0, "^ALLOW  read .*work/~/x")):
+            ("connect", "example.com:443", 1, "^DENY"), ("read", "~/x", 0, "^ALLOW  read .*ws/~/x")):
         expect_result(bench.call("profile", "explain", good, operation, what), code, said)
     told = bench.object("profile", "explain", "--json", good, "write", "/etc/x", code=1)
     expect(told["decision"] == "deny" and told["operation"] == "write" and told["object"] == "/etc/x", told)
     expect_result(bench.call("profile", "explain", good, "read", "../x"), 2, "", r'no "\.\."')
-    expect_result(bench.call("profile", "explain", good, "raed", "/x"), 2, "", r'did you mean "read"')
+    expect_result(bench.call("profile", "explain", good, "rread", "/x"), 2, "", r'did you mean "read"')
     expect_result(bench.call("profile", "explain", good, "read"), 2, "", r"usage: berm profile explain")
 
 
@@ -267,14 +269,14 @@ def closed_streams_do_no_harm(bench):
     """Our own files must not take the place of a closed stdout."""
     for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
         result = harness.run(["sh", "-c", '"$0" profile check "$1" %s' % closed, bench.berm, bench.top + "/good.yaml"],
-                             env=bench.environment, cwd=bench.top + "/work")
+                             env=bench.environment, cwd=bench.top + "/ws")
         expect(result.code == 0 and not result.errors, closed, *result.describe())
     with open(bench.top + "/good.yaml", encoding="utf-8") as file:
         expect(file.read() == GOOD % "x", "something was written into the profile")
 
 
 def profiles_are_not_changed(bench):
-    before = {name: os.stat(bench.top + "/" + name).st_mtime_ns for name in ("good.yaml", "work", "work/out")}
+    before = {name: os.stat(bench.top + "/" + name).st_mtime_ns for name in ("good.yaml", "ws", "ws/out")}
     for verb in ("check", "show"):
         bench.call("profile", verb, bench.top + "/good.yaml")
     expect(before == {name: os.stat(bench.top + "/" + name).st_mtime_ns for name in before}, "something was touched")
@@ -285,7 +287,8 @@ ROWS = [help_lists_every_verb, every_verb_explains_itself, wrong_verbs_are_named
         check_runs_the_tests_of_the_profile,
         check_says_what_this_host_cannot, profiles_are_found_by_name_but_not_here, show_names_every_rule,
         plans_are_the_same_every_time, explain_decides, codes_are_explained,
-        schema_and_reference_are_printed, a_full_disk_is_no_success, closed_streams_do_no_harm, profiles_are_not_changed]
+        schema_and_reference_are_printed, a_full_disk_is_no_success, closed_streams_do_no_harm,
+        profiles_are_not_changed]
 
 
 def main():

@@ -85,7 +85,7 @@ def orphans():
 
 
 def load_check():
-    loader = importlib.machinery.SourceFileLoader("check", os.path.join(TOOLS, "check"))
+    loader = importlib.machinery.SourceFileLoader("check", os.path.join(TOOLS, "check.py"))
     spec = importlib.util.spec_from_loader("check", loader)
     module = importlib.util.module_from_spec(spec)
     sys.dont_write_bytecode = True

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
+#include "tree.h"
 
 #include "apply/facts.h"
 #include "apply/probe.h"
@@ -15,54 +16,6 @@
 #include <sys/un.h>
 
 #define NOBODY 65534
-
-static char top[64]; /* the temporary tree of one test */
-
-static int make_tree(void **state)
-{
-	(void)state;
-	strcpy(top, "/tmp/berm-facts-XXXXXX");
-	return mkdtemp(top) ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static int remove_tree(void **state)
-{
-	(void)state;
-	return nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-/* "top/name" in one of a few static buffers. */
-static const char *in_top(const char *name)
-{
-	static char buffers[4][PATH_MAX];
-	static unsigned next;
-	char *buffer = buffers[next++ % array_size(buffers)];
-
-	snprintf(buffer, PATH_MAX, "%s/%s", top, name);
-	return buffer;
-}
-
-static void make_directory(const char *name)
-{
-	assert_int_equal(mkdir(in_top(name), 0755), 0);
-}
-
-static void make_file(const char *name, const char *content)
-{
-	int fd = open(in_top(name), O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
-
-	assert_true(fd >= 0);
-	assert_int_equal(io_write_all(fd, content, strlen(content)), 0);
-	close(fd);
-}
 
 static Berm__Wire__PathFact *look_at(const char *path)
 {
@@ -339,97 +292,6 @@ static void a_closed_directory_of_the_caller_makes_the_walk_incomplete(void **st
 	assert_string_equal(got, "!");
 }
 
-static Berm__Wire__HostFacts *cgroup_facts(const char *own)
-{
-	Berm__Wire__HostFacts *facts = malloc(sizeof(*facts));
-	struct error err = {0};
-
-	assert_non_null(facts);
-	berm__wire__host_facts__init(facts);
-	if (facts_cgroup_in(top, own, facts, &err) < 0)
-		fail_msg("%s", err.text);
-	return facts;
-}
-
-static void make_cgroup(const char *directory, const char *own_processes, const char *handed_down)
-{
-	const struct {
-		const char *name, *content;
-	} files[] = {{"cgroup.procs", own_processes},
-		{"cgroup.controllers", "cpuset cpu io memory pids\n"},
-		{"cgroup.subtree_control", handed_down}, {"cgroup.type", "domain\n"}};
-	size_t count = array_size(files) - (directory[0] == '\0'); /* the root has no cgroup.type */
-	char name[PATH_MAX];
-
-	if (directory[0])
-		make_directory(directory);
-	for (size_t i = 0; i < count; i++) {
-		snprintf(name, sizeof(name), "%s%s%s", directory, directory[0] ? "/" : "",
-			files[i].name);
-		make_file(name, files[i].content);
-	}
-}
-
-static void expect_controllers(const Berm__Wire__HostFacts *facts, const char *expected)
-{
-	autotext struct text got = {0};
-
-	for (size_t i = 0; i < facts->n_cgroup_controllers; i++)
-		text_printf(&got, "%s%s", i ? " " : "", facts->cgroup_controllers[i]);
-	assert_string_equal(text_string(&got), expected);
-}
-
-static void the_root_cgroup_may_hold_processes_and_hand_controllers_down(void **state)
-{
-	Berm__Wire__HostFacts *facts;
-
-	(void)state;
-	make_cgroup("", "1\n2\n", "");
-	facts = cgroup_facts("/");
-	assert_true(facts->cgroup_v2);
-	assert_string_equal(facts->cgroup_parent, top);
-	expect_controllers(facts, "memory pids cpu io");
-	berm__wire__host_facts__free_unpacked(facts, NULL);
-}
-
-/* What a login session of systemd looks like: the shell's own cgroup has processes, its parent has
- * none. */
-static void a_level_further_up_is_taken_for_its_controllers(void **state)
-{
-	Berm__Wire__HostFacts *facts;
-
-	(void)state;
-	make_cgroup("", "", "");
-	make_cgroup("app", "", "memory pids\n");
-	make_cgroup("app/shell", "42\n", "");
-	assert_int_equal(unlink(in_top("cgroup.subtree_control")), 0);
-	facts = cgroup_facts("/app/shell");
-	assert_true(facts->cgroup_v2);
-	assert_string_equal(facts->cgroup_parent, in_top("app"));
-	expect_controllers(facts, "memory pids cpu io");
-	berm__wire__host_facts__free_unpacked(facts, NULL);
-}
-
-/* The caller was put into a cgroup with a limit: a run must not get out of it. */
-static void a_limit_on_the_own_cgroup_keeps_the_run_inside(void **state)
-{
-	Berm__Wire__HostFacts *facts;
-
-	(void)state;
-	make_cgroup("", "", "memory pids cpu io\n");
-	make_cgroup("job", "42\n", "");
-	make_file("job/memory.max", "1073741824\n");
-	facts = cgroup_facts("/job");
-	assert_string_equal(facts->cgroup_parent, in_top("job"));
-	expect_controllers(facts, "");
-	berm__wire__host_facts__free_unpacked(facts, NULL);
-	assert_int_equal(unlink(in_top("job/memory.max")), 0);
-	make_file("job/memory.max", "max\n");
-	facts = cgroup_facts("/job");
-	assert_string_equal(facts->cgroup_parent, top);
-	berm__wire__host_facts__free_unpacked(facts, NULL);
-}
-
 static void gathering_fills_host_and_paths_in_their_order(void **state)
 {
 	const char *paths[] = {"/usr", "/nonexistent", NULL}, *globs[] = {"/etc/passw?", NULL};
@@ -452,8 +314,6 @@ static void gathering_fills_host_and_paths_in_their_order(void **state)
 	assert_string_equal(facts->globs[0]->matches[0]->resolved, "/etc/passwd");
 	berm__wire__host_facts__free_unpacked(facts, NULL);
 }
-
-#define in_tree(test) cmocka_unit_test_setup_teardown(test, make_tree, remove_tree)
 
 static void every_link_on_the_way_is_named(void **state)
 {
@@ -513,14 +373,9 @@ int main(void)
 		in_tree(links_are_followed_by_name_and_never_beneath_two_stars),
 		in_tree(a_walk_that_is_too_deep_says_so),
 		in_tree(a_closed_directory_of_the_caller_makes_the_walk_incomplete),
-		in_tree(the_root_cgroup_may_hold_processes_and_hand_controllers_down),
-		in_tree(a_level_further_up_is_taken_for_its_controllers),
-		in_tree(a_limit_on_the_own_cgroup_keeps_the_run_inside),
 		cmocka_unit_test(gathering_fills_host_and_paths_in_their_order),
-		cmocka_unit_test_setup_teardown(
-			every_link_on_the_way_is_named, make_tree, remove_tree),
-		cmocka_unit_test_setup_teardown(
-			a_link_that_anybody_can_replace_is_loose, make_tree, remove_tree),
+		in_tree(every_link_on_the_way_is_named),
+		in_tree(a_link_that_anybody_can_replace_is_loose),
 	};
 
 	return cmocka_run_group_tests_name("apply-facts", list, NULL, NULL);
