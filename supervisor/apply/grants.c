@@ -36,11 +36,17 @@ static int clone_tree(
 {
 	autoclose int tree = open_tree(
 		*fd, "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	struct mount_attr alone = {.propagation = MS_PRIVATE};
 	struct mount_attr attr = {
 		.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)owner_namespace};
 
 	if (tree < 0)
 		return error_errno(err, "clone the mount tree of %s", mount->source);
+	/* A clone of a shared mount (systemd shares all) is its peer: a cover of the run would be
+	 * mounted on the host too, and what the host mounts later would appear in the run without
+	 * the restrictions of the grant (mount_namespaces(7)). */
+	if (mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &alone, sizeof(alone)) < 0)
+		return error_errno(err, "make the mount tree of %s private", mount->source);
 	if (mount->id_mapped &&
 		mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0) {
 		int number = errno;

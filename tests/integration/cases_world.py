@@ -3,6 +3,8 @@
 import os
 import stat
 
+import harness
+
 LOOPBACK = """
 import socket, threading
 for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
@@ -68,6 +70,35 @@ def denied_and_protected(sandbox, case):
     with open(sandbox.ws + "/.git/hooks/pre-commit", encoding="ascii") as file:
         case.that(file.read() == "#!/bin/sh\n", "the hook was changed")
     case.that(sorted(os.listdir(sandbox.ws)) == [".git", "secret"], sorted(os.listdir(sandbox.ws)))
+
+
+# On a host with systemd every mount is shared. $1 is the workspace, the rest is berm's command line.
+SHARED_HOST = """
+mount --make-rshared /
+ws=$1; shift
+"$@" &
+for i in $(seq 200); do [ -e "$ws/started" ] && break; sleep 0.05; done
+echo "host sees: $(grep -c " $ws/" /proc/self/mountinfo)"
+mount -t tmpfs none "$ws/late" && : > "$ws/late/of-the-host"
+: > "$ws/go"
+wait $!
+echo "host sees after: $(grep -v " $ws/late " /proc/self/mountinfo | grep -c " $ws/")"
+umount "$ws/late"
+"""
+
+
+def shared_mounts(sandbox, case):
+    """The run's covers stay in the run, and what the host mounts during it stays on the host."""
+    if sandbox.mode == "user":
+        case.summary = "only where mounts can be made"
+        return
+    sandbox.file("secret", "hidden words\n")
+    sandbox.file("late/here", "")
+    tool = sandbox.command(["/bin/sh", "-c", "touch started; until [ -e go ]; do sleep 0.05; done; ls late"])
+    result = harness.run(["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", SHARED_HOST, "sh",
+                          sandbox.ws] + tool, env=sandbox.environment(), cwd=sandbox.ws, timeout=60)
+    case.code(result, 0)
+    case.that(result.text.splitlines() == ["host sees: 0", "here", "host sees after: 0"], *result.describe())
 
 
 def nothing_else_is_there(sandbox, case):
@@ -149,6 +180,7 @@ ROWS = [
     ("files made by the tool belong to the caller", writes_belong_to_caller),
     ("files of a run by plain root belong to the owner of the tree", writes_of_plain_root),
     ("denied is hidden, protected is readable, absent stays absent", denied_and_protected),
+    ("no mount passes between the run and a host that shares its mounts", shared_mounts),
     ("nothing else is there", nothing_else_is_there),
     ("only its own processes", processes),
     ("devices", devices),
