@@ -205,8 +205,16 @@ static void look_memfd(const Berm__Wire__HostFacts *facts, struct finding *findi
 
 static void look_bpf(const Berm__Wire__HostFacts *facts, struct finding *finding)
 {
-	if (!facts->bpf_load) {
-		explain_failure(finding, PROBE_BPF_LSM);
+	int r = facts->bpf_load ? 0 : probe_feature(PROBE_BPF_LSM);
+
+	if (r == -ENOENT) {
+		text_puts(&finding->detail, "no BTF of the kernel (/sys/kernel/btf/vmlinux), or "
+					    "none with BPF LSM hooks");
+		return;
+	}
+	if (r < 0) {
+		text_printf(&finding->detail, "a program of the LSM kind does not load: %s",
+			strerror(-r));
 		return;
 	}
 	/* Without "bpf" in the list the programs attach and never run; fmod_ret on the same

@@ -243,6 +243,17 @@ def explain_decides(bench):
     expect_result(bench.call("profile", "explain", good, "read"), 2, "", r"usage: berm profile explain")
 
 
+def a_ceiling_narrows(bench):
+    good = bench.top + "/good.yaml"
+    ceiling = bench.write("ceiling.yaml", "version: 1\nname: ceiling\nfs:\n  read: [/usr]\n")
+    expect_result(bench.call("profile", "explain", good, "read", "file"), 0, "^ALLOW")
+    expect_result(bench.call("profile", "explain", "--ceiling", ceiling, good, "read", "file"), 1, "^DENY")
+    expect_result(bench.call("profile", "explain", good, "read", "file", more={"BERM_CEILING": ceiling}), 1, "^DENY")
+    expect_result(bench.call("profile", "explain", "--ceiling", ceiling, good, "read", "/usr/bin/env"), 0, "^ALLOW")
+    expect_result(bench.call("profile", "explain", "--ceiling", bench.top + "/none.yaml", good, "read", "file"), 2, "",
+                  "none.yaml")
+
+
 def codes_are_explained(bench):
     codes = re.findall(r"(?m)^([EWN]\d{3})  ", bench.call("explain").text)
     expect(len(codes) > 30, codes)
@@ -286,7 +297,7 @@ ROWS = [help_lists_every_verb, every_verb_explains_itself, wrong_verbs_are_named
         doctor_tells_every_feature, doctor_requires, colours_are_for_terminals, check_says_ok, check_points_at_mistakes,
         check_runs_the_tests_of_the_profile,
         check_says_what_this_host_cannot, profiles_are_found_by_name_but_not_here, show_names_every_rule,
-        plans_are_the_same_every_time, explain_decides, codes_are_explained,
+        plans_are_the_same_every_time, explain_decides, a_ceiling_narrows, codes_are_explained,
         schema_and_reference_are_printed, a_full_disk_is_no_success, closed_streams_do_no_harm,
         profiles_are_not_changed]
 
