@@ -22,6 +22,8 @@ static void finish(struct compiler *c)
 		free(c->kept[i]);
 	free(c->kept);
 	free(c->paths);
+	for (size_t i = 0; i < COVERS_COUNT; i++)
+		free(c->covers[i].items);
 	free(c->grants);
 	free(c->areas);
 	free(c->protections);
@@ -136,7 +138,7 @@ static int plan_finish(struct compiler *c)
 static int (*const steps[])(struct compiler *c) = {
 	plan_settings,
 	plan_rules,
-	plan_facts,
+	plan_covers,
 	plan_requirements,
 	plan_identity,
 	plan_grants,

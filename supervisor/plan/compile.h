@@ -107,6 +107,27 @@ struct link {
 	uint32_t rule;
 };
 
+/* Paths and patterns that lines of one meaning name. */
+enum cover_set {
+	COVERS_DENY,    /* fs.deny, fs.canaries, fs.ask for reading */
+	COVERS_PROTECT, /* fs.protect, fs.ask for writing */
+	COVERS_WRITE,   /* fs.write, also where a ceiling made reading of it */
+	COVERS_EXEC_ALLOW,
+	COVERS_EXEC_DENY, /* exec.deny, exec.ask */
+	COVERS_COUNT
+};
+
+struct cover {
+	const char *path; /* borrowed from the profile or the facts */
+	size_t length;
+	bool is_glob;
+};
+
+struct covers {
+	struct cover *items;
+	size_t count, capacity;
+};
+
 struct compiler {
 	const struct profile *profile;
 	const Berm__Wire__HostFacts *facts;
@@ -118,6 +139,7 @@ struct compiler {
 
 	uint32_t rule_first[RULES_SECTION_COUNT + 1]; /* the last one: their end */
 	const Berm__Wire__PathFact **paths;           /* facts, sorted by path */
+	struct covers covers[COVERS_COUNT];
 	struct grant *grants;
 	size_t grant_count, grant_capacity;
 	struct area *areas;
@@ -157,20 +179,23 @@ int feature_missing(
 /* What is left without a word in Rule.enforced_by gets its word. */
 void plan_enforcement(struct compiler *c);
 
-/* grants.c */
-int plan_facts(struct compiler *c) must_check;
-/* Follow every grant and drop what a deny covers. */
-int plan_grants(struct compiler *c) must_check;
-/* links.c: refuse grants whose way the tool could bend. */
-int plan_links(struct compiler *c) must_check;
+/* covers.c: sort the facts, gather what the lines speak about. */
+int plan_covers(struct compiler *c) must_check;
 /* The fact about a path as it was asked for, or NULL. */
 const Berm__Wire__PathFact *fact_find(const struct compiler *c, const char *path);
-/* True where fs.deny (a path or glob), or a canary, covers the path. */
+/* True where a path (or pattern) of the set is the path or lies above it. */
+bool path_is_covered(const struct compiler *c, enum cover_set set, const char *path);
 bool path_is_denied(const struct compiler *c, const char *path);
 /* True where exec.allow covers the path and neither exec.deny nor exec.ask does. */
 bool path_may_exec(const struct compiler *c, const char *path);
 /* True where exec.deny or exec.ask covers the path. */
 bool path_may_not_exec(const struct compiler *c, const char *path);
+
+/* grants.c */
+/* Follow every grant and drop what a deny covers. */
+int plan_grants(struct compiler *c) must_check;
+/* links.c: refuse grants whose way the tool could bend. */
+int plan_links(struct compiler *c) must_check;
 
 /* areas.c: what the new root consists of, and the links in it. */
 int plan_areas(struct compiler *c) must_check;

@@ -2,157 +2,10 @@
 #include "plan/compile.h"
 
 #include <errno.h>
-#include <limits.h>
-
-static int compare_facts(const void *a, const void *b)
-{
-	const Berm__Wire__PathFact *const *fa = a, *const *fb = b;
-
-	return strcmp((*fa)->path, (*fb)->path);
-}
-
-static int compare_fact_name(const void *key, const void *element)
-{
-	const Berm__Wire__PathFact *const *fact = element;
-
-	return strcmp(key, (*fact)->path);
-}
-
-const Berm__Wire__PathFact *fact_find(const struct compiler *c, const char *path)
-{
-	const Berm__Wire__PathFact **found;
-
-	if (!c->facts->n_paths)
-		return NULL;
-	found = bsearch(path, c->paths, c->facts->n_paths, sizeof(*c->paths), compare_fact_name);
-	return found ? *found : NULL;
-}
-
-int plan_facts(struct compiler *c)
-{
-	size_t n = c->facts->n_paths;
-
-	c->paths = malloc((n + 1) * sizeof(*c->paths));
-	if (!c->paths)
-		return -ENOMEM;
-	if (n) {
-		memcpy(c->paths, c->facts->paths, n * sizeof(*c->paths));
-		qsort(c->paths, n, sizeof(*c->paths), compare_facts);
-	}
-	return 0;
-}
 
 static bool fact_exists(const Berm__Wire__PathFact *fact)
 {
 	return *fact->resolved != '\0';
-}
-
-/* A glob that names a directory covers what lies beneath it. */
-static bool glob_covers(const char *pattern, const char *path)
-{
-	char head[PATH_MAX];
-	size_t length = strlen(path);
-
-	if (length >= sizeof(head))
-		return true;
-	memcpy(head, path, length + 1);
-	while (length > 1) {
-		if (path_glob_match(pattern, head))
-			return true;
-		while (length > 1 && head[--length] != '/')
-			;
-		head[length] = '\0';
-	}
-	return false;
-}
-
-static bool rules_cover(const struct compiler *c, const struct path_rules *rules, const char *path)
-{
-	for (size_t i = 0; i < rules->count; i++) {
-		const struct path_rule *r = &rules->items[i];
-		const Berm__Wire__PathFact *fact;
-
-		if (r->is_glob) {
-			if (glob_covers(r->path, path))
-				return true;
-			continue;
-		}
-		if (path_is_beneath(path, r->path))
-			return true;
-		fact = fact_find(c, r->path);
-		if (fact && fact_exists(fact) && path_is_beneath(path, fact->resolved))
-			return true;
-	}
-	return false;
-}
-
-/* An entry of fs.ask takes reading away where it asks for reading. */
-static bool ask_covers(const struct compiler *c, enum path_access access, const char *path)
-{
-	const struct path_rules *ask = &c->profile->fs.ask;
-
-	for (size_t i = 0; i < ask->count; i++) {
-		const struct path_rules one = {&ask->items[i], 1};
-
-		if (ask->items[i].access == access && rules_cover(c, &one, path))
-			return true;
-	}
-	return false;
-}
-
-/* Where fs.write reaches, or reached before a ceiling narrowed it, only what exec.allow names runs.
- */
-static bool path_needs_exec_allow(const struct compiler *c, const char *path)
-{
-	const struct path_rules *read = &c->profile->fs.read;
-
-	for (size_t i = 0; i < read->count; i++) {
-		const struct path_rules one = {.items = &read->items[i], .count = 1};
-
-		if (read->items[i].no_exec && rules_cover(c, &one, path))
-			return true;
-	}
-	return rules_cover(c, &c->profile->fs.write, path);
-}
-
-bool path_is_denied(const struct compiler *c, const char *path)
-{
-	return rules_cover(c, &c->profile->fs.deny, path) ||
-	       rules_cover(c, &c->profile->fs.canaries, path) || ask_covers(c, PATH_READ, path);
-}
-
-static bool path_is_protected(const struct compiler *c, const char *path)
-{
-	return rules_cover(c, &c->profile->fs.protect, path) || ask_covers(c, PATH_WRITE, path);
-}
-
-static bool programs_cover(
-	const struct compiler *c, const struct exec_rules *rules, const char *path)
-{
-	for (size_t i = 0; i < rules->count; i++) {
-		const char *named = rules->items[i].path;
-		const Berm__Wire__PathFact *fact;
-
-		if (!named)
-			continue;
-		if (path_is_beneath(path, named))
-			return true;
-		fact = fact_find(c, named);
-		if (fact && fact_exists(fact) && path_is_beneath(path, fact->resolved))
-			return true;
-	}
-	return false;
-}
-
-bool path_may_not_exec(const struct compiler *c, const char *path)
-{
-	return programs_cover(c, &c->profile->exec.deny, path) ||
-	       programs_cover(c, &c->profile->exec.ask, path);
-}
-
-bool path_may_exec(const struct compiler *c, const char *path)
-{
-	return programs_cover(c, &c->profile->exec.allow, path) && !path_may_not_exec(c, path);
 }
 
 /* What nobody may grant. Returns 1 to leave the entry out with a note, 0 to go on. */
@@ -173,7 +26,6 @@ static int check_place(struct compiler *c, const struct grant *g)
 		const char *tree;
 		bool beneath;
 	} own[] = {{"/proc", true}, {"/dev", false}, {"/dev/pts", true}, {"/dev/shm", false}};
-	const char *text = rule_text(c, g->rule);
 
 	for (size_t i = 0; i < array_size(refused); i++) {
 		bool hit = refused[i].beneath ? path_is_beneath(g->path, refused[i].tree)
@@ -181,7 +33,7 @@ static int check_place(struct compiler *c, const struct grant *g)
 
 		if (hit && g->write >= refused[i].write)
 			return error_set(c->err, -EINVAL, ERROR_INPUT, "%s cannot be granted: %s",
-				text, refused[i].why);
+				rule_text(c, g->rule), refused[i].why);
 	}
 	if (path_is_own_device(g->path)) {
 		rule_enforced(c, g->rule, "mount (the run's own)");
@@ -190,8 +42,8 @@ static int check_place(struct compiler *c, const struct grant *g)
 	for (size_t i = 0; i < array_size(own); i++) {
 		if (own[i].beneath ? path_is_beneath(g->path, own[i].tree)
 				   : strcmp(g->path, own[i].tree) == 0) {
-			note(c, "%s: every run has its own %s, the host's is not shown", text,
-				own[i].tree);
+			note(c, "%s: every run has its own %s, the host's is not shown",
+				rule_text(c, g->rule), own[i].tree);
 			rule_enforced(c, g->rule, "mount (the run's own)");
 			return 1;
 		}
@@ -200,7 +52,8 @@ static int check_place(struct compiler *c, const struct grant *g)
 		g->fact->resolved_kind == BERM__WIRE__FILE_KIND__FILE_DIRECTORY &&
 		!path_is_beneath(g->path, "/dev/shm"))
 		return error_set(c->err, -EINVAL, ERROR_INPUT,
-			"%s cannot be granted: name the device nodes in it, one by one", text);
+			"%s cannot be granted: name the device nodes in it, one by one",
+			rule_text(c, g->rule));
 	return 0;
 }
 
@@ -278,8 +131,8 @@ static void add_exec_part(
 				(!around || c->grants[k].write))
 				around = &c->grants[k];
 		}
-		if (!around ||
-			(section == RULES_EXEC_ALLOW && !path_needs_exec_allow(c, fact->resolved)))
+		if (!around || (section == RULES_EXEC_ALLOW &&
+				       !path_is_covered(c, COVERS_WRITE, fact->resolved)))
 			continue;
 		g = array_add(c, &c->grants, &c->grant_count, &c->grant_capacity, sizeof(*g));
 		if (g)
@@ -342,14 +195,17 @@ static void settle(struct compiler *c)
 			rule_enforced(c, g->rule, "nothing (denied by another line)");
 			continue;
 		}
-		if (g->write &&
-			(path_is_protected(c, g->path) || path_is_protected(c, g->written))) {
+		if (g->write && (path_is_covered(c, COVERS_PROTECT, g->path) ||
+					path_is_covered(c, COVERS_PROTECT, g->written))) {
 			g->write = false;
 			note(c, "%s: fs.protect or fs.ask covers it, so it can only be read",
 				rule_text(c, g->rule));
 		}
-		g->exec = path_needs_exec_allow(c, g->path) ? path_may_exec(c, g->path)
-							    : !path_may_not_exec(c, g->path);
+		/* Where fs.write reaches, protected or not, only what exec.allow names may be run.
+		 */
+		g->exec = path_is_covered(c, COVERS_WRITE, g->path)
+				  ? path_may_exec(c, g->path)
+				  : !path_may_not_exec(c, g->path);
 	}
 	qsort(c->grants, c->grant_count, sizeof(*c->grants), compare_grants);
 	for (size_t i = 0; i < c->grant_count; i++) {

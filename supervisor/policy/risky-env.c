@@ -56,8 +56,9 @@ bool env_passes(const char *pattern, const char *name)
 {
 	if (strcmp(pattern, name) == 0)
 		return true;
-	return strpbrk(pattern, "*?") && !env_is_risky(name) &&
-	       fnmatch(pattern, name, FNM_NOESCAPE) == 0;
+	/* The long list comes last: few names match a pattern at all. */
+	return strpbrk(pattern, "*?") && fnmatch(pattern, name, FNM_NOESCAPE) == 0 &&
+	       !env_is_risky(name);
 }
 
 bool env_hides(const char *pattern, const char *name)
