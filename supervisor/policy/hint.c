@@ -243,8 +243,12 @@ static void hint_connect(const char *object, struct verdict *v)
 	}
 	text_puts(&after, "}");
 	/* A range is written with its length; the address fits, it came from inet_ntop(3). */
-	if (to.is_address)
-		strcat(to.host, strchr(to.host, ':') ? "/128" : "/32");
+	if (to.is_address) {
+		size_t used = strlen(to.host);
+
+		snprintf(to.host + used, sizeof(to.host) - used, "%s",
+			strchr(to.host, ':') ? "/128" : "/32");
+	}
 	line_write(v, "network.allow", to.is_address ? "{cidr: " : "{host: ", to.host,
 		text_string(&after));
 }
