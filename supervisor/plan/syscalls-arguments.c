@@ -34,6 +34,7 @@
 
 /* Newer than the oldest headers we build with; values from the kernel's uapi. */
 #define MEMFD_EXEC            0x10U                     /* linux/memfd.h: MFD_EXEC, 6.3 */
+#define MEMFD_NOEXEC_SEAL     0x08U                     /* linux/memfd.h: MFD_NOEXEC_SEAL, 6.3 */
 #define SET_CPUID             0x1012U                   /* asm/prctl.h: ARCH_SET_CPUID; that header is x86 only */
 #define TMPFILE_BIT           020000000U                /* asm-generic/fcntl.h: __O_TMPFILE */
 #define BCACHEFS_SUBVOLUME    0x4020bc10U               /* _IOW(0xbc, 16, 32 bytes): BCH_IOCTL_SUBVOLUME_CREATE */
@@ -96,6 +97,12 @@ static const struct argument_rule prctl_rules[] = {
 };
 static const struct argument_rule arch_prctl_rules[] = { RULE(EQUAL(0, SET_CPUID)) };
 static const struct argument_rule memfd_create_rules[] = { RULE(ANY(1, MEMFD_EXEC)) };
+/* Where the run's vm.memfd_noexec cannot be set and programs go by a list: only files that can never be executed.
+ * Libraries that get ENOSYS take an ordinary file. */
+static const struct argument_rule memfd_sealed_rules[] = {
+	RULE(ANY(1, MEMFD_EXEC)),
+	{ .conditions = { BITS(1, MEMFD_NOEXEC_SEAL, 0) }, .action = ARGUMENT_QUIET, .errno_value = ENOSYS },
+};
 /* Gifted pages stay the giver's to write while the kernel holds them for somebody else. */
 static const struct argument_rule vmsplice_rules[] =  { RULE(ANY(3, SPLICE_F_GIFT)) };
 static const struct argument_rule socketpair_rules[] = { RULE(DIFFERS(0, AF_UNIX)) };
@@ -153,6 +160,12 @@ const struct argument_rules *argument_rules(size_t *ret_count)
 {
 	*ret_count = array_size(table);
 	return table;
+}
+
+const struct argument_rule *argument_sealed_memfd_rules(size_t *ret_count)
+{
+	*ret_count = array_size(memfd_sealed_rules);
+	return memfd_sealed_rules;
 }
 
 /* The rules of socket(2) in order; each stands where all families of `with` are listed and none of

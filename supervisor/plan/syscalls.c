@@ -32,6 +32,8 @@ struct compilation {
 	struct choice *choices; /* one for each of calls */
 	bool aarch64;
 	bool trace, watch;
+	bool sealed_memfd; /* exec goes by a list, and the kernel does not keep memory files from it
+			    */
 	unsigned families; /* enum argument_family */
 	uint32_t families_rule;
 	Berm__Wire__SyscallAction deny_action; /* DENY or KILL */
@@ -296,6 +298,12 @@ static bool add_arguments(
 		return true;
 	if (!strcmp(call->name, "socket"))
 		return add_cases(c, call, made, argument_socket_rules(c->families, made));
+	if (c->sealed_memfd && !strcmp(call->name, "memfd_create")) {
+		size_t count;
+		const struct argument_rule *sealed = argument_sealed_memfd_rules(&count);
+
+		return add_cases(c, call, sealed, count);
+	}
 	return !rules || add_cases(c, call, rules->rules, rules->count);
 }
 
@@ -378,6 +386,8 @@ static int compile(
 	seccomp->unknown_action = QUIET;
 	seccomp->unknown_errno = ENOSYS;
 	c->trace = c->request->trace && facts->seccomp_notify;
+	c->sealed_memfd = c->profile->exec.default_decision != DECISION_ALLOW &&
+			  !(facts->memfd_noexec && facts->privileged);
 	c->watch = facts->seccomp_notify && c->profile->network.mode == NETWORK_MODE_SCOPED;
 	if (!add_calls(c, seccomp))
 		return error_set(

@@ -46,6 +46,7 @@ void fixture_init(struct fixture *f)
 	f->profile.syscalls.allow.items = f->allow;
 	f->profile.syscalls.deny.items = f->deny;
 	f->profile.syscalls.deny_groups.items = f->groups;
+	f->profile.exec.default_decision = DECISION_ALLOW;
 	f->profile.syscalls.families.items = f->families;
 	/* As policy/ leaves it where the key is not written. */
 	for (size_t i = 0; i < array_size(default_families); i++)
@@ -129,6 +130,11 @@ bool fixture_add(struct fixture *f, const char *key, const char *value, uint32_t
 		return add_family(f, value, line);
 	if (!strcmp(key, "base") || !strcmp(key, "on_deny"))
 		return add_choice(f, key, value, line);
+	if (!strcmp(key, "exec")) {
+		f->profile.exec.default_decision =
+			strcmp(value, "deny") ? DECISION_ALLOW : DECISION_DENY;
+		return true;
+	}
 	if (!strcmp(key, "machine"))
 		return add_machine(f, value);
 	if (!strcmp(key, "trace"))
