@@ -138,7 +138,7 @@ static void report_syntax(struct builder *b, const yaml_parser_t *parser)
 			"`@` cannot begin a word; groups are written without it: mount");
 	} else if (bytes[1] == '%' || bytes[1] == '`') {
 		diagnostics_report(
-			b->d, CODE_QUOTE, at, "`%c` cannot begin a word; quote it", bytes[1]);
+			b->d, CODE_QUOTE, at, "\"%c\" cannot begin a word; quote it", bytes[1]);
 	} else if (strstr(problem, "expected ','") &&
 		   line_has_variable(b->file, parser->context_mark.line)) {
 		diagnostics_report(b->d, CODE_QUOTE, at,

@@ -2,37 +2,9 @@
 #include "test.h"
 
 #include "loading.h"
+#include "path-facts.h"
 
 #define HEAD "version: 1\nname: p\n"
-
-/* Facts made by hand: what a host says about the paths of a profile. */
-struct host {
-	Berm__Wire__HostFacts facts;
-	Berm__Wire__PathFact fact[8];
-	Berm__Wire__PathFact *pointers[8];
-};
-
-static void host_init(struct host *h)
-{
-	memset(h, 0, sizeof(*h));
-	berm__wire__host_facts__init(&h->facts);
-	h->facts.paths = h->pointers;
-}
-
-static Berm__Wire__PathFact *host_add(struct host *h, const char *path, const char *resolved)
-{
-	Berm__Wire__PathFact *fact = &h->fact[h->facts.n_paths];
-
-	assert_true(h->facts.n_paths < array_size(h->fact));
-	berm__wire__path_fact__init(fact);
-	fact->path = (char *)(uintptr_t)path;
-	fact->resolved = (char *)(uintptr_t)resolved;
-	fact->kind = fact->resolved_kind = *resolved ? BERM__WIRE__FILE_KIND__FILE_DIRECTORY
-						     : BERM__WIRE__FILE_KIND__FILE_ABSENT;
-	fact->links = 1;
-	h->pointers[h->facts.n_paths++] = fact;
-	return fact;
-}
 
 static void load_good(struct loading *l, const char *text)
 {
