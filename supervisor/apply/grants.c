@@ -62,34 +62,50 @@ static int clone_tree(
 	return 0;
 }
 
+/* The namespace of the last owner seen: nearly always the one owner of all grants. */
+struct owner {
+	int fd; /* -1: none yet */
+	uint32_t uid, gid;
+};
+
+static int take_owner(const struct launch *launch, const Berm__Wire__Mount *mount,
+	struct owner *owner, struct error *err)
+{
+	if (!mount->id_mapped || (owner->fd >= 0 && owner->uid == mount->owner_uid &&
+					 owner->gid == mount->owner_gid))
+		return 0;
+	own_close(&owner->fd);
+	owner->uid = mount->owner_uid;
+	owner->gid = mount->owner_gid;
+	return identity_owner_namespace(launch->plan->identity, mount, &owner->fd, err);
+}
+
+static int open_grant(struct launch *launch, size_t index, struct owner *owner, struct error *err)
+{
+	const Berm__Wire__Mount *mount = launch->plan->mounts[index];
+	struct grant *grant = &launch->grants[index];
+	int r = open_pinned(mount, &grant->fd, err);
+
+	if (r < 0 || grant->fd < 0 || !launch->plan->identity->drop_from_root)
+		return r;
+	r = take_owner(launch, mount, owner, err);
+	if (r == 0)
+		r = clone_tree(mount, owner->fd, &grant->fd, err);
+	grant->is_tree = r == 0;
+	return r;
+}
+
 int grants_open(struct launch *launch, struct error *err)
 {
 	const Berm__Wire__Plan *plan = launch->plan;
-	autoclose int owner_namespace = -1;
-	int r;
+	struct owner owner = {.fd = -1};
+	int r = 0;
 
-	for (size_t i = 0; i < plan->n_mounts; i++) {
-		const Berm__Wire__Mount *mount = plan->mounts[i];
-		struct grant *grant = &launch->grants[i];
-
-		grant->fd = -1;
-		if (mount->kind != BERM__WIRE__MOUNT_KIND__MOUNT_BIND &&
-			mount->kind != BERM__WIRE__MOUNT_KIND__MOUNT_DEVICE)
-			continue;
-		r = open_pinned(mount, &grant->fd, err);
-		if (r < 0)
-			return r;
-		if (grant->fd < 0 || !plan->identity->drop_from_root)
-			continue;
-		if (mount->id_mapped && owner_namespace < 0) {
-			r = identity_owner_namespace(plan->identity, &owner_namespace, err);
-			if (r < 0)
-				return r;
-		}
-		r = clone_tree(mount, owner_namespace, &grant->fd, err);
-		if (r < 0)
-			return r;
-		grant->is_tree = true;
+	for (size_t i = 0; r == 0 && i < plan->n_mounts; i++) {
+		if (plan->mounts[i]->kind == BERM__WIRE__MOUNT_KIND__MOUNT_BIND ||
+			plan->mounts[i]->kind == BERM__WIRE__MOUNT_KIND__MOUNT_DEVICE)
+			r = open_grant(launch, i, &owner, err);
 	}
-	return 0;
+	own_close(&owner.fd);
+	return r;
 }

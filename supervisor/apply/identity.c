@@ -74,7 +74,8 @@ static int __attribute__((noreturn)) hold_namespace(void *unused)
 		pause();
 }
 
-int identity_owner_namespace(const Berm__Wire__Identity *identity, int *ret_fd, struct error *err)
+int identity_owner_namespace(const Berm__Wire__Identity *identity, const Berm__Wire__Mount *mount,
+	int *ret_fd, struct error *err)
 {
 	static char stack[HOLDER_STACK_BYTES] __attribute__((aligned(16)));
 	autoclose int fd = -1;
@@ -85,7 +86,7 @@ int identity_owner_namespace(const Berm__Wire__Identity *identity, int *ret_fd, 
 
 	if (pid < 0)
 		return error_errno(err, "clone a user namespace for id-mapped mounts");
-	r = write_maps(pid, identity->owner_uid, identity->outside_uid, identity->owner_gid,
+	r = write_maps(pid, mount->owner_uid, identity->outside_uid, mount->owner_gid,
 		identity->outside_gid, err);
 	if (r == 0) {
 		snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);

@@ -102,9 +102,10 @@ void janitor_dismiss(struct launch *launch);
 int identity_map(const struct launch *launch, struct error *err) must_check;
 /* Raise an inherited negative OOM score of the run to 0. */
 int identity_oom_score(const struct launch *launch, struct error *err) must_check;
-/* A descriptor of a user namespace in which on-disk owner ids are mapped onto the run's ids. */
-int identity_owner_namespace(
-	const Berm__Wire__Identity *identity, int *ret_fd, struct error *err) must_check;
+/* A descriptor of a user namespace in which the on-disk owner ids of a mount are mapped onto the
+ * run's ids. */
+int identity_owner_namespace(const Berm__Wire__Identity *identity, const Berm__Wire__Mount *mount,
+	int *ret_fd, struct error *err) must_check;
 
 /* The steps: inside the run, in the order of child_main(). No allocation. */
 int identity_become(const struct launch *launch, struct error *err) must_check;

@@ -42,27 +42,27 @@ static int lock_placeholder(int parent_fd, const char *name, int operation, int 
 	return 0;
 }
 
-static int make_one(const struct launch *launch, int parent_fd, const char *name, int *ret_fd)
+static int make_one(const struct launch *launch, const struct placeholder *p, int *ret_fd)
 {
-	const Berm__Wire__Identity *id = launch->plan->identity;
+	const Berm__Wire__Mount *mount = launch->plan->mounts[p->mount];
 	int r = -EAGAIN;
 
 	for (int i = 0; i < PLACEHOLDER_TRIES && r == -EAGAIN; i++) {
 		/* The sticky bit is honoured here (mkdir(2), on Linux), so that a placeholder is
 		 * never without its mark. */
 		mode_t mask = umask(0);
-		int made = mkdirat(parent_fd, name, PLACEHOLDER_MODE);
+		int made = mkdirat(p->parent_fd, p->name, PLACEHOLDER_MODE);
 
 		umask(mask);
 		if (made < 0 && errno != EEXIST)
 			return -errno;
 		/* As root the directory belongs to the tree's owner, as everything that the run
 		 * makes there. */
-		if (made == 0 && id->drop_from_root &&
-			fchownat(parent_fd, name, id->owner_uid, id->owner_gid,
+		if (made == 0 && launch->plan->identity->drop_from_root &&
+			fchownat(p->parent_fd, p->name, mount->owner_uid, mount->owner_gid,
 				AT_SYMLINK_NOFOLLOW) < 0)
 			return -errno;
-		r = lock_placeholder(parent_fd, name, LOCK_SH | LOCK_NB, ret_fd);
+		r = lock_placeholder(p->parent_fd, p->name, LOCK_SH | LOCK_NB, ret_fd);
 		if (r == -EWOULDBLOCK)
 			r = -EAGAIN;
 	}
@@ -97,7 +97,7 @@ int reserve_make(struct launch *launch, struct error *err)
 {
 	for (size_t i = 0; i < launch->placeholder_count; i++) {
 		const struct placeholder *p = &launch->placeholders[i];
-		int r = make_one(launch, p->parent_fd, p->name, &launch->grants[p->mount].fd);
+		int r = make_one(launch, p, &launch->grants[p->mount].fd);
 
 		if (r < 0) {
 			errno = -r;

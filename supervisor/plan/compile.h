@@ -218,10 +218,10 @@ void plan_synthetic_files(struct compiler *c);
 int plan_landlock(struct compiler *c) must_check;
 /* Who the run is; before the areas, which need the home. */
 int plan_identity(struct compiler *c) must_check;
-/* After the grants: whose files the id-mapped mounts show as the run's own. */
+/* After the grants: whether the files of the write grants can keep their owner. */
 int plan_owner(struct compiler *c) must_check;
-/* True where a write grant of this object is id-mapped. */
-bool identity_maps(const struct compiler *c, const Berm__Wire__PathFact *fact);
+/* True where write grants are id-mapped. */
+bool identity_maps(const struct compiler *c);
 int plan_environment(struct compiler *c) must_check;
 int plan_limits(struct compiler *c) must_check;
 int plan_network(struct compiler *c) must_check;

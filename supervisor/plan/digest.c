@@ -28,8 +28,6 @@ static Berm__Wire__Plan without_run(
 		*identity = *plan->identity;
 		identity->outside_uid = same_for_all_runs(identity->outside_uid);
 		identity->outside_gid = same_for_all_runs(identity->outside_gid);
-		identity->owner_uid = same_for_all_runs(identity->owner_uid);
-		identity->owner_gid = same_for_all_runs(identity->owner_gid);
 		copy.identity = identity;
 	}
 	return copy;

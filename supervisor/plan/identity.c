@@ -75,61 +75,25 @@ int plan_identity(struct compiler *c)
 	return 0;
 }
 
-static bool dedicated(const struct compiler *c)
+bool identity_maps(const struct compiler *c)
 {
-	return c->facts->privileged && c->facts->caller_uid == 0;
-}
-
-bool identity_maps(const struct compiler *c, const Berm__Wire__PathFact *fact)
-{
-	const Berm__Wire__Identity *id = c->plan->identity;
-
-	return dedicated(c) && c->facts->id_mapped_mounts && fact->owner_uid == id->owner_uid;
-}
-
-/* The owner of the working directory, else of the first write grant. */
-static const struct grant *owner_grant(const struct compiler *c)
-{
-	const char *wanted = c->request->working_directory;
-	const struct grant *first = NULL;
-
-	for (size_t i = 0; i < c->grant_count; i++) {
-		const struct grant *g = &c->grants[i];
-
-		if (g->dropped || !g->write)
-			continue;
-		if (wanted && path_is_beneath(wanted, g->path))
-			return g;
-		if (!first)
-			first = g;
-	}
-	return first;
+	return c->facts->privileged && c->facts->caller_uid == 0 && c->facts->id_mapped_mounts;
 }
 
 int plan_owner(struct compiler *c)
 {
-	Berm__Wire__Identity *id = c->plan->identity;
-	const struct grant *owner = dedicated(c) ? owner_grant(c) : NULL;
-
-	id->owner_uid = id->outside_uid;
-	id->owner_gid = id->outside_gid;
-	if (!owner)
+	if (!c->facts->privileged || c->facts->caller_uid != 0 || c->facts->id_mapped_mounts)
 		return 0;
-	if (!c->facts->id_mapped_mounts)
-		return feature_missing(c, "idmap", owner->rule,
-			"the run's own uid can write only what every user of this machine can");
-	id->owner_uid = owner->fact->owner_uid;
-	id->owner_gid = owner->fact->owner_gid;
 	for (size_t i = 0; i < c->grant_count; i++) {
 		const struct grant *g = &c->grants[i];
+		int r;
 
-		if (g->write && !g->dropped && g->fact->owner_uid != id->owner_uid &&
-			g->fact->resolved_kind != BERM__WIRE__FILE_KIND__FILE_DEVICE)
-			note(c,
-				"%s: it belongs to uid %u and the run's files to uid %u, so that "
-				"only what every "
-				"user may do works there",
-				rule_text(c, g->rule), g->fact->owner_uid, id->owner_uid);
+		if (!g->write || g->dropped)
+			continue;
+		r = feature_missing(c, "idmap", g->rule,
+			"the run's own uid can write only what every user of this machine can");
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

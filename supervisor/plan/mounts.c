@@ -38,6 +38,12 @@ static int compare_steps(const void *a, const void *b)
 	return (int)step_phase(*ma) - (int)step_phase(*mb);
 }
 
+static void set_owner(Berm__Wire__Mount *m, const Berm__Wire__PathFact *fact)
+{
+	m->owner_uid = fact->owner_uid;
+	m->owner_gid = fact->owner_gid;
+}
+
 static void bind_area(struct compiler *c, const struct area *a)
 {
 	const Berm__Wire__PathFact *fact = a->grant->fact;
@@ -52,7 +58,10 @@ static void bind_area(struct compiler *c, const struct area *a)
 	m->source_ino = fact->ino;
 	m->read_only = !a->write && !device;
 	m->no_exec = !a->exec || device;
-	m->id_mapped = a->write && !device && identity_maps(c, fact);
+	if (a->write && !device && identity_maps(c)) {
+		m->id_mapped = true;
+		set_owner(m, fact);
+	}
 }
 
 static void emit_area(struct compiler *c, const struct area *a)
@@ -106,8 +115,10 @@ static void emit_protections(struct compiler *c)
 		m->source_kind = p->file_kind;
 		m->source_dev = p->dev;
 		m->source_ino = p->ino;
-		if (p->kind == PROTECTION_RESERVE)
+		if (p->kind == PROTECTION_RESERVE) {
 			m->source = message_string(c, p->path);
+			set_owner(m, area_around(c, p->path)->grant->fact);
+		}
 	}
 }
 

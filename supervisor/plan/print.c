@@ -87,9 +87,9 @@ static void print_head(const Berm__Wire__Plan *plan, struct text *out)
 	line_end(out);
 	if (id) {
 		line_begin(out, "identity");
-		text_printf(out, "uid=%u:%u gid=%u:%u owner=%u:%u%s user=", id->inside_uid,
-			id->outside_uid, id->inside_gid, id->outside_gid, id->owner_uid,
-			id->owner_gid, id->drop_from_root ? " drop-from-root" : "");
+		text_printf(out, "uid=%u:%u gid=%u:%u%s user=", id->inside_uid, id->outside_uid,
+			id->inside_gid, id->outside_gid,
+			id->drop_from_root ? " drop-from-root" : "");
 		escaped(out, id->user_name);
 		text_puts(out, " home=");
 		escaped(out, id->home);
@@ -152,8 +152,11 @@ static void print_mounts(const Berm__Wire__Plan *plan, struct text *out)
 				m->kind == BERM__WIRE__MOUNT_KIND__MOUNT_SYMLINK ? " -> " : " = ");
 			text_escape(out, (const char *)m->content.data, m->content.len, SHOWN_MAX);
 		}
-		text_printf(out, "%s%s%s%s", m->read_only ? " ro" : "", m->no_exec ? " noexec" : "",
-			m->id_mapped ? " idmap" : "", m->optional ? " optional" : "");
+		text_printf(out, "%s%s%s", m->read_only ? " ro" : "", m->no_exec ? " noexec" : "",
+			m->optional ? " optional" : "");
+		if (m->id_mapped || m->kind == BERM__WIRE__MOUNT_KIND__MOUNT_RESERVE)
+			text_printf(out, " %s=%u:%u", m->id_mapped ? "idmap" : "owner",
+				m->owner_uid, m->owner_gid);
 		if (m->size_bytes)
 			text_printf(out, " size=%s",
 				number_format_size(m->size_bytes, size, sizeof(size)));
