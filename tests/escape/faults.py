@@ -278,7 +278,7 @@ def deleted_directory(faults):
     faults.begin()
     gone = faults.world.top + "/gone"
     os.mkdir(gone)
-    script = "rmdir . && exec \"$@\""
+    script = "rmdir \"$PWD\" && exec \"$@\""
     argv = faults.berm(faults.first())
     result = faults.run(["/bin/sh", "-c", script, "sh"] + argv, cwd=gone)
     wrong = [] if result.code == 0 else ["-C given:"] + result.describe()
@@ -307,7 +307,7 @@ def starved(faults):
             continue
         codes.append("%s=%d:%d" % (name, value, result.code))
         wrong += faults.naked(result.text)
-        if result.code not in (0, 125, 126, -signal.SIGSEGV, -signal.SIGKILL, -signal.SIGXFSZ):
+        if result.code not in (0, 2, 125, 126, -signal.SIGSEGV, -signal.SIGKILL, -signal.SIGXFSZ):
             wrong += ["%s=%d" % (name, value)] + result.describe()
     return wrong + faults.left(), " ".join(codes)
 

@@ -156,7 +156,7 @@ ROWS = [
     Row("K11", "TLS upper layer and programs on sockets", "tls-layer", ["proof"]),
     Row("K13", "what tells about the kernel", "information", ["proof"], control="root", check=readable_check),
     Row("K16", "random calls", "random-calls", control=None, arguments=random_arguments, check=random_check,
-        timeout=90),
+        timeout=90, slow=True),
     Row("S07", "bpf programs, maps and pins", "load-programs", ["proof"], control="root"),
     Row("N01", "TCP to every address of the host", "connect-tcp", ["bytes:tcp"]),
     Row("N02", "TCP fast open", "tcp-fast-open", ["bytes:tcp"]),

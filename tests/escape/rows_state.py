@@ -288,8 +288,8 @@ def nodes_check(world, evidence, inside):
 
 def mount_list_check(world, evidence, inside):
     text = evidence.result.text
-    # The path of a grant is known to who was granted it; its siblings, the profile and the home are not.
-    words = [world.denied, world.profiles, world.home, world.sockets, world.abstract]
+    # The path of a grant is known to who was granted it, and home has its name; siblings and the profile do not.
+    words = [world.denied, world.profiles, world.sockets, world.abstract]
     found = [word for word in words if word in text]
     if not inside:
         return [] if world.abstract in text else ["/proc/net/unix does not show the host's sockets outside"]

@@ -4,6 +4,7 @@
 import argparse
 import os
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "support")]
@@ -27,6 +28,7 @@ def main():
     parser.add_argument("--only", action="append", help="rows whose id or title holds this")
     parser.add_argument("--slow", action="store_true", help="the rows that take long, instead of the others")
     parser.add_argument("--controls", action="store_true", help="only what must get through outside")
+    parser.add_argument("--times", action="store_true", help="print how long each row took")
     parser.add_argument("--keep", action="store_true", help="leave the tree for looking at")
     arguments = parser.parse_args()
     berm = harness.find_berm(arguments.berm)
@@ -41,7 +43,10 @@ def main():
         for row in TABLE:
             wanted = not arguments.only or any(word in row.ident + " " + row.title for word in arguments.only)
             if wanted and arguments.mode in row.modes and (arguments.only or row.slow == arguments.slow):
+                start = time.monotonic()
                 rows.judge(world, row, tap, arguments.controls)
+                if arguments.times:
+                    print("# %.1f s" % (time.monotonic() - start))
     finally:
         if not arguments.keep:
             world.close()

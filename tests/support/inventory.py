@@ -4,7 +4,7 @@ import os
 import time
 
 # Of berm itself; the virtual machines and build trees of other tests have names of their own.
-OTHERS = ("berm-vm", "berm-test", "berm-bench", "berm-check")
+OTHERS = ("berm-vm", "berm-test", "berm-bench", "berm-check", "berm-cli")
 TEMPORARY = ("/tmp", "/var/tmp", "/run", "/run/berm", "/dev/shm", "/dev/mqueue")
 NAMESPACES = ("mnt", "net", "pid", "ipc", "uts", "user", "cgroup")
 

@@ -271,7 +271,9 @@ static void fork_storm(void)
 		}
 		_exit(0);
 	}
-	usleep(200 * 1000);
+	/* In the storm the heart may wait long for its first turn. */
+	for (int i = 0; i < 500 && access(below("W", "beat-0"), F_OK); i++)
+		usleep(20 * 1000);
 }
 
 static void into_cgroup(void)
