@@ -119,6 +119,10 @@ def many_terminals_check(world, evidence, inside):
     return []
 
 
+def memfd_lacking():
+    return None if os.path.exists("/proc/sys/vm/memfd_noexec") else "vm.memfd_noexec"
+
+
 def cgroup_arguments(world, inside):
     if inside:
         return {}
@@ -208,8 +212,11 @@ ROWS = [
         arguments=exec_arguments),
     Row("P02", "interpreter line of a script", "exec-script", ["proof"], profile=exec_profile,
         arguments=exec_arguments),
-    Row("P04", "programs without a name: memfd, O_TMPFILE, unlinked", "fileless", ["proof"],
+    Row("P04", "programs without a name, where exec goes by a list", "fileless", ["proof"], profile=exec_profile,
         arguments=exec_arguments),
+    # Without a list the tool may run any code anyway; that memory files are not executable then is root's alone to set.
+    Row("P04", "programs without a name: memfd, O_TMPFILE, unlinked", "fileless", ["proof"], modes=("root",),
+        arguments=exec_arguments, lacking=memfd_lacking),
     Row("P05", "environment that loads code or carries secrets", "environment", ["leak"], popen=smuggle,
         check=smuggled_check),
     Row("P07", "memory and files of other processes through /proc", "inspect-others", ["proof"], victim=True),
