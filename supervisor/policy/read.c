@@ -52,11 +52,12 @@ static void store_number(const struct key *key, void *base, uint64_t value, stru
  */
 static void store_word(const struct key *key, void *base, unsigned index, struct source at)
 {
-	char *field = (char *)base + key->offset;
 	bool flag = index != 0;
+	char *field;
 
 	if (!key->stored)
 		return;
+	field = (char *)base + key->offset;
 	if (key->size == sizeof(bool))
 		memcpy(field, &flag, sizeof(flag));
 	else if (key->size == sizeof(unsigned))

@@ -284,9 +284,9 @@ static void quoted_lines_are_escaped_with_the_caret_in_place(void **state)
 	loading_init(&l);
 	refused(&l,
 		HEAD "description: \xc3\xa4\xc3\xb6\nfs: {\xc3\xbc"
-		     "bel: \xc3\xa4, raed: [/x]}\n",
+		     "bel: \xc3\xa4, reed: [/x]}\n",
 		"    4 | fs: {\xc3\xbc"
-		"bel: \xc3\xa4, raed: [/x]}\n      |               ^\n");
+		"bel: \xc3\xa4, reed: [/x]}\n      |               ^\n");
 	refused(&l, HEAD "description: a\x1b]0;x\x07\n",
 		"    3 | description: a\\x1b]0;x\\x07\n      |               ^\n");
 	refused(&l, HEAD "fs: {read: [\"a\tb\"]}\n",
