@@ -8,6 +8,21 @@ static void denials_hold(struct compiler *c)
 		rule_enforced(c, rule_index(c, RULES_NETWORK_DENY, i), "network namespace");
 }
 
+/* With the host's network but without its resolver's settings every name fails to resolve, which
+ * looks like a network that is down. */
+static void note_resolver(struct compiler *c)
+{
+	static const char path[] = "/etc/resolv.conf";
+
+	for (size_t i = 0; i < c->grant_count; i++) {
+		if (!c->grants[i].dropped && (path_is_beneath(path, c->grants[i].path) ||
+						     path_is_beneath(path, c->grants[i].written)))
+			return;
+	}
+	note(c, "%s: %s is not granted, so that names of hosts cannot be looked up; fs.read: [%s]",
+		rule_text(c, rule_index(c, RULES_NETWORK_MODE, 0)), path, path);
+}
+
 int plan_network(struct compiler *c)
 {
 	Berm__Wire__Network *n = malloc(sizeof(*n));
@@ -26,6 +41,7 @@ int plan_network(struct compiler *c)
 			"%s: the run uses the host's network, every service of this machine "
 			"included",
 			rule_text(c, rule));
+		note_resolver(c);
 		return 0;
 	}
 	n->mode = BERM__WIRE__NETWORK_MODE__NETWORK_NONE;

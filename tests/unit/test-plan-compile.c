@@ -23,6 +23,12 @@ static const char host_text[] =
 	"path /lib64 kind=symlink link_target=usr/lib64 resolved=/usr/lib64\n"
 	"path /dev/tty kind=device\n"
 	"path /usr\n"
+	"path / ino=2\n"
+	"path /proc\n"
+	"path /proc/sys/kernel\n"
+	"path /sys\n"
+	"path /sys/fs\n"
+	"path /dev\n"
 	"path /srv/u\n"
 	"path /srv/u/w\n"
 	"path /srv/u/w/vendor\n"
@@ -236,6 +242,126 @@ static void two_runs_of_a_plan_have_one_digest(void **state)
 	assert_memory_not_equal(one, two, sizeof(one));
 }
 
+static void refused(struct fixture *f, enum error_kind kind, const char *words)
+{
+	int r = plan_compile(&f->profile, f->facts, &f->request, &f->plan, &f->notes, &f->err);
+
+	if (r == 0)
+		fail_msg("it is compiled, and should be refused: %s", words);
+	assert_null(f->plan);
+	assert_int_equal(r, f->err.code);
+	assert_int_equal(f->err.kind, kind);
+	if (!strstr(f->err.text, words))
+		fail_msg("\"%s\" does not say \"%s\"", f->err.text, words);
+}
+
+/* The loader refuses these lines too; the compiler does not rely on it. */
+static void places_that_nobody_may_write_are_refused(void **state)
+{
+	static const char *const places[] = {
+		"/", "/proc", "/proc/sys/kernel", "/sys", "/sys/fs", "/dev"};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < array_size(places); i++) {
+		f->profile.fs.write.count = 0;
+		add_rule(&f->profile.fs.write, f->write, places[i]);
+		refused(f, ERROR_INPUT, "cannot be granted");
+		assert_non_null(strstr(f->err.text, "test.yaml:1:5"));
+	}
+}
+
+static void what_the_loader_forgot_to_call_pending_is_refused(void **state)
+{
+	struct network_rule rule = {.host = "example.org", .at = {"test.yaml", 7, 3}};
+	struct fixture *f = *state;
+
+	f->profile.network.allow = (struct network_rules){&rule, 1};
+	refused(f, ERROR_UNSUPPORTED, "test.yaml:7:3: network.allow");
+	f->profile.network.allow.count = 0;
+	f->profile.network.deny = (struct network_rules){&rule, 1};
+	f->profile.network.mode = NETWORK_MODE_HOST;
+	refused(f, ERROR_UNSUPPORTED, "test.yaml:7:3: network.deny");
+	/* Without a network every denial holds. */
+	f->profile.network.mode = NETWORK_MODE_SCOPED;
+	compile(f);
+}
+
+static void a_path_without_a_fact_is_a_bug_and_no_grant(void **state)
+{
+	struct fixture *f = *state;
+
+	add_rule(&f->profile.fs.read, f->read, "/nobody/asked");
+	refused(f, ERROR_INTERNAL, "/nobody/asked");
+	f->profile.fs.read.count = 0;
+	add_rule(&f->profile.fs.deny, f->deny, "/nobody/asked");
+	refused(f, ERROR_INTERNAL, "/nobody/asked");
+	f->profile.fs.deny.items[0].is_glob = true;
+	refused(f, ERROR_INTERNAL, "/nobody/asked");
+}
+
+static void a_variable_that_is_too_large_is_refused(void **state)
+{
+	static char word[32 * 4096 + 8] = "BIG=";
+	const char *extra[] = {word, NULL};
+	struct fixture *f = *state;
+
+	memset(word + 4, 'x', 32 * 4096 - 1 - 4);
+	f->request.env_extra = extra;
+	compile(f);
+	plan_destroy(f->plan);
+	f->plan = NULL;
+	memset(word + 4, 'x', 32 * 4096 - 4);
+	refused(f, ERROR_INPUT, "BIG is too large");
+}
+
+static void an_environment_that_is_too_large_is_refused(void **state)
+{
+	static char words[10][120 * 1024];
+	const char *extra[11] = {0};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < array_size(words); i++) {
+		memset(words[i], 'x', sizeof(words[i]) - 1);
+		memcpy(words[i], (const char[]){'A', (char)('A' + i), '='}, 3);
+		extra[i] = words[i];
+	}
+	f->request.env_extra = extra;
+	refused(f, ERROR_INPUT, "is too large");
+	extra[7] = NULL;
+	compile(f);
+}
+
+static void a_feature_that_is_there_may_be_named_as_degraded(void **state)
+{
+	static const char *const names[] = {"landlock", "netns", "bpf", "cgroup", "idmap", NULL};
+	struct fixture *f = *state;
+
+	f->request.allow_degraded = names;
+	add_rule(&f->profile.fs.read, f->read, "/usr");
+	compile(f);
+	assert_int_equal(f->plan->n_degraded, 0);
+	plan_destroy(f->plan);
+	f->plan = NULL;
+	f->facts->landlock_abi = 0;
+	compile(f);
+	assert_int_equal(f->plan->n_degraded, 1);
+	assert_string_equal(f->plan->degraded[0], "landlock");
+}
+
+static void every_rule_says_by_what_it_is_enforced(void **state)
+{
+	struct fixture *f = *state;
+
+	add_rule(&f->profile.fs.read, f->read, "/usr");
+	add_rule(&f->profile.fs.write, f->write, "/srv/u/w");
+	add_rule(&f->profile.fs.protect, f->protect, "/srv/u/w/.envrc");
+	add_rule(&f->profile.fs.deny, f->deny, "/srv/u/.ssh");
+	compile(f);
+	for (size_t i = 0; i < f->plan->n_rules; i++)
+		if (!*f->plan->rules[i]->enforced_by)
+			fail_msg("%s is enforced by nothing", f->plan->rules[i]->key);
+}
+
 int main(void)
 {
 	const struct CMUnitTest list[] = {
@@ -254,6 +380,20 @@ int main(void)
 			the_same_input_gives_the_same_digest, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			two_runs_of_a_plan_have_one_digest, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			places_that_nobody_may_write_are_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_the_loader_forgot_to_call_pending_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_path_without_a_fact_is_a_bug_and_no_grant, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_variable_that_is_too_large_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			an_environment_that_is_too_large_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_feature_that_is_there_may_be_named_as_degraded, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			every_rule_says_by_what_it_is_enforced, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(list, NULL, NULL);
