@@ -147,12 +147,13 @@ static void emit_parents(struct compiler *c)
 	for (size_t i = 1; i < count && !c->out_of_memory; i++) {
 		const char *target = c->plan->mounts[i]->target;
 		const char *before = c->plan->mounts[i - 1]->target;
+		size_t shared = common_directory(before, target);
 
-		for (size_t at = common_directory(before, target) + 1; target[at]; at++) {
+		for (size_t at = shared; target[at]; at++) {
 			autofree char *parent = NULL;
 			const struct area *area;
 
-			if (target[at] != '/')
+			if (target[at] != '/' || at == shared)
 				continue;
 			parent = strndup(target, at);
 			if (!parent) {

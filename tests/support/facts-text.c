@@ -76,7 +76,11 @@ static void set_field(ProtobufCMessage *message, const char *name, const char *v
 		*items = grown(*items, count, sizeof(**items));
 		(*items)[(*count)++] = need(strdup(value));
 	} else if (field->type == PROTOBUF_C_TYPE_STRING) {
-		*(char **)(void *)at = need(strdup(value));
+		char **string = (char **)(void *)at;
+
+		if (*string != (const char *)field->default_value)
+			free(*string);
+		*string = need(strdup(value));
 	} else if (field->type == PROTOBUF_C_TYPE_BOOL) {
 		*(protobuf_c_boolean *)(void *)at = (protobuf_c_boolean)number(value);
 	} else if (field->type == PROTOBUF_C_TYPE_UINT64) {
