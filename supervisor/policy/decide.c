@@ -78,10 +78,23 @@ static bool settle_path(
 	return rule && verdict_settle(v, decision, name, rule->written, rule->reason, &rule->at);
 }
 
+/* What is granted for reading in /tmp stands there as it is on the host, and is not written. */
+static bool is_read_only_in_tmp(const struct profile *profile, const char *path)
+{
+	const struct path_rules *read = &profile->fs.read;
+
+	for (size_t i = 0; i < read->count; i++)
+		if (path_is_beneath(read->items[i].path, "/tmp") &&
+			path_is_beneath(path, read->items[i].path))
+			return true;
+	return false;
+}
+
 static bool settle_own(
 	const struct profile *profile, const char *path, bool write, struct verdict *v)
 {
-	if (profile->fs.tmp.private && path_is_beneath(path, "/tmp"))
+	if (profile->fs.tmp.private && path_is_beneath(path, "/tmp") &&
+		!(write && is_read_only_in_tmp(profile, path)))
 		return verdict_settle(v, DECISION_ALLOW, "fs.tmp", "/tmp",
 			"private, empty at the start, gone at the end", &profile->fs.tmp.at);
 	for (size_t i = 0; i < array_size(own_paths); i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
+#include "base/path.h"
 #include "loading.h"
 #include "policy/decide.h"
 #include "random.h"
@@ -176,6 +177,17 @@ static void round_finish(struct round *r)
 }
 #define autoround __attribute__((cleanup(round_finish)))
 
+/* A profile whose own /tmp is private denies writing there by no rule only where a part of the
+ * host's /tmp is granted for reading. Under another profile that part may be gone, and the run's
+ * own /tmp is there again: nobody's files are written. */
+static bool is_read_only_in_tmp(const struct profile *profile, enum operation operation,
+	const char *object, const struct verdict *v)
+{
+	return operation == OPERATION_WRITE && path_is_beneath(object, "/tmp") &&
+	       profile->fs.tmp.private && v->decision == DECISION_DENY &&
+	       strcmp(v->rule, "fs.default") == 0;
+}
+
 static void compare(const struct round *round, enum operation operation, const char *object,
 	struct tally *tally)
 {
@@ -186,6 +198,9 @@ static void compare(const struct round *round, enum operation operation, const c
 	decide(operation == OPERATION_EXEC ? round->bound : round->ceiling, operation, object, &c);
 	decide(round->result, operation, object, &r);
 	least = p.decision < c.decision ? p.decision : c.decision;
+	if (is_read_only_in_tmp(round->profile, operation, object, &p) ||
+		is_read_only_in_tmp(round->ceiling, operation, object, &c))
+		return;
 	if (r.decision > least)
 		fail_msg("%s %s: profile %s (%s %s), ceiling %s (%s %s), result %s (%s %s)\n"
 			 "--- profile\n%s--- ceiling\n%s",

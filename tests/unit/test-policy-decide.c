@@ -58,6 +58,27 @@ static void an_empty_profile_gives_only_what_berm_gives(void **state)
 	check_rows(&b.profile, (const struct row[]){{WRITE, "/tmp/x", DENY, "fs.default"}}, 1);
 }
 
+/* A workspace in /tmp, granted for reading, is the host's and not the run's own empty one. */
+static void what_is_granted_for_reading_in_tmp_is_not_written(void **state)
+{
+	static const struct row rows[] = {
+		{READ, "/tmp/ws/x", ALLOW, "fs.read"},
+		{WRITE, "/tmp/ws/x", DENY, "fs.default"},
+		{WRITE, "/tmp/ws", DENY, "fs.default"},
+		{WRITE, "/tmp/ws2", ALLOW, "fs.tmp"},
+		{WRITE, "/tmp/x", ALLOW, "fs.tmp"},
+	};
+	struct built b;
+
+	(void)state;
+	built_init(&b);
+	built_path(&b, &b.profile.fs.read, "/tmp/ws", PATH_READ);
+	built_path(&b, &b.profile.fs.read, "/", PATH_READ);
+	check_rows(&b.profile, rows, array_size(rows));
+	built_path(&b, &b.profile.fs.write, "/tmp/ws/x", PATH_WRITE);
+	check_rows(&b.profile, (const struct row[]){{WRITE, "/tmp/ws/x", ALLOW, "fs.write"}}, 1);
+}
+
 static void malformed_objects_are_denied_even_where_all_is_allowed(void **state)
 {
 	static const struct row rows[] = {
@@ -346,6 +367,7 @@ int main(void)
 {
 	const struct CMUnitTest list[] = {
 		cmocka_unit_test(an_empty_profile_gives_only_what_berm_gives),
+		cmocka_unit_test(what_is_granted_for_reading_in_tmp_is_not_written),
 		cmocka_unit_test(malformed_objects_are_denied_even_where_all_is_allowed),
 		cmocka_unit_test(paths_deny_before_ask_before_allow),
 		cmocka_unit_test(programs_run_from_what_cannot_be_written),
