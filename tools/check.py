@@ -7,6 +7,7 @@ virtual machines with Debian's 6.1 and 6.12 kernels. The drivers of the suites i
 root, an ordinary user or root of a user namespace by themselves, so this wants to be started as root; without
 it they fail. PHASE is one or more names of the table PHASES.
 
+The results of each phase as they come stand in build-check/PHASE.results, one JSON object a test.
 Prints a line for each phase, and all that a failed test said. The last line is "N passed, N failed", with
 ", N skipped" where a test that was skipped in one place passed in another; a test that was skipped wherever
 it ran, and a phase without a test, are failures. Exits 0 when nothing failed, 1 otherwise, 2 on wrong use."""
@@ -42,25 +43,26 @@ SANITIZER_ENV = {"ASAN_OPTIONS": "detect_leaks=1:halt_on_error=1",
 Phase = collections.namedtuple("Phase", "name build where suites")
 # where: what runs the tests (see PLACES); suites: the ones to run, or those to leave out when the first is "not"
 PHASES = [
-    Phase("gcc", "gcc", "here", ("not", *WALLS, "fuzz", "vm")),
+    Phase("gcc", "gcc", "here", ("not", *WALLS, "stress", "fuzz", "vm")),
     Phase("clang", "clang", "here", ("not", *WALLS, "fuzz", "vm", "style", "slow")),
-    Phase("sanitized", "sanitized", "here", ("not", *WALLS, "fuzz", "vm", "style", "analysis")),
+    Phase("sanitized", "sanitized", "here", ("not", *WALLS, "stress", "fuzz", "vm", "style", "analysis")),
     Phase("fuzz", "fuzz", "here", ("fuzz",)),
     Phase("machines", "gcc", "here", ("vm",)),
-    Phase("walls", "gcc", "here", tuple(WALLS)),
+    Phase("walls", "gcc", "here", (*WALLS, "stress")),
     Phase("vm-6.1", "gcc", "vm", tuple(WALLS)),
     Phase("vm-6.12", "gcc", "vm", tuple(WALLS)),
     Phase("vm-6.12-no-bpf", "gcc", "vm", tuple(WALLS)),
 ]
-# What tests see of the environment; nothing of the caller's leaks in. MUST_RUN: a skip is a failure.
-CLEAN = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin", "LANG": "C.UTF-8", "MUST_RUN": "1"}
+# What tests see of the environment; nothing of the caller's leaks in.
+CLEAN = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin", "LANG": "C.UTF-8"}
 # phase -> arguments of tools/vm
 MACHINES = {
     "vm-6.1": ["--kernel", "6.1"],
     "vm-6.12": ["--kernel", "6.12"],
     "vm-6.12-no-bpf": ["--kernel", "6.12", "--append", "lsm=landlock,lockdown,yama"],
 }
-GUEST_PACKAGES = ["python3", "python3-yaml", "git", "util-linux", "iproute2", "procps", "bash", "coreutils"]
+GUEST_PACKAGES = ["python3", "python3-yaml", "git", "gcc", "libc6-dev", "make", "stress-ng", "util-linux",
+                  "iproute2", "procps", "bash", "coreutils"]
 GUEST_SOURCE = "/opt/berm"  # where the checkout is in a guest: any user may read there
 GUEST_SLOWER = 8  # emulation: the time limits of tests are stretched by this
 
@@ -237,6 +239,7 @@ def here(run, phase, tests):
         env |= SANITIZER_ENV
     jobs = os.cpu_count()
     if phase.suites[0] in WALLS:
+        env["MUST_RUN"] = "1"  # this host has everything: a skip is a failure
         jobs = 1  # two runs at once would see each other's processes
         tests = moved(tests, readable(run))
     return ["env", "-i", *assignments(env), os.path.join(SOURCE, "tools/run-tests"), "--jobs", str(jobs),
@@ -291,12 +294,15 @@ def run_phase(run, phase):
     LIVE.add(process)
     timer = ThreadPoolExecutor(1)
     late = timer.submit(wait_or_stop, process, limit)
+    kept = open(os.path.join(BUILDS, phase.name + ".results"), "w", encoding="utf-8")
     for text in process.stdout:
+        print(text, end="", file=kept, flush=True)
         try:
             entries.append(json.loads(text))
             progress(f"{phase.name}: {len(entries)} of {len(tests)}: {entries[-1]['test']}")
         except (ValueError, KeyError):
             print(text, end="", file=noise)
+    kept.close()
     was_late = late.result()
     timer.shutdown()
     LIVE.discard(process)
@@ -351,6 +357,11 @@ def check(run, chosen):
     line("install-deps", collections.Counter(), begun, "all is there")
     if any(phase.where == "vm" or "vm" in phase.suites[:1] for phase in chosen):
         fetch_kernels(run)
+    if any(phase.suites[0] in WALLS for phase in chosen):
+        # Beforehand and with the caller's environment, which may be needed to reach a registry.
+        code, output = command(["python3", os.path.join(SOURCE, "tests/integration/run.py"), "--fill"], run.left(400))
+        if code != 0:
+            run.fail(f"tests/integration/run.py --fill: exit code {code}", output)
     built = {name: build(run, name) for name in CONFIGURATIONS if any(p.build == name for p in chosen)}
     ready = []
     for phase in chosen:
