@@ -140,8 +140,9 @@ static void limit_each(struct compiler *c)
 	uint32_t rule;
 
 	/* A core file holds the memory of a tool that may have read secrets, and is written by the
-	 * kernel. */
-	add_rlimit(c, RLIMIT_CORE, 0, 0);
+	 * kernel. One byte is too little for a file and, unlike zero, also keeps the kernel from
+	 * starting a handler of core_pattern on the host (core(5); fs/coredump.c). */
+	add_rlimit(c, RLIMIT_CORE, 1, 0);
 	add_rlimit(c, RLIMIT_NICE, 0, 0);
 	add_rlimit(c, RLIMIT_RTPRIO, 0, 0);
 	add_rlimit(c, RLIMIT_MSGQUEUE, MESSAGE_QUEUE_BYTES, 0);

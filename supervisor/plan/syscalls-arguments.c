@@ -16,6 +16,7 @@
 #include <linux/udp.h>
 #include <sys/ioctl.h>
 #include <sys/personality.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -96,6 +97,15 @@ static const struct argument_rule prctl_rules[] = {
 	RULE(EQUAL(0, PR_SCHED_CORE)),
 };
 static const struct argument_rule arch_prctl_rules[] = { RULE(EQUAL(0, SET_CPUID)) };
+/* A limit of 1 is the one that keeps the kernel from starting the host's core dump handler, as the host's root, on a
+ * process of the run (plan/limits.c): the tool must not lower it to 0. EINVAL is the answer with which GnuPG goes on. */
+#define NO_CORE_LIMIT .action = ARGUMENT_QUIET, .errno_value = EINVAL
+static const struct argument_rule setrlimit_rules[] = {
+	{ .conditions = { EQUAL(0, RLIMIT_CORE) }, NO_CORE_LIMIT },
+};
+static const struct argument_rule prlimit64_rules[] = {
+	{ .conditions = { EQUAL(1, RLIMIT_CORE), { 2, true, UINT64_MAX, 0 } }, NO_CORE_LIMIT },
+};
 static const struct argument_rule memfd_create_rules[] = { RULE(ANY(1, MEMFD_EXEC)) };
 /* Where the run's vm.memfd_noexec cannot be set and programs go by a list: only files that can never be executed.
  * Libraries that get ENOSYS take an ordinary file. */
@@ -144,11 +154,13 @@ static const struct argument_rules table[] = {
 	ENTRY("personality", 135, personality_rules),
 	ENTRY("prctl",       157, prctl_rules),
 	ENTRY("arch_prctl",  158, arch_prctl_rules),
+	ENTRY("setrlimit",   160, setrlimit_rules),
 	ENTRY("openat",      257, openat_rules),
 	ENTRY("mkdirat",     258, mode_2_rules),
 	ENTRY("mknodat",     259, mknodat_rules),
 	ENTRY("fchmodat",    268, mode_2_rules),
 	ENTRY("vmsplice",    278, vmsplice_rules),
+	ENTRY("prlimit64",   302, prlimit64_rules),
 	ENTRY("renameat2",   316, renameat2_rules),
 	ENTRY("seccomp",     317, seccomp_rules),
 	ENTRY("memfd_create", 319, memfd_create_rules),

@@ -114,6 +114,25 @@ def processes(sandbox, case):
     case.that(int(lines[0]) <= 6 and int(lines[1]) < 20, result.text)
 
 
+CORE_LIMIT = """
+import resource
+print(resource.getrlimit(resource.RLIMIT_CORE))
+for limit in (0, 0), (0, 1):
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, limit)
+    except (OSError, ValueError):
+        pass
+print(resource.getrlimit(resource.RLIMIT_CORE))
+"""
+
+
+def no_core_handler(sandbox, case):
+    """With any limit but 1 the kernel starts the core dump handler of the host, as its root, for a crash inside."""
+    result = sandbox.run(["python3", "-c", CORE_LIMIT])
+    case.code(result, 0)
+    case.that(result.text == "(1, 1)\n(1, 1)\n", *result.describe())
+
+
 def devices(sandbox, case):
     result = sandbox.shell("ls /dev; echo x > /dev/null; head -c 8 /dev/urandom | wc -c; echo f > /dev/full || echo full; "
                            "head -c 3 /dev/zero | od -An -c; echo in | cat /dev/stdin; echo shm > /dev/shm/x; "
@@ -186,6 +205,7 @@ ROWS = [
     ("no mount passes between the run and a host that shares its mounts", shared_mounts),
     ("nothing else is there", nothing_else_is_there),
     ("only its own processes", processes),
+    ("no crash of a tool starts a handler on the host", no_core_handler),
     ("devices", devices),
     ("user and host have names", names),
     ("loopback works in both families", loopback),
