@@ -41,6 +41,12 @@ static struct source place_of(const struct builder *b, const yaml_mark_t *mark)
 	return (struct source){b->file->name, (uint32_t)mark->line + 1, (uint32_t)mark->column + 1};
 }
 
+/* Printable ASCII: nearly all of every file, and never a problem. */
+static bool is_plain(char c)
+{
+	return c >= ' ' && c <= '~';
+}
+
 /* What no profile needs and what makes a file look different from what it says, before libyaml sees
  * a byte: it takes a lone CR, NEL and the Unicode separators for line ends, editors do not. */
 static int check_bytes(struct diagnostics *d, const struct source_file *file)
@@ -52,6 +58,11 @@ static int check_bytes(struct diagnostics *d, const struct source_file *file)
 		uint32_t point = c;
 		size_t n = 1;
 
+		if (is_plain((char)c) && (c != '%' || at.column > 1)) {
+			at.column++;
+			i++;
+			continue;
+		}
 		if (c >= 0x80)
 			n = text_decode(file->data + i, file->length - i, &point);
 		if (i == 0 && (point == 0xfeff || c == 0xff || c == 0xfe || (n && c == 0)))
@@ -164,8 +175,13 @@ static int check_scalar(struct builder *b, const yaml_event_t *event)
 		return refuse(b, CODE_TOO_BIG, &event->start_mark, "a value is longer than 64 KiB");
 	for (size_t i = 0; i < length;) {
 		uint32_t point = 0;
-		size_t n = text_decode(text + i, length - i, &point);
+		size_t n;
 
+		if (is_plain(text[i])) {
+			i++;
+			continue;
+		}
+		n = text_decode(text + i, length - i, &point);
 		if (!n || (text_point_is_deceptive(point) && point != '\n' && point != '\t'))
 			return refuse(b, CODE_ENCODING, &event->start_mark,
 				"the value holds a control or invisible character");
