@@ -50,8 +50,10 @@ static int add_standard_streams(int ruleset, uint64_t handled, struct error *err
 		if (S_ISCHR(st.st_mode))
 			attr.allowed_access |= SYS_LANDLOCK_FS_IOCTL_DEV;
 		attr.allowed_access &= handled;
+		/* EBADFD: a file of memory (memfd_create(2)), which Landlock does not look at. */
 		if (attr.allowed_access &&
-			sys_landlock_add_rule(ruleset, SYS_LANDLOCK_RULE_PATH, &attr) < 0)
+			sys_landlock_add_rule(ruleset, SYS_LANDLOCK_RULE_PATH, &attr) < 0 &&
+			errno != EBADFD)
 			return error_errno(err, "landlock: add a rule for descriptor %d", fd);
 	}
 	return 0;
