@@ -40,7 +40,9 @@ int sync_receive(int socket_fd, struct sync_message *ret_message, int *ret_fd, i
 	struct msghdr header = {.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = &control,
-		.msg_controllen = sizeof(control)};
+		/* Room for exactly one: CMSG_SPACE() has room for two, which would come in as one
+		 * piece that is not taken and stay open. */
+		.msg_controllen = CMSG_LEN(sizeof(int))};
 	autoclose int fd = -1;
 	ssize_t n;
 
