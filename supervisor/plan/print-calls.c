@@ -2,7 +2,6 @@
 #include "plan/print.h"
 
 #include <linux/filter.h>
-#include <string.h>
 
 static void print_action(struct text *out, Berm__Wire__SyscallAction action, uint32_t number)
 {
@@ -41,9 +40,13 @@ static void print_place(const Berm__Wire__Plan *plan, uint32_t rule, struct text
 
 	if (!r)
 		return;
-	text_printf(out, " # %s", r->key);
-	if (r->line)
-		text_printf(out, " %s:%u:%u", r->file, r->line, r->column);
+	text_puts(out, " # ");
+	print_escaped(out, r->key);
+	if (!r->line)
+		return;
+	text_puts(out, " ");
+	print_escaped(out, r->file);
+	text_printf(out, ":%u:%u", r->line, r->column);
 }
 
 void print_seccomp(const Berm__Wire__Plan *plan, struct text *out)
@@ -60,7 +63,9 @@ void print_seccomp(const Berm__Wire__Plan *plan, struct text *out)
 	for (size_t i = 0; i < s->n_syscalls; i++) {
 		const Berm__Wire__Syscall *call = s->syscalls[i];
 
-		text_printf(out, "syscall    %s %u ", call->name, call->number);
+		text_puts(out, "syscall    ");
+		print_escaped(out, call->name);
+		text_printf(out, " %u ", call->number);
 		print_action(out, call->action, call->errno_value);
 		for (size_t k = 0; k < call->n_cases; k++)
 			print_case(out, call->cases[k]);

@@ -26,7 +26,7 @@ static void line_end(struct text *out)
 	text_puts(out, "\n");
 }
 
-static void escaped(struct text *out, const char *string)
+void print_escaped(struct text *out, const char *string)
 {
 	text_escape(out, string, strlen(string), SHOWN_MAX);
 }
@@ -40,10 +40,11 @@ static void line_end_rule(
 	if (r) {
 		while (out->length < start + PLACE_COLUMN && !out->failed)
 			text_puts(out, " ");
-		text_printf(out, " # %s", r->key);
+		text_puts(out, " # ");
+		print_escaped(out, r->key);
 		if (r->line) {
 			text_puts(out, " ");
-			escaped(out, r->file);
+			print_escaped(out, r->file);
 			text_printf(out, ":%u:%u", r->line, r->column);
 		}
 	}
@@ -66,7 +67,7 @@ static void print_head(const Berm__Wire__Plan *plan, struct text *out)
 
 	line_begin(out, "plan");
 	text_printf(out, "%u ", plan->version);
-	escaped(out, plan->profile_name);
+	print_escaped(out, plan->profile_name);
 	line_end(out);
 	if (plan_digest(plan, digest) == 0)
 		print_bytes(out, "digest", digest, sizeof(digest));
@@ -76,23 +77,23 @@ static void print_head(const Berm__Wire__Plan *plan, struct text *out)
 	line_begin(out, "command");
 	for (size_t i = 0; i < plan->n_argv; i++) {
 		text_puts(out, i ? " " : "");
-		escaped(out, plan->argv[i]);
+		print_escaped(out, plan->argv[i]);
 	}
 	line_end(out);
 	line_begin(out, "directory");
-	escaped(out, plan->working_directory);
+	print_escaped(out, plan->working_directory);
 	line_end(out);
 	line_begin(out, "hostname");
-	text_puts(out, plan->host_name);
+	print_escaped(out, plan->host_name);
 	line_end(out);
 	if (id) {
 		line_begin(out, "identity");
 		text_printf(out, "uid=%u:%u gid=%u:%u%s user=", id->inside_uid, id->outside_uid,
 			id->inside_gid, id->outside_gid,
 			id->drop_from_root ? " drop-from-root" : "");
-		escaped(out, id->user_name);
+		print_escaped(out, id->user_name);
 		text_puts(out, " home=");
-		escaped(out, id->home);
+		print_escaped(out, id->home);
 		line_end(out);
 	}
 	if (plan->wall_time_ms) {
@@ -103,7 +104,7 @@ static void print_head(const Berm__Wire__Plan *plan, struct text *out)
 	}
 	for (size_t i = 0; i < plan->n_degraded; i++) {
 		line_begin(out, "degraded");
-		text_puts(out, plan->degraded[i]);
+		print_escaped(out, plan->degraded[i]);
 		line_end(out);
 	}
 	if (plan->trace_denials || plan->memfd_noexec) {
@@ -142,10 +143,10 @@ static void print_mounts(const Berm__Wire__Plan *plan, struct text *out)
 		size_t start = line_begin(out, "mount");
 
 		print_enum(out, &berm__wire__mount_kind__descriptor, (int)m->kind, "MOUNT_");
-		escaped(out, m->target);
+		print_escaped(out, m->target);
 		if (*m->source && strcmp(m->source, m->target)) {
 			text_puts(out, " from ");
-			escaped(out, m->source);
+			print_escaped(out, m->source);
 		}
 		if (m->content.len) {
 			text_puts(out,
@@ -218,7 +219,7 @@ static void print_landlock(const Berm__Wire__Plan *plan, struct text *out)
 		size_t start = line_begin(out, "landlock");
 
 		text_puts(out, "path ");
-		escaped(out, l->paths[i]->path);
+		print_escaped(out, l->paths[i]->path);
 		text_puts(out, " ");
 		print_bits(out, l->paths[i]->access, fs_rights, array_size(fs_rights));
 		line_end_rule(out, start, plan, l->paths[i]->rule);
@@ -283,13 +284,14 @@ static void print_limits(const Berm__Wire__Plan *plan, struct text *out)
 		return;
 	line_begin(out, "cgroup");
 	text_puts(out, "in ");
-	escaped(out, plan->cgroup->parent);
+	print_escaped(out, plan->cgroup->parent);
 	line_end(out);
 	for (size_t i = 0; i < plan->cgroup->n_values; i++) {
 		start = line_begin(out, "cgroup");
-		text_printf(out, "%s = %s%s", plan->cgroup->values[i]->file,
-			plan->cgroup->values[i]->value,
-			plan->cgroup->values[i]->optional ? " optional" : "");
+		print_escaped(out, plan->cgroup->values[i]->file);
+		text_puts(out, " = ");
+		print_escaped(out, plan->cgroup->values[i]->value);
+		text_puts(out, plan->cgroup->values[i]->optional ? " optional" : "");
 		line_end_rule(out, start, plan, plan->cgroup->values[i]->rule);
 	}
 }
@@ -301,7 +303,7 @@ static void print_canaries(const Berm__Wire__Plan *plan, struct text *out)
 		size_t start = line_begin(out, "canary");
 
 		print_enum(out, &berm__wire__canary_kind__descriptor, (int)canary->kind, "CANARY_");
-		escaped(out, canary->path);
+		print_escaped(out, canary->path);
 		if (canary->number)
 			text_printf(out, "%u", canary->number);
 		line_end_rule(out, start, plan, canary->rule);
@@ -314,17 +316,20 @@ static void print_rules(const Berm__Wire__Plan *plan, struct text *out)
 		const Berm__Wire__Rule *r = plan->rules[i];
 
 		line_begin(out, "rule");
-		text_printf(out, "%zu %s ", i, r->key);
-		escaped(out, r->value);
+		text_printf(out, "%zu ", i);
+		print_escaped(out, r->key);
+		text_puts(out, " ");
+		print_escaped(out, r->value);
 		if (r->line) {
 			text_puts(out, " at ");
-			escaped(out, r->file);
+			print_escaped(out, r->file);
 			text_printf(out, ":%u:%u", r->line, r->column);
 		}
-		text_printf(out, " by %s", *r->enforced_by ? r->enforced_by : "-");
+		text_puts(out, " by ");
+		print_escaped(out, *r->enforced_by ? r->enforced_by : "-");
 		if (*r->reason) {
 			text_puts(out, " because ");
-			escaped(out, r->reason);
+			print_escaped(out, r->reason);
 		}
 		line_end(out);
 	}
@@ -340,7 +345,7 @@ void plan_print(const Berm__Wire__Plan *plan, struct text *out)
 	print_limits(plan, out);
 	for (size_t i = 0; i < plan->n_environment; i++) {
 		line_begin(out, "env");
-		escaped(out, plan->environment[i]);
+		print_escaped(out, plan->environment[i]);
 		line_end(out);
 	}
 	print_canaries(plan, out);
