@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define ERRORS_SHOWN 50
+#define SHOWN_MAX 50 /* of each severity */
 #define MESSAGE_BYTES 900
 #define LINE_BEFORE 90 /* characters of a long line that are shown before the place */
 #define LINE_BYTES 160
@@ -67,18 +67,16 @@ static void quote_line(struct diagnostics *d, const struct source_file *file, st
 	text_printf(d->out, "\n      | %*s\n", (int)from + 1, "^");
 }
 
+/* Count it; NULL where enough of its kind were shown. */
 static const char *severity_of(struct diagnostics *d, enum code_id code)
 {
 	switch (codes[code].id[0]) {
 	case 'E':
-		d->errors++;
-		return "error";
+		return ++d->errors > SHOWN_MAX ? NULL : "error";
 	case 'W':
-		d->warnings++;
-		return "warning";
+		return ++d->warnings > SHOWN_MAX ? NULL : "warning";
 	default:
-		d->notes++;
-		return "note";
+		return ++d->notes > SHOWN_MAX ? NULL : "note";
 	}
 }
 
@@ -89,7 +87,7 @@ void diagnostics_report(
 	char message[MESSAGE_BYTES];
 	va_list args;
 
-	if (d->errors > ERRORS_SHOWN && codes[code].id[0] == 'E')
+	if (!severity)
 		return;
 	va_start(args, format);
 	vsnprintf(message, sizeof(message), format, args);

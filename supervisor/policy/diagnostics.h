@@ -93,6 +93,7 @@ struct diagnostics {
 
 /* Append "file:line:col: error[E001]: text", the line and a caret under the place. The text is
  * escaped, since it quotes what authors wrote. A place without a line gets no quote, one without a
- * file no place. Errors beyond the first 50 are counted and not printed. */
+ * file no place. Of errors, warnings and notes those beyond the first 50 each are counted and
+ * not printed. */
 void diagnostics_report(struct diagnostics *d, enum code_id code, struct source at,
 	const char *format, ...) printf_like(4, 5);
