@@ -73,6 +73,16 @@ static int require_one(struct report *report, const char *word, struct error *er
 	return 0;
 }
 
+static const char *costs_of(size_t feature, const struct finding *finding)
+{
+	return finding->costs ? finding->costs : features[feature].costs;
+}
+
+static const char *how_of(size_t feature, const struct finding *finding)
+{
+	return finding->how ? finding->how : features[feature].how;
+}
+
 static void print_json(const struct report *report, struct text *out)
 {
 	struct json j = {.out = out};
@@ -94,8 +104,8 @@ static void print_json(const struct report *report, struct text *out)
 		json_put_string(&j, "detail", text_string(&finding->detail));
 		json_put_string(&j, "gives", features[i].gives);
 		if (finding->state != FEATURE_YES) {
-			json_put_string(&j, "costs", features[i].costs);
-			json_put_string(&j, "how", features[i].how);
+			json_put_string(&j, "costs", costs_of(i, finding));
+			json_put_string(&j, "how", how_of(i, finding));
 		}
 		json_object_end(&j);
 	}
@@ -157,8 +167,8 @@ static void print_table(const struct report *report, struct text *out)
 		put_labelled(out, "for:", features[i].gives);
 		if (finding->state == FEATURE_YES)
 			continue;
-		put_labelled(out, "costs:", features[i].costs);
-		put_labelled(out, "get it:", features[i].how);
+		put_labelled(out, "costs:", costs_of(i, finding));
+		put_labelled(out, "get it:", how_of(i, finding));
 	}
 	text_puts(out, "\n\"weaker\" works, but holds less than the feature itself.\n");
 }

@@ -94,6 +94,8 @@ static void look_landlock(const Berm__Wire__HostFacts *facts, struct finding *fi
 		explain_failure(finding, PROBE_LANDLOCK);
 		return;
 	}
+	finding->costs = "what is missing is guarded by mounts and seccomp alone";
+	finding->how = "a newer kernel";
 	/* ABI 3 is the first in which a path without the write right cannot be truncated. */
 	finding->state = facts->landlock_abi >= 3 ? FEATURE_YES : FEATURE_WEAKER;
 	text_printf(&finding->detail, "ABI %u", facts->landlock_abi);

@@ -18,6 +18,9 @@ struct finding {
 	enum feature_state state;
 	uint64_t level; /* Landlock ABI, kernel version * 1000 …; 0 where the feature has none */
 	struct text detail; /* what is there, or why not; one line */
+	/* Said in place of the feature's own words where something of it is there; or NULL. Static.
+	 */
+	const char *costs, *how;
 };
 
 struct feature {
