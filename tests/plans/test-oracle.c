@@ -161,7 +161,7 @@ static void compare(const struct built *b, const Berm__Wire__Plan *plan, uint64_
 
 	run(plan, output);
 	for (size_t i = 0; i < WORLD_PATHS; i++) {
-		int read, write, exec;
+		int read = 0, write = 0, exec = 0;
 		char why[256];
 
 		if (!line || sscanf(line, "%d %d %d", &read, &write, &exec) != 3)
