@@ -56,13 +56,13 @@ static int make_one(const struct launch *launch, const struct placeholder *p, in
 		umask(mask);
 		if (made < 0 && errno != EEXIST)
 			return -errno;
-		/* As root the directory belongs to the tree's owner, as everything that the run
-		 * makes there. */
-		if (made == 0 && launch->plan->identity->drop_from_root &&
-			fchownat(p->parent_fd, p->name, mount->owner_uid, mount->owner_gid,
-				AT_SYMLINK_NOFOLLOW) < 0)
-			return -errno;
 		r = lock_placeholder(p->parent_fd, p->name, LOCK_SH | LOCK_NB, ret_fd);
+		/* As root the directory belongs to the tree's owner, as everything that the run
+		 * makes there. By its descriptor: whoever may write the tree could have put
+		 * somebody else's file in its place. */
+		if (r == 0 && made == 0 && launch->plan->identity->drop_from_root &&
+			fchown(*ret_fd, mount->owner_uid, mount->owner_gid) < 0)
+			return -errno;
 		if (r == -EWOULDBLOCK)
 			r = -EAGAIN;
 	}
