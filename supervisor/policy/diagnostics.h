@@ -11,6 +11,7 @@ struct source_file {
 	const char *real;               /* absolute, links followed */
 	const char *data;               /* NUL-terminated */
 	size_t length;
+	bool of_root; /* belongs to root */
 };
 
 /* Every kind of error, warning and note there is. The order is that of `codes`. */

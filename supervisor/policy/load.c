@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define EXTENDS_DEPTH_MAX 5
 #define FILES_MAX 32 /* of one profile with everything it extends */
@@ -39,6 +40,10 @@ struct tree {
 	const struct source_file
 		*chain[EXTENDS_DEPTH_MAX + 1]; /* being read, the file asked for first */
 	unsigned depth;
+	/* Whose files count, beside root's. What a ceiling of root's extends is root's as well, or
+	 * the first directory of the search path, which is the caller's own, would replace it. */
+	uid_t trusted_uid;
+	bool ceiling;
 };
 
 static int load_file(struct tree *tree, const char *path, struct source at);
@@ -60,9 +65,12 @@ static bool is_path(const char *profile)
 	return strchr(profile, '/') || (n > 5 && strcmp(profile + n - 5, ".yaml") == 0);
 }
 
-/* The file of a name in the first directory that has it; NULL where none has. */
-static char *search(struct loader *l, const char *name)
+/* The file of a name in the first directory that has it; NULL where none has. owner: files of
+ * others than root and him are passed over; or NULL. */
+static char *search(struct loader *l, const char *name, const uid_t *owner)
 {
+	struct stat st;
+
 	for (const char *const *dir = l->request->search_path; dir && *dir; dir++) {
 		char path[PATH_MAX];
 		int n;
@@ -72,7 +80,7 @@ static char *search(struct loader *l, const char *name)
 		n = snprintf(path, sizeof(path), "%s/%s.yaml", *dir, name);
 		if (n < 0 || (size_t)n >= sizeof(path))
 			continue;
-		if (access(path, F_OK) == 0)
+		if (stat(path, &st) == 0 && (!owner || trust_owner(st.st_uid, *owner)))
 			return arena_string(&l->loaded->arena, path);
 	}
 	return NULL;
@@ -87,7 +95,7 @@ static const char *resolve(
 	int n;
 
 	if (!strchr(entry, '/'))
-		return search(tree->loader, entry);
+		return search(tree->loader, entry, tree->ceiling ? &tree->trusted_uid : NULL);
 	if (entry[0] == '/')
 		return entry;
 	entry += strncmp(entry, "./", 2) == 0 ? 2 : 0;
@@ -207,7 +215,7 @@ static int load_file(struct tree *tree, const char *path, struct source at)
 	struct source_file *file;
 	struct error why = {0};
 	bool linked;
-	int r = trust_read(&l->loaded->arena, path, l->request->trusted_uid, &file, &linked, &why);
+	int r = trust_read(&l->loaded->arena, path, tree->trusted_uid, &file, &linked, &why);
 
 	if (r < 0) {
 		if (r == -ENOMEM)
@@ -227,6 +235,8 @@ static int load_file(struct tree *tree, const char *path, struct source at)
 			EXTENDS_DEPTH_MAX, FILES_MAX);
 		return 0;
 	}
+	if (tree->ceiling && tree->file_count == 0 && file->of_root)
+		tree->trusted_uid = 0;
 	file->next = l->d.files;
 	l->d.files = file;
 	digest_bytes(l, file->data, file->length);
@@ -255,10 +265,12 @@ static int finish_families(struct reader *r)
 }
 
 /* Read one profile or ceiling onto `profile`, whatever is wrong being reported. */
-static int load_tree(struct loader *l, const char *path, struct profile *profile)
+static int load_tree(struct loader *l, const char *path, struct profile *profile, bool ceiling)
 {
 	struct tree tree = {
 		.loader = l,
+		.trusted_uid = l->request->trusted_uid,
+		.ceiling = ceiling,
 		.reader = {.arena = &l->loaded->arena,
 			.d = &l->d,
 			.request = l->request,
@@ -304,7 +316,7 @@ static int load_ceilings(struct loader *l)
 
 		if (!ceiling)
 			return -ENOMEM;
-		r = load_tree(l, *path, ceiling);
+		r = load_tree(l, *path, ceiling, true);
 		if (r == 0 && l->d.errors == errors)
 			r = ceiling_apply(&l->loaded->profile, ceiling, &l->loaded->arena, &l->d);
 		if (r < 0)
@@ -316,7 +328,7 @@ static int load_ceilings(struct loader *l)
 static int load_all(struct loader *l, const char *path)
 {
 	struct profile *p = &l->loaded->profile;
-	int r = load_tree(l, path, p);
+	int r = load_tree(l, path, p, false);
 
 	if (r == 0)
 		lint_profile(p, l->request->variables.home, &l->d);
@@ -342,7 +354,7 @@ static const char *find_profile(struct loader *l)
 		error_set(l->err, -ENOENT, ERROR_INPUT, "no such profile: %s", profile);
 		return NULL;
 	}
-	path = search(l, profile);
+	path = search(l, profile, NULL);
 	if (path)
 		return path;
 	for (const char *const *dir = l->request->search_path; dir && *dir; dir++)

@@ -23,7 +23,7 @@ static bool in_user_namespace(void)
 	return sscanf(map, "%lu %lu %lu", &inside, &outside, &count) == 3 && count != UINT32_MAX;
 }
 
-static bool owner_is_trusted(uid_t owner, uid_t trusted_uid)
+bool trust_owner(uid_t owner, uid_t trusted_uid)
 {
 	return owner == 0 || owner == trusted_uid || (owner == OVERFLOW_UID && in_user_namespace());
 }
@@ -40,7 +40,7 @@ static int check_directory(const char *path, uid_t trusted_uid, struct error *er
 
 	if (lstat(path, &st) < 0)
 		return error_errno(err, "look at %s", path);
-	if (!owner_is_trusted(st.st_uid, trusted_uid))
+	if (!trust_owner(st.st_uid, trusted_uid))
 		return refuse(err, path, "belongs to another user");
 	if ((st.st_mode & (S_IWGRP | S_IWOTH)) && !(st.st_mode & S_ISVTX))
 		return refuse(err, path, "is a directory that others can write to");
@@ -84,7 +84,7 @@ static int check_link(const char *path, uid_t trusted_uid, bool *ret_linked, str
 	if (!S_ISLNK(st.st_mode))
 		return 0;
 	*ret_linked = true;
-	if (!owner_is_trusted(st.st_uid, trusted_uid))
+	if (!trust_owner(st.st_uid, trusted_uid))
 		return refuse(err, path, "is a link of another user");
 	folder = strchr(path, '/') ? path_parent(path) : strdup(".");
 	real = folder ? realpath(folder, NULL) : NULL;
@@ -94,7 +94,8 @@ static int check_link(const char *path, uid_t trusted_uid, bool *ret_linked, str
 	return check_directories(inside, trusted_uid, err);
 }
 
-static int check_file(int fd, const char *path, uid_t trusted_uid, struct error *err)
+static int check_file(
+	int fd, const char *path, uid_t trusted_uid, bool *ret_of_root, struct error *err)
 {
 	struct stat st;
 
@@ -102,10 +103,11 @@ static int check_file(int fd, const char *path, uid_t trusted_uid, struct error 
 		return error_errno(err, "look at %s", path);
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, -EINVAL, ERROR_INPUT, "%s is not a regular file", path);
-	if (!owner_is_trusted(st.st_uid, trusted_uid))
+	if (!trust_owner(st.st_uid, trusted_uid))
 		return refuse(err, path, "belongs to another user");
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
 		return refuse(err, path, "is writable by others (chmod go-w)");
+	*ret_of_root = trust_owner(st.st_uid, 0);
 	return 0;
 }
 
@@ -137,7 +139,7 @@ int trust_read(struct arena *arena, const char *path, uid_t trusted_uid,
 	fd = open(real, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return error_errno(err, "open %s", path);
-	r = check_file(fd, path, trusted_uid, err);
+	r = check_file(fd, path, trusted_uid, &file->of_root, err);
 	if (r == 0)
 		r = check_directories(real, trusted_uid, err);
 	if (r == 0)

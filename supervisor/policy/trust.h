@@ -7,6 +7,9 @@
 
 #include <sys/types.h>
 
+/* True where a file of that owner may be read: the owner is root or trusted_uid. */
+bool trust_owner(uid_t owner, uid_t trusted_uid);
+
 /* Read a profile file that nobody but root and trusted_uid can change: a regular file of theirs,
  * not writable by group or others, in directories that are (up to /) theirs and not writable by
  * others either, or sticky. A symbolic link on the way is followed when it is theirs. In a user

@@ -237,6 +237,43 @@ static void a_file_of_another_user_is_trusted_only_where_it_is_said(void **state
 	assert_int_equal(loading_load(&l, "p"), 0);
 }
 
+/* The caller's own directory comes first on the search path; what root's ceiling extends must not
+ * be replaced from there. */
+static void a_ceiling_of_root_extends_files_of_root(void **state)
+{
+	autoloading struct loading l, users;
+	char ceiling[128], base[128];
+	const char *both[] = {NULL, NULL, NULL}, *ceilings[] = {ceiling, NULL};
+
+	(void)state;
+	if (getuid() != 0) {
+		print_message("# only root can make a file of somebody else\n");
+		skip();
+	}
+	loading_init(&l);
+	loading_init(&users);
+	both[0] = users.dir;
+	both[1] = l.dir;
+	snprintf(ceiling, sizeof(ceiling), "%s/ceiling.yaml", l.dir);
+	snprintf(base, sizeof(base), "%s/base.yaml", users.dir);
+	loading_string(&l, "ceiling.yaml", HEAD "extends: [base]\n");
+	loading_string(&l, "base.yaml", HEAD "fs: {read: [/usr]}\n");
+	loading_string(&users, "base.yaml", HEAD "fs: {read: [/usr, /srv]}\n");
+	if (chown(base, 4242, 0) < 0 || chown(users.dir, 4242, 0) < 0) {
+		print_message("# this user namespace has no uid 4242\n");
+		skip();
+	}
+	l.request.search_path = both;
+	l.request.trusted_uid = 4242;
+	l.request.ceilings = ceilings;
+	load_good(&l, HEAD "fs: {read: [/usr, /srv]}\n");
+	assert_int_equal(l.profile->fs.read.count, 1);
+	/* Where the ceiling is the user's own, so may be what it extends. */
+	assert_int_equal(chown(ceiling, 4242, 0), 0);
+	load_good(&l, HEAD "fs: {read: [/usr, /srv]}\n");
+	assert_int_equal(l.profile->fs.read.count, 2);
+}
+
 static void the_digest_covers_every_byte_of_every_file(void **state)
 {
 	autoloading struct loading l;
@@ -306,6 +343,7 @@ int main(void)
 		cmocka_unit_test(a_file_beside_is_found_through_a_link_as_well),
 		cmocka_unit_test(a_link_in_a_place_of_others_chooses_no_profile),
 		cmocka_unit_test(a_file_of_another_user_is_trusted_only_where_it_is_said),
+		cmocka_unit_test(a_ceiling_of_root_extends_files_of_root),
 		cmocka_unit_test(the_digest_covers_every_byte_of_every_file),
 		cmocka_unit_test(many_errors_are_counted_and_the_first_ones_shown),
 		cmocka_unit_test(quoted_lines_are_escaped_with_the_caret_in_place),
