@@ -134,9 +134,9 @@ def no_core_handler(sandbox, case):
 
 
 def devices(sandbox, case):
-    result = sandbox.shell("ls /dev; echo x > /dev/null; head -c 8 /dev/urandom | wc -c; echo f > /dev/full || echo full; "
-                           "head -c 3 /dev/zero | od -An -c; echo in | cat /dev/stdin; echo shm > /dev/shm/x; "
-                           "cat /dev/shm/x")
+    result = sandbox.shell("ls /dev; echo x > /dev/null; head -c 8 /dev/urandom | wc -c; "
+                           "echo f > /dev/full || echo full; head -c 3 /dev/zero | od -An -c; "
+                           "echo in | cat /dev/stdin; echo shm > /dev/shm/x; cat /dev/shm/x")
     words = result.text.split()
     case.that({"8", "full", "\\0", "in", "shm"} <= set(words), *result.describe())
     # As under sudo, a pipe of another user can be written to, but not be opened again by its name.
