@@ -3,8 +3,10 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 /* As the kernel does (path_resolution(7)): more links than this are a loop. */
 #define LINKS_MAX 40
@@ -57,8 +59,11 @@ static bool next_component(struct walk *w, char name[NAME_MAX + 1])
 
 static bool descend(struct walk *w, const char *name)
 {
-	int fd = openat(w->directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int fd;
 
+	if (strlen(w->here) + strlen(name) + 2 > sizeof(w->here))
+		return false;
+	fd = openat(w->directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return false;
 	own_close(&w->directory);
@@ -73,6 +78,43 @@ static bool descend(struct walk *w, const char *name)
 
 		snprintf(w->here + used, sizeof(w->here) - used, "/%s", name);
 	}
+	return true;
+}
+
+/* True where words are names parted by single slashes, none of them "." or "..". */
+static bool is_plain(const char *words)
+{
+	while (*words) {
+		size_t n = strcspn(words, "/");
+
+		if (n == 0 || (words[0] == '.' && (n == 1 || (n == 2 && words[1] == '.'))))
+			return false;
+		words += n + (words[n] == '/');
+	}
+	return true;
+}
+
+/* Go to the end of what is left by one call; false where a link or anything else is in the way, and
+ * then nothing has changed. */
+static bool descend_to_the_end(struct walk *w)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
+	size_t used = strlen(w->here), skip = strspn(w->rest, "/"), length = strlen(w->rest);
+	autoclose int fd = -1;
+	struct stat st;
+
+	while (length > skip && w->rest[length - 1] == '/')
+		w->rest[--length] = '\0';
+	if (length == skip || used + length + 2 > sizeof(w->here) || !is_plain(w->rest + skip))
+		return false;
+	fd = (int)syscall(SYS_openat2, w->directory, w->rest + skip, &how, sizeof(how));
+	if (fd < 0 || fstat(fd, &st) < 0 || S_ISLNK(st.st_mode))
+		return false;
+	snprintf(w->here + used, sizeof(w->here) - used, "/%s", w->rest + skip);
+	w->rest[0] = '\0';
+	own_close(&w->directory);
+	w->directory = take_fd(&fd);
 	return true;
 }
 
@@ -112,8 +154,8 @@ static int pass_link(struct walk *w, const char *name, const struct stat *link,
 	return r;
 }
 
-int facts_links(
-	const char *path, const struct stat *found, Berm__Wire__PathFact *fact, struct error *err)
+int facts_links(const char *path, const struct stat *found, Berm__Wire__PathFact *fact,
+	char ret_real[PATH_MAX], struct error *err)
 {
 	struct stat reached;
 	struct walk w = {.directory = open("/", O_PATH | O_CLOEXEC)};
@@ -134,6 +176,7 @@ int facts_links(
 			r = pass_link(&w, name, &st, fact, err);
 			if (fact->n_links_passed > LINKS_MAX || !follow(&w, name))
 				break;
+			descend_to_the_end(&w);
 		} else if (!descend(&w, name)) {
 			break;
 		}
@@ -141,6 +184,8 @@ int facts_links(
 	if (w.directory < 0 || fstat(w.directory, &reached) < 0 ||
 		reached.st_dev != found->st_dev || reached.st_ino != found->st_ino)
 		fact->error = ESTALE;
+	else
+		strcpy(ret_real, w.here[0] ? w.here : "/");
 	own_close(&w.directory);
 	return r;
 }

@@ -52,22 +52,8 @@ static bool path_of_fd(int fd, char buffer[PATH_MAX])
 	       now.st_ino == then.st_ino;
 }
 
-/* path: what the descriptor was opened by where no link was on the way, else NULL. */
-static int fill_resolved(int fd, const char *path, const struct stat *st,
-	Berm__Wire__PathFact *fact, struct error *err)
+static void fill_found(const struct stat *st, Berm__Wire__PathFact *fact)
 {
-	char resolved[PATH_MAX];
-
-	if (!path) {
-		int r = facts_links(fact->path, st, fact, err);
-
-		if (r < 0 || fact->error)
-			return r;
-	}
-	if (!path && !path_of_fd(fd, resolved)) {
-		fact->error = ENOENT;
-		return 0;
-	}
 	fact->resolved_kind = kind_of(st->st_mode);
 	fact->dev = st->st_dev;
 	fact->ino = st->st_ino;
@@ -75,6 +61,21 @@ static int fill_resolved(int fd, const char *path, const struct stat *st,
 	fact->owner_gid = st->st_gid;
 	fact->mode = st->st_mode & 07777;
 	fact->links = (uint32_t)st->st_nlink;
+}
+
+/* path: what st was found by where no link was on the way, else NULL. */
+static int fill_resolved(
+	const char *path, const struct stat *st, Berm__Wire__PathFact *fact, struct error *err)
+{
+	char resolved[PATH_MAX];
+
+	if (!path) {
+		int r = facts_links(fact->path, st, fact, resolved, err);
+
+		if (r < 0 || fact->error)
+			return r;
+	}
+	fill_found(st, fact);
 	return facts_set_string(&fact->resolved, path ? path : resolved, err);
 }
 
@@ -180,7 +181,7 @@ static int fill_symlink(
 		return fill_absent(path, number, fact, err);
 	if (fstat(fd, &st) < 0)
 		return fill_absent(path, errno, fact, err);
-	return fill_resolved(fd, NULL, &st, fact, err);
+	return fill_resolved(NULL, &st, fact, err);
 }
 
 static int fill(const char *path, Berm__Wire__PathFact *fact, struct error *err)
@@ -197,10 +198,62 @@ static int fill(const char *path, Berm__Wire__PathFact *fact, struct error *err)
 	fact->kind = kind_of(st.st_mode);
 	if (S_ISLNK(st.st_mode))
 		return fill_symlink(path, fd, fact, err);
-	return fill_resolved(fd, plain, &st, fact, err);
+	return fill_resolved(plain, &st, fact, err);
 }
 
-int facts_path(const char *path, Berm__Wire__PathFact **ret_fact, struct error *err)
+/* Make parent the directory of path; false where there is none that is reached without a link. */
+static bool enter_parent(struct facts_parent *parent, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	size_t length = slash == path ? 1 : slash ? (size_t)(slash - path) : 0;
+
+	if (length == 0 || length >= sizeof(parent->path) || path[1] == '\0')
+		return false;
+	if (parent->fd >= 0 && strlen(parent->path) == length &&
+		memcmp(parent->path, path, length) == 0)
+		return true;
+	own_close(&parent->fd);
+	memcpy(parent->path, path, length);
+	parent->path[length] = '\0';
+	parent->fd = open_without_links(parent->path, O_DIRECTORY);
+	if (parent->fd >= 0 && fstat(parent->fd, &parent->st) == 0)
+		return true;
+	own_close(&parent->fd);
+	return false;
+}
+
+/* The usual cases with one look into a known directory: there and no link, or not there. False for
+ * all others, and then nothing was filled in. */
+static bool fill_near(struct facts_parent *parent, const char *path, Berm__Wire__PathFact *fact,
+	struct error *err, int *ret_result)
+{
+	const char *name = path_last(path);
+	struct stat st;
+
+	if (!path_is_normal(path) || !enter_parent(parent, path))
+		return false;
+	if (fstatat(parent->fd, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) == 0) {
+		if (S_ISLNK(st.st_mode))
+			return false;
+		fact->kind = kind_of(st.st_mode);
+		fill_found(&st, fact);
+		*ret_result = facts_set_string(&fact->resolved, path, err);
+		return true;
+	}
+	if (errno != ENOENT)
+		return false;
+	fact->kind = fact->resolved_kind = BERM__WIRE__FILE_KIND__FILE_ABSENT;
+	fact->deepest_kind = kind_of(parent->st.st_mode);
+	fact->deepest_dev = parent->st.st_dev;
+	fact->deepest_ino = parent->st.st_ino;
+	*ret_result = facts_set_string(&fact->missing, name, err);
+	if (*ret_result == 0)
+		*ret_result = facts_set_string(&fact->deepest_existing, parent->path, err);
+	return true;
+}
+
+int facts_path_near(struct facts_parent *parent, const char *path, Berm__Wire__PathFact **ret_fact,
+	struct error *err)
 {
 	Berm__Wire__PathFact *fact = malloc(sizeof(*fact));
 	int r;
@@ -209,7 +262,7 @@ int facts_path(const char *path, Berm__Wire__PathFact **ret_fact, struct error *
 		return error_errno(err, "host facts");
 	berm__wire__path_fact__init(fact);
 	r = facts_set_string(&fact->path, path, err);
-	if (r == 0)
+	if (r == 0 && !fill_near(parent, path, fact, err, &r))
 		r = fill(path, fact, err);
 	if (r < 0) {
 		berm__wire__path_fact__free_unpacked(fact, NULL);
@@ -217,4 +270,13 @@ int facts_path(const char *path, Berm__Wire__PathFact **ret_fact, struct error *
 	}
 	*ret_fact = fact;
 	return 0;
+}
+
+int facts_path(const char *path, Berm__Wire__PathFact **ret_fact, struct error *err)
+{
+	struct facts_parent none = {.fd = -1};
+	int r = facts_path_near(&none, path, ret_fact, err);
+
+	own_close(&none.fd);
+	return r;
 }

@@ -171,15 +171,18 @@ static size_t count_words(const char *const *words)
 static int gather_paths(const char *const *paths, Berm__Wire__HostFacts *facts, struct error *err)
 {
 	size_t count = count_words(paths);
+	struct facts_parent parent = {.fd = -1};
 	int r = 0;
 
 	facts->paths = count ? calloc(count, sizeof(facts->paths[0])) : NULL;
 	if (count && !facts->paths)
 		return error_errno(err, "host facts");
 	while (r == 0 && facts->n_paths < count) {
-		r = facts_path(paths[facts->n_paths], &facts->paths[facts->n_paths], err);
+		r = facts_path_near(
+			&parent, paths[facts->n_paths], &facts->paths[facts->n_paths], err);
 		facts->n_paths += r == 0;
 	}
+	own_close(&parent.fd);
 	return r;
 }
 

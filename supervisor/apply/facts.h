@@ -5,6 +5,9 @@
 
 #include "apply/apply.h"
 
+#include <limits.h>
+#include <sys/stat.h>
+
 /* A walk for one glob stops after this many directory entries, so that a huge tree delays a start
  * by some tens of milliseconds at most; the fact then says that it is not complete. */
 #define GLOB_ENTRIES_MAX 100000u
@@ -19,13 +22,24 @@
  * fact->error. */
 int facts_path(const char *path, Berm__Wire__PathFact **ret_fact, struct error *err) must_check;
 
-struct stat;
+/* The directory of the path that was looked at last, kept open so that its other names cost one
+ * system call each. Start with fd = -1 and close fd at the end. */
+struct facts_parent {
+	int fd; /* O_PATH, reached without links; -1 = none */
+	char path[PATH_MAX];
+	struct stat st;
+};
+
+/* facts_path() for one of several paths; fastest where those of a directory follow one another. */
+int facts_path_near(struct facts_parent *parent, const char *path, Berm__Wire__PathFact **ret_fact,
+	struct error *err) must_check;
 
 /* Fill links_passed and loose_link of a fact about a path with symbolic links on its way. found:
  * what the path led to before. When this walk leads elsewhere, somebody turns a link around
- * meanwhile and the links that were seen say nothing: fact->error becomes ESTALE. */
+ * meanwhile and the links that were seen say nothing: fact->error becomes ESTALE. Otherwise
+ * ret_real is where the path leads to. */
 int facts_links(const char *path, const struct stat *found, Berm__Wire__PathFact *fact,
-	struct error *err) must_check;
+	char ret_real[PATH_MAX], struct error *err) must_check;
 
 /* Fill a fact about one absolute glob ("*" and "?" in a segment, "**" for any number of segments).
  * Symbolic links are followed where a written segment names them, as in a shell, and never beneath
