@@ -138,6 +138,7 @@ static int plan_finish(struct compiler *c)
 static int (*const steps[])(struct compiler *c) = {
 	plan_settings,
 	plan_rules,
+	plan_facts,
 	plan_covers,
 	plan_requirements,
 	plan_identity,

@@ -179,6 +179,9 @@ int feature_missing(
 /* What is left without a word in Rule.enforced_by gets its word. */
 void plan_enforcement(struct compiler *c);
 
+/* facts.c: refuse facts that would put a place that is no plain path into the plan: every reader of
+ * a plan may rely on plain ones, wherever the facts came from. */
+int plan_facts(struct compiler *c) must_check;
 /* covers.c: sort the facts, gather what the lines speak about. */
 int plan_covers(struct compiler *c) must_check;
 /* The fact about a path as it was asked for, or NULL. */
