@@ -2,10 +2,15 @@
 #include "base/path.h"
 #include "fuzz.h"
 #include "plan/plan.h"
+#include "policy/load.h"
 #include "profile-build.h"
 
 /* A fixed profile that uses every section, and facts about a host that nobody has: the compiler
- * refuses, or makes a plan that keeps the promises of plan.proto. Input: packed HostFacts. */
+ * refuses, or makes a plan that keeps the promises of plan.proto. Input: packed HostFacts; what the
+ * profile needs and the input says nothing about is an ordinary directory, so that most inputs get
+ * past the first question. */
+
+#define SOCKET "/run/socket"
 
 static const struct profile *make_profile(void)
 {
@@ -24,7 +29,7 @@ static const struct profile *make_profile(void)
 	built_path(&b, &p->fs.protect, "/srv/u/w/.git/hooks", PATH_READ);
 	built_path(&b, &p->fs.ask, "/srv/u/w/ask", PATH_WRITE);
 	built_path(&b, &p->fs.canaries, "/srv/u/w/canary", PATH_READ);
-	built_path(&b, &p->network.unix_sockets, "/run/socket", PATH_READ);
+	built_path(&b, &p->network.unix_sockets, SOCKET, PATH_READ);
 	for (size_t i = 0; i < p->fs.write.count; i++)
 		p->fs.write.items[i].optional = true;
 	p->fs.read.items[1].optional = true;
@@ -38,6 +43,60 @@ static const struct profile *make_profile(void)
 	p->limits.memory_bytes = (struct limit){.set = true, .value = 1 << 28};
 	p->limits.pids = (struct limit){.set = true, .value = 100};
 	return p;
+}
+
+static void *need(void *allocated)
+{
+	assert(allocated);
+	return allocated;
+}
+
+static void complete_path(Berm__Wire__HostFacts *facts, const char *path)
+{
+	Berm__Wire__PathFact *fact;
+
+	for (size_t i = 0; i < facts->n_paths; i++)
+		if (strcmp(facts->paths[i]->path, path) == 0)
+			return;
+	fact = need(malloc(sizeof(*fact)));
+	berm__wire__path_fact__init(fact);
+	fact->path = need(strdup(path));
+	fact->resolved = need(strdup(path));
+	fact->kind = fact->resolved_kind = strcmp(path, SOCKET) == 0
+						   ? BERM__WIRE__FILE_KIND__FILE_SOCKET
+						   : BERM__WIRE__FILE_KIND__FILE_DIRECTORY;
+	fact->dev = 8;
+	fact->ino = 1000 + facts->n_paths;
+	fact->mode = 0755;
+	fact->owner_uid = fact->owner_gid = 1000;
+	facts->paths = need(realloc(facts->paths, (facts->n_paths + 1) * sizeof(*facts->paths)));
+	facts->paths[facts->n_paths++] = fact;
+}
+
+static void complete_glob(Berm__Wire__HostFacts *facts, const char *pattern)
+{
+	Berm__Wire__GlobFact *fact;
+
+	for (size_t i = 0; i < facts->n_globs; i++)
+		if (strcmp(facts->globs[i]->pattern, pattern) == 0)
+			return;
+	fact = need(malloc(sizeof(*fact)));
+	berm__wire__glob_fact__init(fact);
+	fact->pattern = need(strdup(pattern));
+	fact->complete = true;
+	facts->globs = need(realloc(facts->globs, (facts->n_globs + 1) * sizeof(*facts->globs)));
+	facts->globs[facts->n_globs++] = fact;
+}
+
+static void complete(Berm__Wire__HostFacts *facts)
+{
+	autofree const char **paths = NULL, **globs = NULL;
+
+	assert(profile_paths(make_profile(), &paths, &globs) == 0);
+	for (size_t i = 0; paths[i]; i++)
+		complete_path(facts, paths[i]);
+	for (size_t i = 0; globs[i]; i++)
+		complete_glob(facts, globs[i]);
 }
 
 static void check_plan(const Berm__Wire__Plan *plan)
@@ -70,8 +129,7 @@ static void check_plan(const Berm__Wire__Plan *plan)
 static void compile(const Berm__Wire__HostFacts *facts, bool degrade)
 {
 	static const char *const words[] = {"true", NULL};
-	static const char *const every[] = {"landlock", "seccomp", "notify", "network", "cgroup",
-		"bpf", "userns", "idmap", "limits", NULL};
+	static const char *const every[] = {"landlock", "netns", "idmap", "cgroup", "bpf", NULL};
 	const struct plan_request request = {.argv = words,
 		.home = "/srv/u",
 		.working_directory = "/srv/u/w",
@@ -95,6 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!facts)
 		return 0;
+	complete(facts);
 	compile(facts, false);
 	compile(facts, true);
 	berm__wire__host_facts__free_unpacked(facts, NULL);

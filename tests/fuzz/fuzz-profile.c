@@ -158,6 +158,14 @@ static void read_back(const Berm__Wire__Plan *plan)
 		assert(path_is_normal(plan->mounts[i]->target));
 }
 
+static void make_socket(Berm__Wire__HostFacts *facts, const char *path)
+{
+	for (size_t i = 0; i < facts->n_paths; i++)
+		if (strcmp(facts->paths[i]->path, path) == 0)
+			facts->paths[i]->kind = facts->paths[i]->resolved_kind =
+				BERM__WIRE__FILE_KIND__FILE_SOCKET;
+}
+
 static void compile(const struct profile *profile, const char *const *paths)
 {
 	static const char *const words[] = {"true", NULL}, *const degraded[] = {"network", "cgroup",
@@ -173,6 +181,8 @@ static void compile(const struct profile *profile, const char *const *paths)
 	Berm__Wire__Plan *plan = NULL;
 	struct error err = {0};
 
+	for (size_t i = 0; i < profile->network.unix_sockets.count; i++)
+		make_socket(facts, profile->network.unix_sockets.items[i].path);
 	if (profile_check_paths(profile, facts, &diagnostics, &err) == 0 &&
 		plan_compile(profile, facts, &request, &plan, &notes, &err) == 0)
 		read_back(plan);
