@@ -1,64 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
+#include "counted-malloc.h"
 #include "facts-text.h"
 #include "plan/plan.h"
 #include "profile-build.h"
 
 /* Every allocation of plan_compile() fails in its turn: the answer is -ENOMEM, and nothing is lost.
  * Not built with the sanitizers, which have an allocator of their own. */
-
-static long allocations_left = -1; /* -1: without end */
-static long live;
-
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *p, size_t size);
-void __libc_free(void *p);
-
-static bool may_allocate(void)
-{
-	if (allocations_left < 0)
-		return true;
-	if (allocations_left == 0)
-		return false;
-	allocations_left--;
-	return true;
-}
-
-static void *counted(void *p)
-{
-	live += p != NULL;
-	if (!p)
-		errno = ENOMEM;
-	return p;
-}
-
-__attribute__((visibility("default"))) void *malloc(size_t size)
-{
-	return counted(may_allocate() ? __libc_malloc(size) : NULL);
-}
-
-__attribute__((visibility("default"))) void *calloc(size_t count, size_t size)
-{
-	return counted(may_allocate() ? __libc_calloc(count, size) : NULL);
-}
-
-__attribute__((visibility("default"))) void *realloc(void *old, size_t size)
-{
-	void *p = may_allocate() ? __libc_realloc(old, size) : NULL;
-
-	if (!p)
-		errno = ENOMEM;
-	live += p && !old;
-	return p;
-}
-
-__attribute__((visibility("default"))) void free(void *p)
-{
-	live -= p != NULL;
-	__libc_free(p);
-}
 
 static const char host_text[] =
 	"audit_arch 0xc000003e\n"
