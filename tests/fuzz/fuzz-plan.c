@@ -20,7 +20,11 @@ static void check_digest(const Berm__Wire__Plan *plan)
 
 	assert(packed && berm__wire__plan__pack(plan, packed) == length);
 	copy = berm__wire__plan__unpack(NULL, length, packed);
-	assert(copy);
+	/* protobuf-c takes an unknown field 0 whose tag is two bytes long, and packs it with a tag
+	 * of one, which it does not take. fuzz-profile.c asserts this for the plans that berm
+	 * makes. */
+	if (!copy)
+		return;
 	assert(plan_digest(plan, digest) == 0 && plan_digest(copy, again) == 0);
 	assert(memcmp(digest, again, sizeof(digest)) == 0);
 	copy->version++;
