@@ -68,8 +68,10 @@ static char *follow(const char *path)
 		if (n > 0 && ++links > LINKS_MAX)
 			return NULL;
 		if (n > 0) {
+			size_t used = (size_t)(at + length - rest);
+
 			target[n] = '\0';
-			rest = prepend(target, take_ptr(&rest), (size_t)(at + length - rest));
+			rest = prepend(target, take_ptr(&rest), used);
 			if (target[0] != '/')
 				continue;
 			free(next);
