@@ -33,7 +33,7 @@ class Faults:
         self.before = None
 
     def environment(self):
-        values = {"PATH": "/usr/bin:/bin", "HOME": self.world.home}
+        values = {"PATH": "/usr/bin:/bin", "HOME": self.world.home, "TMPDIR": self.world.tmp}
         if self.world.mode == "root":
             values.update(SUDO_UID=str(self.world.uid), SUDO_GID=str(self.world.uid))
         return values

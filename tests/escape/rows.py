@@ -57,6 +57,7 @@ class Evidence:
 
     def __init__(self, world, result, before):
         self.world = world
+        self.pinned = False
         self.result = result
         self.lines = result.text.splitlines()
         self.proofs = [line for line in self.lines if line.startswith("PROOF ")]
@@ -117,7 +118,7 @@ def berm_command(world, row, tool):
 
 
 def environment_of(world, row, inside):
-    values = {"PATH": "/usr/bin:/bin", "HOME": world.home, "LANG": "C"}
+    values = {"PATH": "/usr/bin:/bin", "HOME": world.home, "TMPDIR": world.tmp, "LANG": "C"}
     if world.mode == "root" and inside and row.sudo:
         values.update(SUDO_UID=str(world.uid), SUDO_GID=str(world.uid), SUDO_USER="tool")
     return values

@@ -116,7 +116,14 @@ def race_check(world, evidence, inside):
         return ["no rounds were counted"]
     rounds, swaps = int(notes[0].split()[0]), int(notes[0].split()[2])
     evidence.summary = "0 of %d rounds, %d exchanges" % (rounds, swaps)
-    return ["too few rounds: " + notes[0]] if rounds < 1000 or swaps < 1000 else []
+    # What is pinned cannot be exchanged at all; elsewhere the race has to have been one.
+    enough = rounds >= 1000 and (swaps >= 1000 or evidence.pinned and inside)
+    return [] if enough else ["too few rounds: " + notes[0]]
+
+
+def pinned_race_check(world, evidence, inside):
+    evidence.pinned = True
+    return race_check(world, evidence, inside)
 
 
 def swap_grant(world, inside):
@@ -190,7 +197,7 @@ ROWS = [
     Row("F07", "parents of protected files carried away", "replace-parent", ["tamper"]),
     Row("F07", "denied and read-only files linked or moved out", "hard-link-out", ["leak", "tamper"]),
     Row("F07", "race: parents of protected files exchanged", "parent-races", ["tamper", "leak"],
-        arguments=race_arguments, check=race_check, timeout=120, slow=True),
+        arguments=race_arguments, check=pinned_race_check, timeout=120, slow=True),
     Row("F08", "protected names that did not exist", "create-absent", ["tamper"]),
     Row("F08", "placeholder of a protected name replaced", "remove-placeholder", ["tamper"]),
     Row("F10", "read-only grant mounted writable", "remount-writable", ["tamper"], control="mounts"),

@@ -123,6 +123,7 @@ class World:
         self.hidden = self.ws + "/denied"
         self.home = self.top + "/home"
         self.profiles = self.top + "/profiles"
+        self.tmp = self.top + "/tmp"
         os.mkdir(self.profiles, 0o755)
         self.profile("escape")
         self.listeners = Listeners()
@@ -179,7 +180,7 @@ class World:
 
     def reset(self):
         """The tree as it was, whatever the last attack left of it."""
-        for directory in (self.ws, self.ro, self.denied, self.home):
+        for directory in (self.ws, self.ro, self.denied, self.home, self.tmp):
             self.remove(directory)
             os.mkdir(directory)
         for suffix in SIBLINGS:
@@ -228,7 +229,7 @@ class World:
     def snapshot(self):
         """Everything that an attack must not change: {path: what it is}."""
         found = {}
-        for top in (self.ro, self.denied, self.home, self.hidden, self.bin, self.profiles):
+        for top in (self.ro, self.denied, self.home, self.tmp, self.hidden, self.bin, self.profiles):
             self.describe_tree(top, found)
         for suffix in SIBLINGS:
             self.describe_tree(self.ws + suffix, found)

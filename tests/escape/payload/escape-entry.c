@@ -91,16 +91,19 @@ static void ring32(void)
 		proof("int 0x80 io_uring_setup");
 }
 
-/* Into the 32-bit code segment by a far return: there the same bytes are 32-bit code, and sysenter
- * would be too. */
+/* Into the 32-bit code segment by a far jump, and back by another: there int 0x80 is an ordinary
+ * instruction. No far return: emulators read its stack with the kernel's rights. */
 static void far_jump(void)
 {
-	/* mov $20, %eax; int $0x80; push $0x33; push $back; lret — back is written below */
+	/* mov $20, %eax; int $0x80; ljmp $0x33, $back */
 	static const unsigned char code32[] = {
-		0xb8, 20, 0, 0, 0, 0xcd, 0x80, 0x6a, 0x33, 0x68, 0, 0, 0, 0, 0xcb};
-	unsigned char *low = mmap(NULL, 8192, PROT_READ | PROT_WRITE | PROT_EXEC,
+		0xb8, 20, 0, 0, 0, 0xcd, 0x80, 0xea, 0, 0, 0, 0, 0x33, 0};
+	/* mov saved, %rsp; ret */
+	static const unsigned char back64[] = {0x48, 0x8b, 0x24, 0x25, 0, 0, 0, 0, 0xc3};
+	unsigned char *low = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
-	unsigned int back = (unsigned int)(uintptr_t)low + 64;
+	unsigned int base = (unsigned int)(uintptr_t)low;
+	unsigned int back = base + 64, saved = base + 128, target32[2] = {base, 0x23};
 	long result = -1;
 
 	if (low == MAP_FAILED) {
@@ -108,25 +111,22 @@ static void far_jump(void)
 		return;
 	}
 	memcpy(low, code32, sizeof(code32));
-	memcpy(low + 10, &back, sizeof(back));
-	/* mov %rbx, %rsp; ret */
-	memcpy(low + 64, "\x48\x89\xdc\xc3", 4);
+	memcpy(low + 8, &back, sizeof(back));
+	memcpy(low + 64, back64, sizeof(back64));
+	memcpy(low + 68, &saved, sizeof(saved));
+	memcpy(low + 192, target32, 6);
 	__asm__ volatile("push %%rbx\n\t"
 			 "push %%rbp\n\t"
-			 "lea 1f(%%rip), %%rbx\n\t"
-			 "push %%rbx\n\t"
-			 "mov %%rsp, %%rbx\n\t"
-			 "mov %[stack], %%esp\n\t"
-			 "pushq $0x23\n\t"
-			 "pushq %[target]\n\t"
-			 "lretq\n\t"
+			 "lea 1f(%%rip), %%rax\n\t"
+			 "push %%rax\n\t"
+			 "mov %%rsp, 128(%[low])\n\t"
+			 "ljmpl *192(%[low])\n\t"
 			 "1:\n\t"
 			 "pop %%rbp\n\t"
 			 "pop %%rbx\n\t"
-			 : "=a"(result)
-			 : [stack] "r"((unsigned int)(uintptr_t)low + 8000),
-			 [target] "r"((unsigned long)(uintptr_t)low)
-			 : "rcx", "rdx", "r8", "r9", "r10", "r11", "memory");
+			 : "=&a"(result)
+			 : [low] "r"(low)
+			 : "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "memory");
 	if (result > 0)
 		proof("getpid from the 32-bit segment");
 }

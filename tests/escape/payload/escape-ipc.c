@@ -92,32 +92,37 @@ static void abstract_socket(void)
 	talk_to(target("SOCKET"));
 }
 
-/* System V objects have no path; their numbers can be counted through. */
+union semun {
+	int value;
+	struct semid_ds *buffer;
+};
+
+/* System V objects have no path, but the kernel's table of them can be walked by position. */
 static void system_v(void)
 {
 	struct {
 		long type;
 		char text[128];
 	} message;
-	union semun {
-		int value;
-		struct semid_ds *buffer;
-	} argument;
-	struct semid_ds semaphores;
+	struct shmid_ds memory_state;
+	struct msqid_ds queue_state;
+	struct semid_ds semaphore_state;
 
-	for (int id = 0; id < 4096; id++) {
-		void *memory = shmat(id, NULL, SHM_RDONLY);
+	for (int position = 0; position < 1024; position++) {
+		int id = shmctl(position, SHM_STAT, &memory_state);
+		void *memory = id < 0 ? (void *)-1 : shmat(id, NULL, SHM_RDONLY);
 
 		if (memory != (void *)-1) {
 			proof("shared memory %d: %.64s", id, (const char *)memory);
 			shmdt(memory);
 		}
 		memset(&message, 0, sizeof(message));
-		if (msgrcv(id, &message, sizeof(message.text) - 1, 0, IPC_NOWAIT | MSG_NOERROR) > 0)
+		id = msgctl(position, MSG_STAT, &queue_state);
+		if (id >= 0 && msgrcv(id, &message, sizeof(message.text) - 1, 0,
+				       IPC_NOWAIT | MSG_NOERROR) > 0)
 			proof("message queue %d: %s", id, message.text);
-		argument.buffer = &semaphores;
-		if (!semctl(id, 0, IPC_STAT, argument))
-			proof("semaphores %d", id);
+		if (semctl(position, 0, SEM_STAT, (union semun){.buffer = &semaphore_state}) >= 0)
+			proof("semaphores at %d", position);
 	}
 }
 

@@ -148,7 +148,10 @@ static void send_signals(pid_t pid)
 static void kill_others(void)
 {
 	if (target_number("INSIDE", 0)) {
-		pid_t child = fork();
+		pid_t child;
+
+		signal(SIGTERM, SIG_IGN);
+		child = fork();
 
 		if (child == 0) {
 			/* Everything that may be signalled goes, but not the one who signals. */
@@ -156,7 +159,6 @@ static void kill_others(void)
 			kill(1, SIGKILL);
 			_exit(0);
 		}
-		signal(SIGTERM, SIG_IGN);
 		waitpid(child, NULL, 0);
 	}
 	send_signals((pid_t)target_number("PID", 0));
