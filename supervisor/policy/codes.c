@@ -164,9 +164,9 @@ const struct code codes[CODE_COUNT] = {
 	[CODE_NOTE_SYMLINK] = {"N003", "symbolic link",
 		"The granted path is a symbolic link. What it leads to when the run starts is granted, and it is checked that it "
 		"does not change in between."},
-	[CODE_NOTE_SELF] = {"N004", "profile protected",
-		"The profile lies inside its own write grant. It is kept from being changed, since a tool that rewrites its profile "
-		"chooses its own walls for the next run."},
+	[CODE_NOTE_SELF] = {"N004", "profiles protected",
+		"The profile, or a place where a profile would be looked for, lies inside a write grant. It is kept from being "
+		"changed, since a tool that writes a profile chooses its own walls for the next run."},
 };
 
 /* clang-format on */

@@ -3,6 +3,7 @@
 
 #include "base/path.h"
 #include "policy/calls.h"
+#include "policy/decide-internal.h"
 #include "policy/keys.h"
 
 #include <string.h>
@@ -60,7 +61,7 @@ static const struct path_rule *covering_deny(const struct profile *p, const char
 	for (size_t i = 0; i < p->fs.deny.count; i++) {
 		const struct path_rule *deny = &p->fs.deny.items[i];
 
-		if (deny->is_glob ? path_glob_match(deny->path, path)
+		if (deny->is_glob ? path_covered_by_glob(deny->path, path)
 				  : path_is_beneath(path, deny->path))
 			return deny;
 	}
@@ -235,43 +236,56 @@ static int add_pending_network(struct profile *p, struct arena *arena)
 	return r;
 }
 
-/* A tool that can rewrite its profile chooses its own walls for the next run. */
-static int protect_self(struct profile *p, struct arena *arena, struct diagnostics *d)
+void lint_place(const struct profile *p, const char *dir, struct diagnostics *d)
 {
-	for (size_t i = 0; i < p->file_count; i++) {
-		struct path_rules *protect = &p->fs.protect;
-		const struct path_rule *grant = NULL;
-		void *grown;
-
-		for (size_t j = 0; j < p->fs.write.count && !grant; j++) {
-			if (path_is_beneath(p->files[i], p->fs.write.items[j].path))
-				grant = &p->fs.write.items[j];
-		}
-		if (!grant)
-			continue;
-		grown = arena_grow(arena, protect->items, protect->count, sizeof(*protect->items));
-		if (!grown)
-			return -ENOMEM;
-		protect->items = grown;
-		protect->items[protect->count++] = (struct path_rule){
-			.path = p->files[i],
-			.written = p->files[i],
-			.reason = "a tool that rewrites its profile chooses its own walls",
-		};
-		diagnostics_report(d, CODE_NOTE_SELF, grant->at,
-			"fs.write %s holds the profile %s, which is kept from being changed",
-			grant->written, p->files[i]);
+	for (size_t i = 0; i < p->fs.write.count; i++) {
+		if (path_is_beneath(p->fs.write.items[i].path, dir))
+			diagnostics_report(d, CODE_PROTECTED_ROOT, p->fs.write.items[i].at,
+				"%s must not be writable: berm keeps profiles or its own state in "
+				"%s",
+				p->fs.write.items[i].path, dir);
 	}
+}
+
+/* Who can write a profile, or put one where it is looked for, chooses the walls of the next run. */
+static int protect_path(
+	struct profile *p, const char *path, struct arena *arena, struct diagnostics *d)
+{
+	struct path_rules *protect = &p->fs.protect;
+	const struct path_rule *grant = NULL;
+	void *grown;
+
+	for (size_t i = 0; i < p->fs.write.count && !grant; i++) {
+		if (path_is_beneath(path, p->fs.write.items[i].path))
+			grant = &p->fs.write.items[i];
+	}
+	if (!grant)
+		return 0;
+	grown = arena_grow(arena, protect->items, protect->count, sizeof(*protect->items));
+	if (!grown)
+		return -ENOMEM;
+	protect->items = grown;
+	protect->items[protect->count++] = (struct path_rule){
+		.path = path,
+		.written = path,
+		.reason = "who writes a profile chooses the walls of the next run",
+	};
+	diagnostics_report(d, CODE_NOTE_SELF, grant->at,
+		"fs.write %s holds %s, where profiles are read from: it is kept from being changed",
+		grant->written, path);
 	return 0;
 }
 
-int lint_finish(struct profile *p, struct arena *arena, struct diagnostics *d)
+int lint_finish(struct profile *p, const char *const *elsewhere, size_t count, struct arena *arena,
+	struct diagnostics *d)
 {
 	int r = add_pending_network(p, arena);
 
 	if (r == 0)
 		r = add_pending_commands(p, arena);
-	if (r == 0)
-		r = protect_self(p, arena, d);
+	for (size_t i = 0; r == 0 && i < p->file_count; i++)
+		r = protect_path(p, p->files[i], arena, d);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = protect_path(p, elsewhere[i], arena, d);
 	return r;
 }

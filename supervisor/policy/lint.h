@@ -12,6 +12,11 @@ void lint_profile(const struct profile *profile, const char *home, struct diagno
  * be NULL. */
 const char *lint_protected_root(const char *path, const char *home);
 
+/* Report write grants that lie in a directory of berm's own. */
+void lint_place(const struct profile *profile, const char *dir, struct diagnostics *d);
+
 /* What remains once everything is merged and narrowed: lists that this build cannot enforce become
- * pending, and profile files inside a write grant are protected. Returns 0, or -ENOMEM. */
-int lint_finish(struct profile *profile, struct arena *arena, struct diagnostics *d) must_check;
+ * pending, and inside write grants the profile's files are protected, with `elsewhere`: count paths
+ * that would decide what is read the next time. Returns 0, or -ENOMEM. */
+int lint_finish(struct profile *profile, const char *const *elsewhere, size_t count,
+	struct arena *arena, struct diagnostics *d) must_check;

@@ -29,6 +29,11 @@ struct loader {
 	struct diagnostics d;
 	crypto_generichash_state digest;
 	struct error *err;
+	/* Files that would have been read instead, had they been there, and the directories that
+	 * names are looked up in: nothing in a run may make one. */
+	const char **elsewhere;
+	size_t elsewhere_count;
+	bool no_memory;
 };
 
 /* One profile or ceiling being read, with the files it is made of. */
@@ -65,6 +70,69 @@ static bool is_path(const char *profile)
 	return strchr(profile, '/') || (n > 5 && strcmp(profile + n - 5, ".yaml") == 0);
 }
 
+/* True for the directory that the profile asked for is in, where it was named by its path: its
+ * neighbours may be named as well, and they may be the tool's own files. */
+static bool is_beside(const struct loader *l, const char *dir)
+{
+	const char *profile = l->request->profile, *slash = strrchr(profile, '/');
+	size_t n = slash ? (size_t)(slash - profile) : 0;
+
+	if (!is_path(profile))
+		return false;
+	return slash ? strlen(dir) == n && strncmp(dir, profile, n) == 0 : strcmp(dir, ".") == 0;
+}
+
+/* The working directory is never searched by itself: a cloned repository must not choose its own
+ * walls. */
+static bool is_searched(const struct loader *l, const char *dir)
+{
+	return *dir && (strcmp(dir, ".") != 0 || is_beside(l, dir));
+}
+
+/* Remember dir/name, or dir itself where name is NULL, as a place that decides what is read. */
+static void note_elsewhere(struct loader *l, const char *dir, const char *name)
+{
+	autofree char *real = realpath(dir, NULL), *path = NULL;
+	const char **grown;
+
+	/* A relative directory that is not there has no name that a rule could protect. */
+	if (!real && !path_is_normal(dir))
+		return;
+	path = name ? path_join(real ? real : dir, name) : strdup(real ? real : dir);
+	grown = path ? arena_grow(&l->loaded->arena, l->elsewhere, l->elsewhere_count,
+			       sizeof(*l->elsewhere))
+		     : NULL;
+	l->no_memory |= !grown;
+	if (!grown)
+		return;
+	l->elsewhere = grown;
+	grown[l->elsewhere_count] = arena_string(&l->loaded->arena, path);
+	l->no_memory |= !grown[l->elsewhere_count];
+	l->elsewhere_count += grown[l->elsewhere_count] != NULL;
+}
+
+/* The directories that profiles are looked up in, and berm's own state: nobody writes there. */
+static int protect_places(struct loader *l)
+{
+	const char *state = l->request->variables.state;
+	struct profile *p = &l->loaded->profile;
+	size_t names = l->elsewhere_count;
+
+	for (const char *const *dir = l->request->search_path; dir && *dir; dir++) {
+		if (is_searched(l, *dir) && !is_beside(l, *dir))
+			note_elsewhere(l, *dir, NULL);
+	}
+	if (state && *state)
+		note_elsewhere(l, state, NULL);
+	for (size_t i = names; i < l->elsewhere_count; i++)
+		lint_place(p, l->elsewhere[i], &l->d);
+	if (l->d.errors)
+		return 0;
+	return l->no_memory
+		       ? -ENOMEM
+		       : lint_finish(p, l->elsewhere, l->elsewhere_count, &l->loaded->arena, &l->d);
+}
+
 /* The file of a name in the first directory that has it; NULL where none has. owner: files of
  * others than root and him are passed over; or NULL. */
 static char *search(struct loader *l, const char *name, const uid_t *owner)
@@ -75,13 +143,16 @@ static char *search(struct loader *l, const char *name, const uid_t *owner)
 		char path[PATH_MAX];
 		int n;
 
-		if (!**dir || strcmp(*dir, ".") == 0)
+		if (!is_searched(l, *dir))
 			continue;
 		n = snprintf(path, sizeof(path), "%s/%s.yaml", *dir, name);
 		if (n < 0 || (size_t)n >= sizeof(path))
 			continue;
-		if (stat(path, &st) == 0 && (!owner || trust_owner(st.st_uid, *owner)))
+		/* A directory of that name may be the placeholder of another run, see below. */
+		if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode) &&
+			(!owner || trust_owner(st.st_uid, *owner)))
 			return arena_string(&l->loaded->arena, path);
+		note_elsewhere(l, *dir, path + strlen(*dir) + 1);
 	}
 	return NULL;
 }
@@ -337,7 +408,7 @@ static int load_all(struct loader *l, const char *path)
 	if (r == 0)
 		r = keep_files(l);
 	if (r == 0 && l->d.errors == 0)
-		r = lint_finish(p, &l->loaded->arena, &l->d);
+		r = protect_places(l);
 	crypto_generichash_final(&l->digest, p->digest, sizeof(p->digest));
 	return r;
 }

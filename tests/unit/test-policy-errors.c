@@ -205,6 +205,7 @@ static const struct row {
 	{HEAD "syscalls: {deny_groups: [process]}\n", "3:26: error[E047]"},
 	{HEAD "fs: {read: [/a/b], deny: [/a]}\n", "3:13: warning[W001]: fs.read /a/b has no effect: fs.deny /a"},
 	{HEAD "fs: {write: [/srv/x], deny: [\"/srv/*\"]}\n", "3:14: warning[W001]"},
+	{HEAD "fs: {write: [/srv/x/y/z], deny: [\"/srv/*\"]}\n", "3:14: warning[W001]"},
 	{HEAD "fs: {write: [/srv]}\nexec: {allow: [/srv/bin]}\n", "4:16: warning[W002]: exec.allow /srv/bin lies inside fs.write /srv"},
 	{HEAD "network: {allow: [{cidr: 0.0.0.0/1}]}\n", "3:26: warning[W003]"},
 	{HEAD "env: {pass: [\"*\"]}\n", "3:14: warning[W005]"},
@@ -386,21 +387,72 @@ static void ceilings_and_hosts_have_codes_too(void **state)
 	see(&l.out);
 }
 
-/* Attack M08: the profile lies where the tool can write. */
-static void a_profile_inside_its_own_grant_is_protected(void **state)
+static bool is_protected(const struct profile *p, const char *dir, const char *name)
 {
-	autoloading struct loading l;
+	for (size_t i = 0; i < p->fs.protect.count; i++) {
+		const char *path = p->fs.protect.items[i].path;
+		size_t n = strlen(dir);
+
+		if (strncmp(path, dir, n) == 0 && path[n] == '/' && strcmp(path + n + 1, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Attack M08: the profile lies where the tool can write, and so do places that come before the one
+ * where its base was found. */
+static void profiles_inside_their_own_grant_are_protected(void **state)
+{
+	autoloading struct loading l, base;
 	char text[256], path[128];
-	bool found = false;
+	const char *search[] = {NULL, NULL, NULL};
 
 	(void)state;
 	loading_init(&l);
-	snprintf(text, sizeof(text), HEAD "fs: {write: [%s]}\n", l.dir);
+	loading_init(&base);
+	loading_string(&base, "base.yaml", HEAD);
+	search[0] = l.dir;
+	search[1] = base.dir;
+	l.request.search_path = search;
 	snprintf(path, sizeof(path), "%s/p.yaml", l.dir);
-	expect(&l, text, "p.yaml:3:14: note[N004]");
-	for (size_t i = 0; i < l.profile->fs.protect.count; i++)
-		found |= strcmp(l.profile->fs.protect.items[i].path, path) == 0;
-	assert_true(found);
+	snprintf(text, sizeof(text), HEAD "extends: [base]\nfs: {write: [%s]}\n", l.dir);
+	loading_string(&l, "p.yaml", text);
+	if (loading_load(&l, path) < 0)
+		fail_msg("%s", text_string(&l.out));
+	see(&l.out);
+	assert_non_null(strstr(text_string(&l.out), "p.yaml:4:14: note[N004]"));
+	assert_true(is_protected(l.profile, l.dir, "p.yaml"));
+	assert_true(is_protected(l.profile, l.dir, "base.yaml"));
+	/* The placeholder of a run that goes on is not taken for a profile. */
+	snprintf(path, sizeof(path), "%s/base.yaml", l.dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	snprintf(path, sizeof(path), "%s/p.yaml", l.dir);
+	assert_int_equal(loading_load(&l, path), 0);
+	assert_int_equal(l.profile->file_count, 2);
+}
+
+/* The other profiles of a directory would be read as well, by other runs. */
+static void places_of_profiles_and_state_are_nobodys_to_write(void **state)
+{
+	autoloading struct loading l;
+	char text[256], inside[128];
+	const char *search[] = {NULL, inside, NULL};
+
+	(void)state;
+	loading_init(&l);
+	search[0] = l.dir;
+	l.request.search_path = search;
+	snprintf(inside, sizeof(inside), "%s/config/profiles", l.dir);
+	snprintf(text, sizeof(text), HEAD "fs: {write: [%s/x]}\n", l.dir);
+	expect(&l, text, "p.yaml:3:14: error[E035]");
+	search[0] = inside;
+	snprintf(text, sizeof(text), HEAD "fs: {write: [%s]}\n", l.dir);
+	loading_string(&l, "p.yaml", text);
+	snprintf(text, sizeof(text), "%s/p.yaml", l.dir);
+	assert_int_equal(loading_load(&l, text), 0);
+	assert_true(is_protected(l.profile, l.dir, "config/profiles"));
+	search[0] = l.dir;
+	expect(&l, HEAD "fs: {write: [/var/lib/berm/log]}\n", "p.yaml:3:14: error[E035]");
 }
 
 static void every_code_is_complete_and_was_seen_above(void **state)
@@ -425,7 +477,8 @@ int main(void)
 		cmocka_unit_test(files_that_others_can_change_are_refused),
 		cmocka_unit_test(extends_has_a_depth),
 		cmocka_unit_test(ceilings_and_hosts_have_codes_too),
-		cmocka_unit_test(a_profile_inside_its_own_grant_is_protected),
+		cmocka_unit_test(profiles_inside_their_own_grant_are_protected),
+		cmocka_unit_test(places_of_profiles_and_state_are_nobodys_to_write),
 		cmocka_unit_test(every_code_is_complete_and_was_seen_above),
 	};
 
