@@ -30,28 +30,6 @@ static Berm__Wire__FileKind kind_of(mode_t mode)
 	return BERM__WIRE__FILE_KIND__FILE_OTHER;
 }
 
-/* The host path that a descriptor stands for; false where it has none (unlinked meanwhile, outside
- * the root). */
-static bool path_of_fd(int fd, char buffer[PATH_MAX])
-{
-	static const char deleted[] = " (deleted)";
-	char link[32];
-	struct stat now, then;
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, buffer, PATH_MAX - 1);
-	if (n <= 0 || buffer[0] != '/')
-		return false;
-	buffer[n] = '\0';
-	/* The kernel's mark for an unlinked file is also a legal file name: only the file itself
-	 * can tell. */
-	if ((size_t)n < sizeof(deleted) || strcmp(buffer + n - (sizeof(deleted) - 1), deleted) != 0)
-		return true;
-	return lstat(buffer, &now) == 0 && fstat(fd, &then) == 0 && now.st_dev == then.st_dev &&
-	       now.st_ino == then.st_ino;
-}
-
 static void fill_found(const struct stat *st, Berm__Wire__PathFact *fact)
 {
 	fact->resolved_kind = kind_of(st->st_mode);
@@ -128,13 +106,32 @@ static int describe_deepest(int fd, const char *existing, const char *missing,
 	return facts_set_string(&fact->deepest_existing, existing, err);
 }
 
+/* The same for an existing directory that was reached through links, which are noted too: a name
+ * that is to be protected may lie behind one that a tool can replace. */
+static int describe_linked(int fd, const char *existing, const char *missing,
+	Berm__Wire__PathFact *fact, struct error *err)
+{
+	char real[PATH_MAX];
+	struct stat st;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, "stat %s", existing);
+	r = facts_links(existing, &st, fact, real, err);
+	if (r < 0)
+		return r;
+	if (fact->error == ESTALE)
+		return error_set(err, -ESTALE, ERROR_REFUSED,
+			"%s changes while it is looked at: somebody turns a link around", existing);
+	return describe_deepest(fd, real, missing, fact, err);
+}
+
 static int fill_deepest(const char *path, Berm__Wire__PathFact *fact, struct error *err)
 {
 	autofree char *at = strdup(path);
 
 	while (at) {
 		autofree char *parent = path_parent(at);
-		char resolved[PATH_MAX];
 		autoclose int fd = -1;
 
 		if (!parent)
@@ -145,9 +142,9 @@ static int fill_deepest(const char *path, Berm__Wire__PathFact *fact, struct err
 				fd, parent, path + strlen(parent) + (parent[1] ? 1 : 0), fact, err);
 		if (!is_absence(errno))
 			fd = open(parent, O_PATH | O_CLOEXEC);
-		if (fd >= 0 && path_of_fd(fd, resolved))
-			return describe_deepest(fd, resolved,
-				path + strlen(parent) + (parent[1] ? 1 : 0), fact, err);
+		if (fd >= 0)
+			return describe_linked(
+				fd, parent, path + strlen(parent) + (parent[1] ? 1 : 0), fact, err);
 		free(at);
 		at = take_ptr(&parent);
 	}

@@ -169,6 +169,23 @@ def grant_through_link(world, inside):
     os.symlink(world.denied, world.ws + "/p")
 
 
+def protect_through_link(world):
+    return world.profile("link-protect", more="", protect="    - \"%s/conf/settings\"\n" % world.ws)
+
+
+def link_to_real(world, inside):
+    os.mkdir(world.ws + "/conf-real")
+    os.symlink("conf-real", world.ws + "/conf")
+    world.open_up(world.ws)
+
+
+def planted_check(world, evidence, inside):
+    planted = inventory.read(world.ws + "/conf/settings") == "evil\n"
+    if not inside:
+        return [] if planted else ["nothing was planted outside"]
+    return ["the protected name was planted"] if planted else []
+
+
 def core_check(world, evidence, inside):
     return ["core file in the read-only grant"] if inside and any("core" in path for path in evidence.changed) else []
 
@@ -198,6 +215,8 @@ ROWS = [
     Row("F07", "denied and read-only files linked or moved out", "hard-link-out", ["leak", "tamper"]),
     Row("F07", "race: parents of protected files exchanged", "parent-races", ["tamper", "leak"],
         arguments=race_arguments, check=pinned_race_check, timeout=120, slow=True),
+    Row("F07", "protected name behind a link in the grant", "replace-link", profile=protect_through_link,
+        before=link_to_real, check=planted_check, may_refuse=True),
     Row("F08", "protected names that did not exist", "create-absent", ["tamper"]),
     Row("F08", "placeholder of a protected name replaced", "remove-placeholder", ["tamper"]),
     Row("F10", "read-only grant mounted writable", "remount-writable", ["tamper"], control="mounts"),

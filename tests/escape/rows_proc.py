@@ -231,6 +231,8 @@ ROWS = [
     Row("P10", "line discipline of the caller's terminal (TIOCSETD)", "set-discipline", ["proof"],
         beside=on_terminal),
     Row("P10", "console commands (TIOCLINUX, TIOCCONS)", "console-commands", ["proof"], beside=on_terminal),
+    Row("P10", "controlling terminal of the caller's session taken (TIOCSCTTY)", "steal-terminal", ["proof"],
+        control="root", beside=on_terminal),
     Row("P11", "daemons that outlive the tool", "survive", check=survivors_check, after=after_survivors),
     Row("P11", "fork storm while the tool ends", "fork-storm", check=survivors_check, after=after_survivors),
     Row("P13", "clone into another cgroup", "into-cgroup", ["proof"], control="root", arguments=cgroup_arguments,

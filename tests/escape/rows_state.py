@@ -281,6 +281,16 @@ class SystemV:
 OBJECTS = SystemV()
 
 
+def host_network(world):
+    return world.profile("host-network", more="network:\n  mode: host\nsyscalls:\n  families: [unix, inet, inet6]\n")
+
+
+def scope_lacking():
+    """Landlock tells its version by a call: 6 brought scopes."""
+    version = ctypes.CDLL(None).syscall(444, None, 0, 1)
+    return None if version >= 6 else "Landlock scopes (ABI %d)" % version
+
+
 def nodes_check(world, evidence, inside):
     names = {line.split()[0] for line in evidence.values("NODE")}
     if not inside:
@@ -339,6 +349,8 @@ ROWS = [
         arguments=hidden_arguments),
     Row("I04", "abstract socket of the host", "abstract-socket", ["bytes:abstract"],
         arguments=lambda world, inside: {"SOCKET": "@" + world.abstract}),
+    Row("I04", "abstract socket of the host, in the host's network", "abstract-socket", ["bytes:abstract"],
+        profile=host_network, lacking=scope_lacking, arguments=lambda world, inside: {"SOCKET": "@" + world.abstract}),
     Row("I05", "System V shared memory and queues", "system-v", ["leak"], before=OBJECTS.make,
         after=OBJECTS.remove),
     Row("I05", "POSIX shared memory and queues", "posix-objects", ["leak"], before=OBJECTS.make_posix,

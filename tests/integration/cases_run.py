@@ -118,6 +118,38 @@ def denial_footer(sandbox, case):
     case.that("unshare" in result.errors and result.errors.startswith("berm: "), "footer:", result.errors)
 
 
+def every_denial_is_counted(sandbox, case):
+    """A flood is counted to the last call, and the lists stay short."""
+    script = "import ctypes\nl=ctypes.CDLL(None)\nfor n in range(6000):\n" \
+        " l.unshare(0x10000000) if n % 2 else l.socket(n % 400 + 100, 1, 0)\n"
+    result, record = sandbox.record(["python3", "-c", script])
+    case.code(result, 0)
+    counted = sum(denial["count"] for denial in record["denials"]) + record.get("denials_not_listed", 0)
+    case.that(record.get("denials_total") == 6000 and counted == 6000, "total %s, listed %s" % (
+        record.get("denials_total"), counted))
+    case.that(len(result.errors.splitlines()) < 200, "the footer has %d lines" % len(result.errors.splitlines()))
+
+
+def words_of_the_tool_are_escaped(sandbox, case):
+    """Terminal sequences in names never reach the caller's terminal by way of berm's own lines."""
+    hostile = "no\x1b]52;c;x\x07such\r\nname\u202e"
+    result = sandbox.run([hostile])
+    case.code(result, 127)
+    traced = sandbox.run(["cat", "/etc/" + hostile], "--trace-denials")
+    for text in (result.stderr, b"\n".join(line for line in traced.stderr.splitlines() if line.startswith(b"berm"))):
+        bad = [byte for byte in text if byte < 32 and byte != 10 or byte == 127]
+        case.that(not bad and "\u202e".encode() not in text, "raw bytes %s in %r" % (bad, text))
+    case.that("berm:" in traced.errors and "such" in traced.errors, "the refused path is not reported", traced.errors)
+
+
+def berm_in_berm(sandbox, case):
+    """A run inside a run is refused cleanly: the walls inside cannot be built."""
+    profile = sandbox.write_profile("nested", read=[sandbox.bin, sandbox.profile])
+    result = sandbox.run([sandbox.berm, "run", "-p", sandbox.profile, "--", "true"], profile=profile)
+    case.code(result, 125)
+    case.that("berm: " in result.errors, result.errors)
+
+
 def environment_is_scrubbed(sandbox, case):
     values = sandbox.environment(AWS_SECRET_ACCESS_KEY="x", LD_PRELOAD="/x.so", LC_ALL="C", NAMED="one",
                                  SET_BY_PROFILE="no")
@@ -218,6 +250,9 @@ ROWS = [
     ("record of a signal and of a refusal", record_of_signal),
     ("the digest of a plan is the same every time", digest_is_stable),
     ("refused calls are in the record and in the footer", denial_footer),
+    ("every refused call is counted, the lists are bounded", every_denial_is_counted),
+    ("what a tool says is escaped in our own lines", words_of_the_tool_are_escaped),
+    ("a run inside a run is refused", berm_in_berm),
     ("environment holds what was named", environment_is_scrubbed),
     ("working directory", directory),
     ("100 MiB of binary data", binary_stream),

@@ -333,6 +333,14 @@ static void every_link_on_the_way_is_named(void **state)
 	assert_string_equal(fact->links_passed[1], in_top("one"));
 	assert_string_equal(fact->loose_link, "");
 	berm__wire__path_fact__free_unpacked(fact, NULL);
+	/* Also on the way to what is not there: a name to protect must not lie behind a link. */
+	fact = look_at(in_top("one/none/deeper"));
+	assert_int_equal(fact->kind, BERM__WIRE__FILE_KIND__FILE_ABSENT);
+	assert_string_equal(fact->deepest_existing, in_top("real"));
+	assert_string_equal(fact->missing, "none/deeper");
+	assert_int_equal(fact->n_links_passed, 1);
+	assert_string_equal(fact->links_passed[0], in_top("one"));
+	berm__wire__path_fact__free_unpacked(fact, NULL);
 	fact = look_at(in_top("real/sub"));
 	assert_int_equal(fact->n_links_passed, 0);
 	berm__wire__path_fact__free_unpacked(fact, NULL);

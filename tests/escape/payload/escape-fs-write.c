@@ -128,6 +128,19 @@ static void remove_placeholder(void)
 	}
 }
 
+/* The way to a protected name goes through a link: a mount can hold neither the link nor its name.
+ */
+static void replace_link(void)
+{
+	const char *link_path = below("W", "conf");
+
+	if (unlink(link_path) && rename(link_path, below("W", "conf-gone")))
+		note("unlink: %s", strerror(errno));
+	if (mkdir(link_path, 0755))
+		note("mkdir: %s", strerror(errno));
+	note("%s: %d", link_path, write_text(below("W", "conf/settings"), "evil\n"));
+}
+
 /* Every verb that changes a file or directory of the read-only grant. */
 static void change_read_only(void)
 {
@@ -291,6 +304,7 @@ static void private_places(void)
 const struct technique fs_write_techniques[] = {
 	{"F07", "replace-protected", "mounts", replace_protected},
 	{"F07", "replace-parent", "mounts", replace_parent},
+	{"F07", "replace-link", "supervisor", replace_link},
 	{"F08", "create-absent", "mounts", create_absent},
 	{"F08", "remove-placeholder", "mounts", remove_placeholder},
 	{"F10", "change-read-only", "mounts, landlock", change_read_only},
