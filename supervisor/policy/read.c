@@ -342,7 +342,9 @@ void read_section(struct reader *r, enum section_id section, const struct node *
 	for (const struct node *entry = mapping->first; entry; entry = entry->next) {
 		const struct key *key = key_find(section, entry->key);
 
-		if (!key) {
+		/* A key that would be stored where there is no place for it is as good as unknown.
+		 */
+		if (!key || (key->stored && !base)) {
 			report_unknown_key(r, section, entry);
 			continue;
 		}
