@@ -101,6 +101,7 @@ static int describe_deepest(int fd, const char *existing, const char *missing,
 	fact->deepest_kind = kind_of(st.st_mode);
 	fact->deepest_dev = st.st_dev;
 	fact->deepest_ino = st.st_ino;
+	fact->deepest_mode = st.st_mode & 07777;
 	if (facts_set_string(&fact->missing, missing, err) < 0)
 		return -ENOMEM;
 	return facts_set_string(&fact->deepest_existing, existing, err);
@@ -243,6 +244,7 @@ static bool fill_near(struct facts_parent *parent, const char *path, Berm__Wire_
 	fact->deepest_kind = kind_of(parent->st.st_mode);
 	fact->deepest_dev = parent->st.st_dev;
 	fact->deepest_ino = parent->st.st_ino;
+	fact->deepest_mode = parent->st.st_mode & 07777;
 	*ret_result = facts_set_string(&fact->missing, name, err);
 	if (*ret_result == 0)
 		*ret_result = facts_set_string(&fact->deepest_existing, parent->path, err);

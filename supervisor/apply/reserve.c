@@ -2,19 +2,22 @@
 #include "apply/launch.h"
 #include "apply/sys.h"
 #include "base/path.h"
+#include "wire/placeholder.h"
 
 #include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
-/* A placeholder is an empty directory of exactly this mode, so that one that an earlier berm could
- * not remove is known again. It is locked shared by every run that relies on it and removed only by
- * whoever can lock it alone: a name that another run has covered must not vanish from under its
- * mount. */
-#define PLACEHOLDER_MODE (S_ISVTX | S_IRWXU)
-#define PLACEHOLDER_TRIES 16
+/* A placeholder has a mode of its own, so that one that an earlier berm could not remove is known
+ * again. It is locked shared by every run that relies on it and removed only by whoever can lock it
+ * alone: a name that another run has covered must not vanish from under its mount. */
 #define WAIT_STEP_MS 10
+/* Whoever removes one holds it alone for a few microseconds, or for as long as the scheduler leaves
+ * it aside meanwhile. */
+#define PLACEHOLDER_TRIES 400
+#define TRIES_WITHOUT_WAIT 8
+#define TRY_STEP_MS 5
 
 static bool same_object(const struct stat *a, const struct stat *b)
 {
@@ -48,6 +51,8 @@ static int make_one(const struct launch *launch, const struct placeholder *p, in
 	int r = -EAGAIN;
 
 	for (int i = 0; i < PLACEHOLDER_TRIES && r == -EAGAIN; i++) {
+		if (i >= TRIES_WITHOUT_WAIT)
+			poll(NULL, 0, TRY_STEP_MS);
 		/* The sticky bit is honoured here (mkdir(2), on Linux), so that a placeholder is
 		 * never without its mark. */
 		mode_t mask = umask(0);
@@ -99,6 +104,11 @@ int reserve_make(struct launch *launch, struct error *err)
 		const struct placeholder *p = &launch->placeholders[i];
 		int r = make_one(launch, p, &launch->grants[p->mount].fd);
 
+		if (r == -EAGAIN)
+			return error_set(err, r, ERROR_REFUSED,
+				"protect %s, which does not exist yet: somebody else keeps it locked or "
+				"changes it all the time",
+				launch->plan->mounts[p->mount]->source);
 		if (r < 0) {
 			errno = -r;
 			return error_errno(err, "protect %s, which does not exist yet",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan/compile.h"
+#include "wire/placeholder.h"
 
 #include <limits.h>
 
@@ -150,6 +151,23 @@ static void reserve(struct compiler *c, const char *base, const char *missing, u
 	protect(c, &p);
 }
 
+/* A directory that another run holds the name with, or that one left when the machine lost power
+ * (apply/reserve.c): to the plan the name does not exist. It may be gone a moment later, and a name
+ * that were made inside it would keep it from going. */
+static bool is_placeholder(Berm__Wire__FileKind kind, uint32_t mode)
+{
+	return kind == BERM__WIRE__FILE_KIND__FILE_DIRECTORY && mode == PLACEHOLDER_MODE;
+}
+
+/* Take the name of such a directory as if it were missing. */
+static void reserve_again(struct compiler *c, const char *path, uint32_t rule)
+{
+	const char *parent = keep(c, path_parent(path));
+
+	if (parent)
+		reserve(c, parent, path_last(path), rule);
+}
+
 static int protect_absent(struct compiler *c, const struct wish *w)
 {
 	const Berm__Wire__PathFact *fact = w->fact;
@@ -181,15 +199,12 @@ static int protect_absent(struct compiler *c, const struct wish *w)
 				   .rule = w->rule});
 		return 0;
 	}
-	reserve(c, base, missing, w->rule);
+	if (is_placeholder(fact->deepest_kind, fact->deepest_mode) &&
+		in_write_grant(area_around(c, base)))
+		reserve_again(c, base, w->rule);
+	else
+		reserve(c, base, missing, w->rule);
 	return 0;
-}
-
-/* A directory that another run holds the name with, or that one left when the machine lost power
- * (apply/reserve.c): to the plan the name does not exist. */
-static bool is_placeholder(const Berm__Wire__PathFact *fact)
-{
-	return fact->kind == BERM__WIRE__FILE_KIND__FILE_DIRECTORY && (fact->mode & 07777) == 01700;
 }
 
 static int protect_path(struct compiler *c, const struct wish *w)
@@ -199,12 +214,9 @@ static int protect_path(struct compiler *c, const struct wish *w)
 	if (!fact)
 		return error_set(
 			c->err, -EINVAL, ERROR_INTERNAL, "no fact about %s was gathered", w->asked);
-	if (*fact->resolved && is_placeholder(fact) &&
+	if (*fact->resolved && is_placeholder(fact->kind, fact->mode) &&
 		in_write_grant(area_around(c, fact->resolved))) {
-		const char *parent = keep(c, path_parent(fact->resolved));
-
-		if (parent)
-			reserve(c, parent, path_last(fact->resolved), w->rule);
+		reserve_again(c, fact->resolved, w->rule);
 		return 0;
 	}
 	return *fact->resolved ? protect_existing(c, w) : protect_absent(c, w);

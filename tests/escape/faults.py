@@ -23,6 +23,7 @@ import world as worlds  # noqa: E402
 WALLS = {"CapEff": "0000000000000000", "CapBnd": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "2"}
 KILL_ROUNDS = 120
 KILL_STEPS_MAX = 400
+COMING_AND_GOING = 200
 
 
 class Faults:
@@ -348,6 +349,22 @@ def many_at_once(faults):
     return wrong + faults.left(), "40 runs"
 
 
+def come_and_go(faults):
+    """Runs that start while others end, all over the same absent names: what one finds of another's placeholders
+    is gone a moment later."""
+    faults.begin()
+    wrong, running, started = [], [], 0
+    while running or started < COMING_AND_GOING:
+        while len(running) < 8 and started < COMING_AND_GOING:
+            running.append(faults.start(faults.berm(faults.first())))
+            started += 1
+        process = running.pop(0)
+        out, errors = output_of(process, 60)
+        if process.returncode or b"Seccomp" not in out:
+            wrong.append("exit %s: %r" % (process.returncode, errors[-300:]))
+    return wrong + faults.left(), "%d runs, 8 at a time, %d failed" % (started, len(wrong))
+
+
 TABLE = (
     ("kill -9 of berm at random moments leaves nothing", kill_supervisor, True),
     ("kill -9 of the run's first process at random moments leaves nothing", kill_init, True),
@@ -363,6 +380,7 @@ TABLE = (
     ("small limits of the caller", starved, False),
     ("two runs share a reserved name", two_runs_one_placeholder, False),
     ("forty runs at once", many_at_once, False),
+    ("runs come and go in one workspace", come_and_go, False),
 )
 
 

@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* One protected name that does not exist, as a plan says it. */
@@ -216,6 +217,54 @@ static void as_root_it_belongs_to_the_owner_of_the_tree(void **state)
 	assert_int_equal(rmdir(f.directory), 0);
 }
 
+/* Another process holds the lock for as long as a scheduler under load may leave it aside. */
+static void a_lock_that_is_held_for_a_moment_is_waited_for(void **state)
+{
+	struct fixture f;
+	struct holder run;
+	struct error err;
+	int held, status;
+	pid_t child;
+
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(mkdir(f.path, 0700), 0);
+	assert_int_equal(chmod(f.path, 01700), 0);
+	held = open(f.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(held, LOCK_EX), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		usleep(100000);
+		_exit(0);
+	}
+	close(held);
+	assert_int_equal(hold(&f, &run, &err), 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	let_go(&run);
+	assert_int_equal(rmdir(f.directory), 0);
+}
+
+static void a_lock_that_nobody_gives_back_is_named(void **state)
+{
+	struct fixture f;
+	struct holder run;
+	struct error err = {0};
+	int held;
+
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(mkdir(f.path, 0700), 0);
+	assert_int_equal(chmod(f.path, 01700), 0);
+	held = open(f.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(held, LOCK_EX), 0);
+	assert_int_equal(hold(&f, &run, &err), -EAGAIN);
+	assert_non_null(strstr(err.text, "keeps it locked"));
+	close(held);
+	let_go(&run);
+	assert_int_equal(rmdir(f.directory), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest list[] = {
@@ -225,6 +274,8 @@ int main(void)
 		cmocka_unit_test(what_appeared_meanwhile_is_never_taken_for_one),
 		cmocka_unit_test(what_somebody_put_into_it_stays),
 		cmocka_unit_test(a_file_put_in_its_place_keeps_its_owner),
+		cmocka_unit_test(a_lock_that_is_held_for_a_moment_is_waited_for),
+		cmocka_unit_test(a_lock_that_nobody_gives_back_is_named),
 		cmocka_unit_test(as_root_it_belongs_to_the_owner_of_the_tree),
 	};
 
