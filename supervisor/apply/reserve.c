@@ -106,7 +106,8 @@ int reserve_make(struct launch *launch, struct error *err)
 
 		if (r == -EAGAIN)
 			return error_set(err, r, ERROR_REFUSED,
-				"protect %s, which does not exist yet: somebody else keeps it locked or "
+				"protect %s, which does not exist yet: somebody else keeps it "
+				"locked or "
 				"changes it all the time",
 				launch->plan->mounts[p->mount]->source);
 		if (r < 0) {
