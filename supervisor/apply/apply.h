@@ -38,12 +38,6 @@ struct trace_event {
 	uint32_t pid;
 };
 
-struct run_callbacks {
-	void *context;
-	void (*denied)(void *context, const struct denial_event *event);
-	void (*traced)(void *context, const struct trace_event *event);
-};
-
 enum run_outcome {
 	RUN_EXITED,
 	RUN_SIGNALED,
@@ -52,8 +46,55 @@ enum run_outcome {
 	RUN_REFUSED,      /* command not executable or not granted (126), or not found (127) */
 	RUN_SETUP_FAILED, /* 125: a wall did not stand or the canary got through */
 	RUN_KILLED,       /* berm itself was told to stop */
+	RUN_BREAKER,      /* the breaker killed it */
 	RUN_OUTCOME_COUNT
 };
+
+/* A call that the plan lets a meter decide (SYSCALL_GATE), by its number and registers alone. */
+struct gate_call {
+	const char *name;
+	uint64_t arguments[6];
+	uint32_t charge; /* counters that it adds one to: bits (1 << COUNTER_…) */
+	uint32_t needs;  /* POSTURE_… bits of which none may be set */
+	uint32_t rule;   /* index into plan.rules */
+	uint32_t pid;    /* of the calling thread, in the supervisor's pid namespace; 0: not seen */
+};
+
+/* What may be done to a run from outside while it lasts. */
+struct run_handle;
+
+/* The run when its walls stand and nothing in it has more than one thread yet: PID 1 waits. Valid
+ * for the call. */
+struct run_entry {
+	struct run_handle *handle; /* valid until run_plan() returns */
+	int init_pidfd;
+	pid_t init_pid;
+	int cgroup_fd; /* directory of the run's own cgroup, or -1 */
+};
+
+struct run_callbacks {
+	void *context;
+	void (*denied)(void *context, const struct denial_event *event);
+	void (*traced)(void *context, const struct trace_event *event);
+	/* 0: the call goes on; a positive errno: it is refused with that. NULL where the plan has
+	 * no gate. */
+	int (*gate)(void *context, const struct gate_call *call);
+	/* The last thing before the tool's process is made; an error ends the run (125). Or NULL.
+	 */
+	int (*enter)(void *context, const struct run_entry *entry, struct error *err);
+	/* One more descriptor to wait for, where watch is not NULL. It is called when the
+	 * descriptor is readable, and every watch_ms milliseconds (0: only then). */
+	int watch_fd;
+	unsigned watch_ms;
+	void (*watch)(void *context);
+};
+
+/* Stop every process of the run, or let them go on; the tool cannot tell by a signal. By the
+ * cgroup's freezer where the run has a cgroup, by SIGSTOP to each process (races with fork are run
+ * to a fixed point, bounded) where it has none. Returns when all are stopped. */
+int run_freeze(struct run_handle *handle, bool frozen, struct error *err) must_check;
+/* Kill every process of the run; its outcome is then RUN_BREAKER or RUN_KILLED as given. */
+void run_kill(struct run_handle *handle, enum run_outcome outcome);
 
 struct run_result {
 	enum run_outcome outcome;

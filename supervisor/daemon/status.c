@@ -17,6 +17,7 @@ static const char *const outcome_words[RUN_OUTCOME_COUNT] = {
 	[RUN_REFUSED] = "refused",
 	[RUN_SETUP_FAILED] = "setup_failed",
 	[RUN_KILLED] = "killed",
+	[RUN_BREAKER] = "breaker",
 };
 
 const char *status_outcome_word(enum run_outcome outcome)

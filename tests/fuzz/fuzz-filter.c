@@ -21,6 +21,7 @@ static uint32_t expected(const Berm__Wire__Seccomp *seccomp, const struct syscal
 		return SECCOMP_RET_ERRNO | v->errno_value;
 	case BERM__WIRE__SYSCALL_ACTION__SYSCALL_KILL:
 		return SECCOMP_RET_KILL_PROCESS;
+	case BERM__WIRE__SYSCALL_ACTION__SYSCALL_GATE:
 	case BERM__WIRE__SYSCALL_ACTION__SYSCALL_UNSPECIFIED:
 	case _BERM__WIRE__SYSCALL_ACTION_IS_INT_SIZE:
 		break;
