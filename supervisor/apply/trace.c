@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "apply/launch.h"
+#include "apply/sys.h"
+#include "base/own.h"
 #include "base/text.h"
 
 #include <arpa/inet.h>
@@ -160,6 +162,40 @@ static void report_connect(const struct listener *listener, const struct seccomp
 	report(listener, "connect", target, request->pid);
 }
 
+/* Follow the links of what is there, beneath the run's own root, so that a name by which a granted
+ * file is reached is not taken for one that was not granted. What is missing is looked for where it
+ * would be. The last name is followed too, unless it is what a write makes or replaces. */
+static void follow(pid_t pid, char *path, size_t capacity, bool writes)
+{
+	char root_path[32], link[32], real[2 * TRACE_PATH_MAX], *end = path + strlen(path);
+	autoclose int root = -1;
+
+	snprintf(root_path, sizeof(root_path), "/proc/%d/root", (int)pid);
+	root = open(root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return;
+	for (bool last = !writes; end > path; last = true) {
+		autoclose int fd = -1;
+		char kept = *end;
+		ssize_t n;
+
+		*end = '\0';
+		if (last)
+			fd = sys_openat2(root, path, O_PATH | O_CLOEXEC, 0,
+				RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+		*end = kept;
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		n = fd < 0 ? -1 : readlink(link, real, TRACE_PATH_MAX);
+		if (n > 0 && real[0] == '/') {
+			snprintf(real + (n == 1 ? 0 : n), TRACE_PATH_MAX, "%s", end);
+			snprintf(path, capacity, "%s", real);
+			return;
+		}
+		while (end > path && *--end != '/')
+			;
+	}
+}
+
 void trace_report(
 	const struct listener *listener, const struct seccomp_notif *request, const char *name)
 {
@@ -192,6 +228,7 @@ void trace_report(
 			operation = request->data.args[w->flags] & (O_ACCMODE | O_CREAT | O_TRUNC)
 					    ? "write"
 					    : "read";
+		follow(pid, path, sizeof(path), strcmp(operation, "write") == 0);
 		report(listener, operation, path, request->pid);
 		return;
 	}

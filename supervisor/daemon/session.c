@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/session.h"
 
+#include "base/path.h"
 #include "policy/decide.h"
 
 #include <string.h>
@@ -194,6 +195,22 @@ static void on_denied(void *context, const struct denial_event *event)
 	denials_add(&session->denials, static_operation(event->operation), event->target, &from);
 }
 
+/* What is written to a private, empty tmpfs of the run (its home) is refused by nobody: it is gone
+ * when the run ends. */
+static bool is_own_tmpfs(const Berm__Wire__Plan *plan, const char *path)
+{
+	const Berm__Wire__Mount *around = NULL;
+
+	for (size_t i = 0; i < plan->n_mounts; i++) {
+		const Berm__Wire__Mount *m = plan->mounts[i];
+
+		if (path_is_beneath(path, m->target) &&
+			(!around || strlen(m->target) >= strlen(around->target)))
+			around = m;
+	}
+	return around && around->kind == BERM__WIRE__MOUNT_KIND__MOUNT_TMPFS && around->target[1];
+}
+
 static void on_traced(void *context, const struct trace_event *event)
 {
 	static const struct {
@@ -209,7 +226,9 @@ static void on_traced(void *context, const struct trace_event *event)
 		if (strcmp(rows[i].word, event->operation) != 0)
 			continue;
 		decide(session->profile, rows[i].operation, event->path, &verdict);
-		if (verdict.decision != DECISION_ALLOW) {
+		if (verdict.decision != DECISION_ALLOW &&
+			!(rows[i].operation == OPERATION_WRITE &&
+				is_own_tmpfs(session->plan, event->path))) {
 			const struct denial_rule from = {verdict.rule, verdict.value,
 				verdict.at.file ? verdict.at.file : "", verdict.at.line,
 				verdict.reason};

@@ -142,6 +142,21 @@ def words_of_the_tool_are_escaped(sandbox, case):
     case.that("berm:" in traced.errors and "such" in traced.errors, "the refused path is not reported", traced.errors)
 
 
+def traced_names_are_followed(sandbox, case):
+    """--trace-denials goes by what a name leads to: a granted file behind a link is not reported, nor is the run's
+    own home; what is missing is reported where it would be."""
+    profile = sandbox.write_text(sandbox.top + "/usr-only.yaml", "version: 1\nname: usr-only\nfs:\n  read: [/usr]\n"
+                                 "  write: [\"%s\"]\n" % sandbox.ws)
+    os.symlink("/etc", sandbox.ws + "/elsewhere")
+    script = "cat /lib/os-release; echo x > $HOME/mine; cat /lib/absent; echo x > elsewhere/new; cat /etc/shadow"
+    result, record = sandbox.record(["/usr/bin/sh", "-c", script], "--trace-denials", profile=profile)
+    seen = {(denial["op"], denial["target"]) for denial in record["denials"]}
+    case.that(b"PRETTY_NAME" in result.stdout, "the file behind the link cannot be read")
+    case.that(("write", "/etc/new") in seen and ("read", "/etc/shadow") in seen, seen)
+    case.that(not [target for _, target in seen if "os-release" in target or "mine" in target or "absent" in target],
+              seen)
+
+
 def berm_in_berm(sandbox, case):
     """A run inside a run is refused cleanly: the walls inside cannot be built."""
     profile = sandbox.write_profile("nested", read=[sandbox.bin, sandbox.profile])
@@ -252,6 +267,7 @@ ROWS = [
     ("refused calls are in the record and in the footer", denial_footer),
     ("every refused call is counted, the lists are bounded", every_denial_is_counted),
     ("what a tool says is escaped in our own lines", words_of_the_tool_are_escaped),
+    ("traced names are followed", traced_names_are_followed),
     ("a run inside a run is refused", berm_in_berm),
     ("environment holds what was named", environment_is_scrubbed),
     ("working directory", directory),
