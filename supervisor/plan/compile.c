@@ -114,8 +114,13 @@ static uint32_t call_rule(
 
 static int plan_calls(struct compiler *c)
 {
-	const struct syscalls_request request = {
-		.trace = c->request->trace_denials, .rule = call_rule, .context = c};
+	const struct syscalls_request request = {.trace = c->request->trace_denials,
+		.meter = c->plan->meter,
+		.network_closed =
+			c->plan->network->mode == BERM__WIRE__NETWORK_MODE__NETWORK_NONE ||
+			(c->plan->meter && c->plan->meter->programs),
+		.rule = call_rule,
+		.context = c};
 
 	return syscalls_compile(
 		c->profile, c->facts, &request, &c->plan->seccomp, c->notes, c->err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan/filter.h"
 
+#include "wire/effects.h"
 #include "wire/verdict.h"
 
 #include <linux/audit.h>
@@ -165,6 +166,8 @@ static struct target action_target(
 		target.value = SECCOMP_RET_ALLOW;
 	if (action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_TRACE)
 		target.value = e->listener ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
+	if (action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_GATE)
+		target.value = SECCOMP_RET_USER_NOTIF;
 	if (action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_DENY)
 		target.value =
 			e->listener ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ERRNO | errno_value;
@@ -266,6 +269,15 @@ static void emit_program(
 	emit(e, BPF_LD | BPF_W | BPF_ABS, WORD_ARCH, 0, 0);
 }
 
+/* Of a gate, which unknown calls cannot have: nobody would know what to count. */
+static bool gate_is_valid(const Berm__Wire__Seccomp *seccomp, Berm__Wire__SyscallAction action,
+	uint32_t charge, uint32_t needs)
+{
+	if (action != BERM__WIRE__SYSCALL_ACTION__SYSCALL_GATE)
+		return true;
+	return seccomp->listener && !(charge & ~CHARGE_ALL) && !(needs & ~POSTURE_ALL);
+}
+
 static bool action_is_valid(Berm__Wire__SyscallAction action, uint32_t errno_value)
 {
 	if (action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_DENY ||
@@ -273,17 +285,21 @@ static bool action_is_valid(Berm__Wire__SyscallAction action, uint32_t errno_val
 		return errno_value > 0 && errno_value <= ERRNO_MAX;
 	return action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_ALLOW ||
 	       action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_KILL ||
-	       action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_TRACE;
+	       action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_TRACE ||
+	       action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_GATE;
 }
 
-static bool call_is_valid(const Berm__Wire__Syscall *call)
+static bool call_is_valid(const Berm__Wire__Seccomp *seccomp, const Berm__Wire__Syscall *call)
 {
-	if (!action_is_valid(call->action, call->errno_value) || call->number >= VERDICT_X32_BIT)
+	if (!action_is_valid(call->action, call->errno_value) ||
+		!gate_is_valid(seccomp, call->action, call->charge, call->needs) ||
+		call->number >= VERDICT_X32_BIT)
 		return false;
 	for (size_t i = 0; i < call->n_cases; i++) {
 		const Berm__Wire__SyscallCase *c = call->cases[i];
 
-		if (!action_is_valid(c->action, c->errno_value))
+		if (!action_is_valid(c->action, c->errno_value) ||
+			!gate_is_valid(seccomp, c->action, c->charge, c->needs))
 			return false;
 		for (size_t j = 0; j < c->n_conditions; j++) {
 			const Berm__Wire__SyscallCondition *condition = c->conditions[j];
@@ -297,14 +313,15 @@ static bool call_is_valid(const Berm__Wire__Syscall *call)
 
 static int check(const Berm__Wire__Seccomp *seccomp, struct error *err)
 {
-	if (!action_is_valid(seccomp->unknown_action, seccomp->unknown_errno))
+	if (!action_is_valid(seccomp->unknown_action, seccomp->unknown_errno) ||
+		seccomp->unknown_action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_GATE)
 		return error_set(err, -EINVAL, ERROR_INTERNAL,
 			"the action for unknown system calls is not valid");
 	for (size_t i = 0; i < seccomp->n_syscalls; i++) {
 		if (i && seccomp->syscalls[i]->number <= seccomp->syscalls[i - 1]->number)
 			return error_set(err, -EINVAL, ERROR_INTERNAL,
 				"system calls are not sorted by number");
-		if (!call_is_valid(seccomp->syscalls[i]))
+		if (!call_is_valid(seccomp, seccomp->syscalls[i]))
 			return error_set(err, -EINVAL, ERROR_INTERNAL,
 				"the rules of system call %u are not valid",
 				seccomp->syscalls[i]->number);

@@ -19,6 +19,7 @@
  * gives the same bytes.
  *
  * Errors: -EINVAL (kind INTERNAL) for a table that is not sorted or has a number, condition or
- * errno out of range (the kernel would cut an errno over 4095 and let 0 through as success); -E2BIG
+ * errno out of range (the kernel would cut an errno over 4095 and let 0 through as success), or
+ * gates where nobody listens, who would let them all pass or fail; -E2BIG
  * over FILTER_INSTRUCTIONS_MAX; -ENOMEM. Pure. */
 int filter_compile(Berm__Wire__Seccomp *seccomp, struct error *err) must_check;

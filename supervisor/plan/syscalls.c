@@ -3,6 +3,8 @@
 
 #include "plan/filter.h"
 #include "plan/syscalls-arguments.h"
+#include "plan/syscalls-cases.h"
+#include "plan/syscalls-gate.h"
 #include "policy/calls.h"
 
 #include <errno.h>
@@ -32,6 +34,7 @@ struct compilation {
 	struct choice *choices; /* one for each of calls */
 	bool aarch64;
 	bool trace, watch;
+	bool gate, gate_network;
 	bool sealed_memfd; /* exec goes by a list, and the kernel does not keep memory files from it
 			    */
 	unsigned families; /* enum argument_family */
@@ -229,25 +232,14 @@ static int choose(struct compilation *c)
 	return r ? r : choose_families(c);
 }
 
-static Berm__Wire__SyscallCondition *make_condition(const struct argument_condition *from)
-{
-	Berm__Wire__SyscallCondition *condition = malloc(sizeof(*condition));
-
-	if (!condition)
-		return NULL;
-	berm__wire__syscall_condition__init(condition);
-	condition->argument = from->argument;
-	condition->mask = from->mask;
-	condition->value = from->value;
-	condition->negate = from->negate;
-	return condition;
-}
-
-static bool fill_case(const struct compilation *c, const struct argument_rule *from,
-	Berm__Wire__SyscallAction allow, Berm__Wire__SyscallCase *to)
+static bool add_case(const struct compilation *c, Berm__Wire__Syscall *call,
+	const struct argument_rule *from, Berm__Wire__SyscallAction allow)
 {
 	static const Berm__Wire__SyscallAction quiet = QUIET;
+	Berm__Wire__SyscallCase *to = cases_add(call, from->conditions, ARGUMENTS_CONDITIONS_MAX);
 
+	if (!to)
+		return false;
 	to->rule = from->family ? c->families_rule : 0;
 	to->action = from->action == ARGUMENT_DENY    ? c->deny_action
 		     : from->action == ARGUMENT_QUIET ? quiet
@@ -257,36 +249,17 @@ static bool fill_case(const struct compilation *c, const struct argument_rule *f
 	if (to->action == DENY)
 		to->errno_value = from->errno_value && c->deny_errno == EPERM ? from->errno_value
 									      : c->deny_errno;
-	to->conditions = calloc(ARGUMENTS_CONDITIONS_MAX, sizeof(*to->conditions));
-	if (!to->conditions)
-		return false;
-	for (size_t i = 0; i < ARGUMENTS_CONDITIONS_MAX && from->conditions[i].mask; i++) {
-		to->conditions[i] = make_condition(&from->conditions[i]);
-		if (!to->conditions[i])
-			return false;
-		to->n_conditions++;
-	}
 	return true;
 }
 
-/* On failure the call keeps what was made, for its owner to free. */
 static bool add_cases(const struct compilation *c, Berm__Wire__Syscall *call,
 	const struct argument_rule *rules, size_t count)
 {
-	call->cases = calloc(count, sizeof(*call->cases));
-	if (!call->cases)
-		return false;
-	for (size_t i = 0; i < count; i++) {
-		Berm__Wire__SyscallCase *made = malloc(sizeof(*made));
+	bool good = cases_reserve(call, count);
 
-		if (!made)
-			return false;
-		berm__wire__syscall_case__init(made);
-		call->cases[call->n_cases++] = made;
-		if (!fill_case(c, &rules[i], call->action, made))
-			return false;
-	}
-	return true;
+	for (size_t i = 0; good && i < count; i++)
+		good = add_case(c, call, &rules[i], call->action);
+	return good;
 }
 
 static bool add_arguments(
@@ -305,6 +278,18 @@ static bool add_arguments(
 		return add_cases(c, call, sealed, count);
 	}
 	return !rules || add_cases(c, call, rules->rules, rules->count);
+}
+
+/* After the rules that refuse: what they leave is let through one by one. */
+static bool add_gate(
+	const struct compilation *c, Berm__Wire__Syscall *call, const struct calls_entry *entry)
+{
+	const struct gate_entry *gate = c->gate ? gate_find(entry->x86_64) : NULL;
+
+	if (!gate || (gate->network && !c->gate_network) ||
+		(call->action != ALLOW && call->action != TRACE))
+		return true;
+	return cases_add_gate(call, gate);
 }
 
 static bool is_watched(const struct compilation *c, const struct calls_entry *entry)
@@ -343,7 +328,7 @@ static bool add_call(const struct compilation *c, size_t index, const struct arg
 		return false;
 	call->number = (uint32_t)number_of(c, entry);
 	decide_call(c, entry, &c->choices[index], call);
-	return add_arguments(c, call, rules);
+	return add_arguments(c, call, rules) && add_gate(c, call, entry);
 }
 
 /* calls_table() and argument_rules() are both sorted by x86_64 number; by_number makes the order
@@ -377,10 +362,19 @@ static bool add_calls(const struct compilation *c, Berm__Wire__Seccomp *seccomp)
 static int compile(
 	struct compilation *c, const Berm__Wire__HostFacts *facts, Berm__Wire__Seccomp *seccomp)
 {
+	const Berm__Wire__Meter *meter = c->request->meter;
 	int r = choose(c);
 
 	if (r < 0)
 		return r;
+	c->gate = meter && meter->gate;
+	if (c->gate && !facts->seccomp_notify)
+		return error_set(c->err, -EOPNOTSUPP, ERROR_UNSUPPORTED,
+			"this host has no seccomp user notification, which the notify make of the "
+			"meter needs");
+	/* A unix socket's peer can be outside of every network namespace. */
+	c->gate_network =
+		c->gate && (!c->request->network_closed || c->families & ARGUMENT_FAMILY_UNIX);
 	seccomp->listener = facts->seccomp_notify;
 	seccomp->audit_arch = facts->audit_arch;
 	seccomp->unknown_action = QUIET;

@@ -11,6 +11,11 @@ struct syscalls_request {
 	/* Trace mode: calls that take a path are notified and continued. Nothing is allowed or
 	 * refused by it. */
 	bool trace;
+	/* What is counted (borrowed, may be NULL): where its gate is set, the calls of
+	 * syscalls-gate.h are let through one by one. */
+	const Berm__Wire__Meter *meter;
+	/* Sockets of the inet families reach nothing outside of the run. */
+	bool network_closed;
 	/* Makes the Rule of one line of the profile and gives its index in Plan.rules, UINT32_MAX
 	 * when memory ran out. Called once for each line that says something about system calls, in
 	 * a fixed order. Strings are borrowed. */
@@ -27,7 +32,8 @@ struct syscalls_request {
  * with the profile's line for a name, group or family that does not exist or cannot be used, and
  * for a denial that berm's launcher or the start of any program could not live with; -EOPNOTSUPP
  * (kind UNSUPPORTED) for a machine or a kernel without filters; -ENOMEM; -E2BIG. notes (may be
- * NULL) receives one line for each rule that has no effect on this machine. Pure. */
+ * NULL) receives one line for each rule that has no effect on this machine. A gate without a
+ * listener is -EOPNOTSUPP (kind UNSUPPORTED). Pure. */
 int syscalls_compile(const struct profile *profile, const Berm__Wire__HostFacts *facts,
 	const struct syscalls_request *request, Berm__Wire__Seccomp **ret_seccomp,
 	struct text *notes, struct error *err) must_check;

@@ -20,6 +20,12 @@ enum effect_counter {
 	COUNTER_COUNT
 };
 
+/* What one call adds to the counters: bits. A call adds one, or two where it has both. */
+#define CHARGE_ONE(counter) (1U << (counter))
+#define CHARGE_MORE(counter) (1U << (16 + (counter)))
+#define CHARGE_ALL                                                                                 \
+	((CHARGE_ONE(COUNTER_COUNT) - 1U) | (CHARGE_MORE(COUNTER_COUNT) - CHARGE_MORE(0)))
+
 /* A posture is a set of refusals; the effective one is the union over run, agent, group and host.
  */
 enum posture_bit {
@@ -35,6 +41,7 @@ enum posture_bit {
 #define POSTURE_FROZEN                                                                             \
 	(POSTURE_READ_ONLY | POSTURE_NO_EXEC | POSTURE_NO_FORK | (unsigned)POSTURE_FROZEN_BIT)
 #define POSTURE_DEAD (POSTURE_FROZEN | (unsigned)POSTURE_DEAD_BIT)
+#define POSTURE_ALL POSTURE_DEAD
 
 /* The PACE state of a run. */
 enum phase { PHASE_PRIMARY, PHASE_ALTERNATE, PHASE_CONTINGENCY, PHASE_EMERGENCY, PHASE_COUNT };

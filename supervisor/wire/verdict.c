@@ -47,7 +47,20 @@ static void fill(struct syscall_verdict *verdict, Berm__Wire__SyscallAction acti
 	verdict->action = action;
 	verdict->errno_value = fails ? errno_value : 0;
 	verdict->rule = rule;
+	verdict->charge = 0;
+	verdict->needs = 0;
+	verdict->watched = false;
 	verdict->name = name;
+}
+
+static void fill_gate(
+	struct syscall_verdict *verdict, uint32_t charge, uint32_t needs, bool watched)
+{
+	if (verdict->action != BERM__WIRE__SYSCALL_ACTION__SYSCALL_GATE)
+		return;
+	verdict->charge = charge;
+	verdict->needs = needs;
+	verdict->watched = watched;
 }
 
 void syscall_verdict(const Berm__Wire__Seccomp *seccomp, uint32_t arch, uint32_t number,
@@ -71,8 +84,10 @@ void syscall_verdict(const Berm__Wire__Seccomp *seccomp, uint32_t arch, uint32_t
 
 		if (matches(c, arguments)) {
 			fill(ret_verdict, c->action, c->errno_value, c->rule, call->name);
+			fill_gate(ret_verdict, c->charge, c->needs, c->watched);
 			return;
 		}
 	}
 	fill(ret_verdict, call->action, call->errno_value, call->rule, call->name);
+	fill_gate(ret_verdict, call->charge, call->needs, call->watched);
 }

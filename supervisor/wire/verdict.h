@@ -3,6 +3,8 @@
 
 #include "wire/plan.pb-c.h"
 
+#include <stdbool.h>
+
 /* The bit that makes an x86_64 number an x32 one (__X32_SYSCALL_BIT of asm/unistd.h). */
 #define VERDICT_X32_BIT 0x40000000U
 
@@ -11,7 +13,10 @@ struct syscall_verdict {
 	Berm__Wire__SyscallAction action;
 	uint32_t errno_value; /* DENY and ERRNO: what the call returns; else 0 */
 	uint32_t rule;        /* index into Plan.rules */
-	const char *name;     /* owned by the plan; "" where the number is in no list */
+	uint32_t charge;      /* GATE: CHARGE_… of wire/effects.h; else 0, as are the next two */
+	uint32_t needs;       /* POSTURE_… */
+	bool watched;
+	const char *name; /* owned by the plan; "" where the number is in no list */
 };
 
 /* Decide one call by the table itself, without the compiled filter: the supervisor tells by this

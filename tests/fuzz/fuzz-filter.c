@@ -2,6 +2,7 @@
 #include "bpf-interpreter.h"
 #include "fuzz.h"
 #include "plan/filter.h"
+#include "wire/effects.h"
 #include "wire/verdict.h"
 
 /* A table of system calls from anywhere: it is refused, or becomes a program that the kernel would
@@ -22,6 +23,8 @@ static uint32_t expected(const Berm__Wire__Seccomp *seccomp, const struct syscal
 	case BERM__WIRE__SYSCALL_ACTION__SYSCALL_KILL:
 		return SECCOMP_RET_KILL_PROCESS;
 	case BERM__WIRE__SYSCALL_ACTION__SYSCALL_GATE:
+		assert(seccomp->listener && !(v->charge & ~CHARGE_ALL));
+		return SECCOMP_RET_USER_NOTIF;
 	case BERM__WIRE__SYSCALL_ACTION__SYSCALL_UNSPECIFIED:
 	case _BERM__WIRE__SYSCALL_ACTION_IS_INT_SIZE:
 		break;

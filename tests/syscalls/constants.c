@@ -13,6 +13,8 @@ static const struct {
 	{ "JUNK", 0xdeadbeef00000000ULL },
 	{ "AT_FDCWD", 0xffffff9c },
 	{ "O_RDONLY", 0 }, { "O_WRONLY", 01 }, { "O_RDWR", 02 }, { "O_CREAT", 0100 }, { "O_EXCL", 0200 },
+	{ "O_TRUNC", 01000 }, { "O_APPEND", 02000 }, { "O_PATH", 010000000 }, { "O_DIRECTORY", 0200000 },
+	{ "FS_IOC_SETFLAGS", 0x40086602 }, { "FS_IOC_GETFLAGS", 0x80086601 }, { "FS_IOC_FSSETXATTR", 0x401c5820 },
 	{ "O_TMPFILE", 020200000 }, { "O_CLOEXEC", 02000000 },
 	{ "S_ISUID", 04000 }, { "S_ISGID", 02000 }, { "S_ISVTX", 01000 },
 	{ "S_IFREG", 0100000 }, { "S_IFIFO", 010000 }, { "S_IFCHR", 020000 }, { "S_IFBLK", 060000 }, { "S_IFSOCK", 0140000 },

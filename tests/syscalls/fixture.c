@@ -30,6 +30,11 @@ const char *const fixture_settings[] = {
 	"allow ptrace, allow process_vm_readv, allow kcmp",
 	("deny_groups network, deny_groups ipc, deny_groups aio, deny_groups numa, "
 	 "deny_groups xattr, deny_groups watch"),
+	"gate yes",
+	"gate yes, network open, families unix, families inet, families inet6",
+	"gate yes, base strict, trace yes, on_deny kill",
+	"gate yes, machine aarch64, deny_groups network, on_deny ENOSYS",
+	"gate no, network open",
 	"base strict, allow shmget, allow shmat, allow mq_open, families unix, families inet",
 };
 const size_t fixture_setting_count = array_size(fixture_settings);
@@ -40,6 +45,7 @@ void fixture_init(struct fixture *f)
 
 	memset(f, 0, sizeof(*f));
 	berm__wire__host_facts__init(&f->facts);
+	berm__wire__meter__init(&f->meter);
 	f->facts.audit_arch = AUDIT_ARCH_X86_64;
 	f->facts.seccomp_filter = true;
 	f->facts.seccomp_notify = true;
@@ -139,6 +145,16 @@ bool fixture_add(struct fixture *f, const char *key, const char *value, uint32_t
 		return add_machine(f, value);
 	if (!strcmp(key, "trace"))
 		return add_flag(&f->trace, value);
+	if (!strcmp(key, "network")) {
+		f->network_open = !strcmp(value, "open");
+		return f->network_open || !strcmp(value, "closed");
+	}
+	if (!strcmp(key, "gate")) {
+		good = add_flag(&flag, value);
+		f->metered = true;
+		f->meter.gate = flag;
+		return good;
+	}
 	good = !strcmp(key, "listener") && add_flag(&flag, value);
 	if (good)
 		f->facts.seccomp_notify = flag;
@@ -158,7 +174,11 @@ static uint32_t make_rule(
 
 int fixture_compile(struct fixture *f, struct error *err)
 {
-	struct syscalls_request request = {.trace = f->trace, .rule = make_rule, .context = f};
+	struct syscalls_request request = {.trace = f->trace,
+		.meter = f->metered ? &f->meter : NULL,
+		.network_closed = !f->network_open,
+		.rule = make_rule,
+		.context = f};
 
 	return syscalls_compile(&f->profile, &f->facts, &request, &f->seccomp, NULL, err);
 }

@@ -12,6 +12,8 @@ struct fixture {
 	struct profile profile;
 	Berm__Wire__HostFacts facts;
 	bool trace;
+	Berm__Wire__Meter meter; /* of the plan, where metered */
+	bool metered, network_open;
 	struct string_rule allow[FIXTURE_WORDS_MAX], deny[FIXTURE_WORDS_MAX],
 		groups[FIXTURE_WORDS_MAX], families[FIXTURE_WORDS_MAX];
 	/* The rules that the compiler asked for, from index 1 on; 0 is berm's own. "key value" */
@@ -23,9 +25,9 @@ struct fixture {
 void fixture_init(struct fixture *f);
 void fixture_finish(struct fixture *f);
 /* Add one word: key is "base", "on_deny", "allow", "deny", "deny_groups", "families", "machine"
- * (x86_64, aarch64), "listener" (yes, no) or "trace" (yes, no). The first family replaces the
- * default list. False where key or value is not known. line is the place that errors and rules
- * name. */
+ * (x86_64, aarch64), "listener" (yes, no), "trace" (yes, no), "gate" (yes, no: a meter with and
+ * without it) or "network" (open, closed). The first family replaces the default list. False where
+ * key or value is not known. line is the place that errors and rules name. */
 bool fixture_add(struct fixture *f, const char *key, const char *value, uint32_t line) must_check;
 int fixture_compile(struct fixture *f, struct error *err) must_check;
 /* Every kind of setting that the shipped profiles and the options of berm lead to, as "KEY VALUE,

@@ -50,9 +50,10 @@ static uint64_t random_mask(void)
 	return pick < array_size(masks) ? masks[pick] : random_u64() & random_u64();
 }
 
-static void random_action(Berm__Wire__SyscallAction *action, uint32_t *errno_value)
+/* The last one is the gate, which needs a listener. */
+static void random_action(bool gate, Berm__Wire__SyscallAction *action, uint32_t *errno_value)
 {
-	*action = BERM__WIRE__SYSCALL_ACTION__SYSCALL_ALLOW + random_below(5);
+	*action = BERM__WIRE__SYSCALL_ACTION__SYSCALL_ALLOW + random_below(gate ? 6 : 5);
 	*errno_value = 1 + random_below(4095);
 }
 
@@ -73,7 +74,7 @@ static void random_call(struct table *t, size_t i, uint32_t number)
 	berm__wire__syscall__init(call);
 	t->call_list[i] = call;
 	call->number = number;
-	random_action(&call->action, &call->errno_value);
+	random_action(t->seccomp.listener, &call->action, &call->errno_value);
 	call->cases = t->case_list[i];
 	call->n_cases = random_below(2) ? 0 : random_below(CASES_MAX + 1);
 	for (size_t k = 0; k < call->n_cases; k++) {
@@ -81,7 +82,7 @@ static void random_call(struct table *t, size_t i, uint32_t number)
 
 		berm__wire__syscall_case__init(c);
 		t->case_list[i][k] = c;
-		random_action(&c->action, &c->errno_value);
+		random_action(t->seccomp.listener, &c->action, &c->errno_value);
 		c->conditions = t->condition_list[i][k];
 		c->n_conditions = random_below(CONDITIONS_MAX + 1);
 		for (size_t j = 0; j < c->n_conditions; j++) {
@@ -100,7 +101,7 @@ static void random_table(struct table *t, bool large)
 	berm__wire__seccomp__init(&t->seccomp);
 	t->seccomp.audit_arch = arches[random_below(2)];
 	t->seccomp.listener = random_below(2);
-	random_action(&t->seccomp.unknown_action, &t->seccomp.unknown_errno);
+	random_action(false, &t->seccomp.unknown_action, &t->seccomp.unknown_errno);
 	t->seccomp.syscalls = t->call_list;
 	for (size_t i = 0; i < count && number < VERDICT_X32_BIT; i++) {
 		random_call(t, i, number);
@@ -118,6 +119,7 @@ static uint32_t expected(const Berm__Wire__Seccomp *seccomp, const struct syscal
 		[BERM__WIRE__SYSCALL_ACTION__SYSCALL_ERRNO] = SECCOMP_RET_ERRNO,
 		[BERM__WIRE__SYSCALL_ACTION__SYSCALL_KILL] = SECCOMP_RET_KILL_PROCESS,
 		[BERM__WIRE__SYSCALL_ACTION__SYSCALL_TRACE] = SECCOMP_RET_USER_NOTIF,
+		[BERM__WIRE__SYSCALL_ACTION__SYSCALL_GATE] = SECCOMP_RET_USER_NOTIF,
 	};
 	uint32_t value = plain[v->action];
 
@@ -242,6 +244,9 @@ static void random_profile(struct fixture *f)
 	assert_true(fixture_add(f, "machine", random_below(2) ? "x86_64" : "aarch64", line++));
 	assert_true(fixture_add(f, "listener", random_below(2) ? "yes" : "no", line++));
 	assert_true(fixture_add(f, "trace", random_below(2) ? "yes" : "no", line++));
+	if (f->facts.seccomp_notify && random_below(2))
+		assert_true(fixture_add(f, "gate", "yes", line++));
+	assert_true(fixture_add(f, "network", random_below(2) ? "open" : "closed", line++));
 	if (random_below(2))
 		assert_true(fixture_add(f, "base", random_below(2) ? "strict" : "default", line++));
 	for (uint32_t n = random_below(WORDS_MAX); n; n--)
@@ -275,7 +280,8 @@ static void check_meaning(const struct fixture *f, unsigned round)
 			listed(&f->profile.syscalls.deny_groups, calls_group(entry->group)->name))
 			open = false;
 		if (open != (call->action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_ALLOW ||
-				    call->action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_TRACE))
+				    call->action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_TRACE ||
+				    call->action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_GATE))
 			fail_msg("round %u: %s is %sopen", round, call->name, open ? "not " : "");
 		if (call->rule > f->rule_count)
 			fail_msg("round %u: %s has no rule %u", round, call->name, call->rule);

@@ -6,6 +6,7 @@
 #include "constants.h"
 #include "fixture.h"
 #include "policy/calls.h"
+#include "wire/effects.h"
 #include "wire/verdict.h"
 
 #include <errno.h>
@@ -22,9 +23,11 @@
  *
  * CALL: a name or a number, after "i386:" or "arm:" as that machine's own call, after "x32:" with
  * the x32 bit set. ARGUMENT: numbers and names of tests/syscalls/constants.c joined by "|"; what is
- * left out is 0. ACTION: allow, notify, kill, or errno:NAME. RULE: the rule's index; left out it is
- * not compared. Every row is decided by the compiled program on our own interpreter and by the
- * table that the supervisor uses. */
+ * left out is 0. ACTION: allow, notify, kill, errno:NAME, or for a notification that the meter
+ * decides about gate:COUNTERS:POSTURE, with the counters joined by "+" and a "2" before those that
+ * get two ("gate:2files_changed+files_deleted:no-write", "gate::no-network"). RULE: the rule's
+ * index; left out it is not compared. Every row is decided by the compiled program on our own
+ * interpreter and by the table that the supervisor uses. */
 
 #define FILE_BYTES_MAX (256 * 1024)
 #define LINE_WORDS_MAX 16
@@ -129,6 +132,21 @@ static void describe(uint32_t returned, char *text, size_t capacity)
 		snprintf(text, capacity, "errno:%s", strerrorname_np((int)data));
 }
 
+static void describe_gate(const struct syscall_verdict *verdict, char *text, size_t capacity)
+{
+	size_t used = (size_t)snprintf(text, capacity, "gate:");
+	const char *between = "";
+
+	for (unsigned i = 0; i < COUNTER_COUNT; i++) {
+		if (!(verdict->charge & CHARGE_ONE(i)))
+			continue;
+		used += (size_t)snprintf(text + used, capacity - used, "%s%s%s", between,
+			verdict->charge & CHARGE_MORE(i) ? "2" : "", effect_counter_name(i));
+		between = "+";
+	}
+	snprintf(text + used, capacity - used, ":%s", posture_name(verdict->needs));
+}
+
 static void describe_verdict(
 	const struct syscall_verdict *verdict, bool listener, char *text, size_t capacity)
 {
@@ -138,11 +156,14 @@ static void describe_verdict(
 		[BERM__WIRE__SYSCALL_ACTION__SYSCALL_ERRNO] = "errno",
 		[BERM__WIRE__SYSCALL_ACTION__SYSCALL_KILL] = "kill",
 		[BERM__WIRE__SYSCALL_ACTION__SYSCALL_TRACE] = "notify",
+		[BERM__WIRE__SYSCALL_ACTION__SYSCALL_GATE] = "gate",
 	};
 	bool fails = verdict->action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_ERRNO ||
 		     (verdict->action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_DENY && !listener);
 
 	snprintf(text, capacity, "%s", names[verdict->action]);
+	if (verdict->action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_GATE)
+		describe_gate(verdict, text, capacity);
 	if (fails)
 		snprintf(text, capacity, "errno:%s", strerrorname_np((int)verdict->errno_value));
 }
@@ -151,7 +172,8 @@ static void run_row(const struct fixture *f, const struct row *row, const char *
 {
 	struct seccomp_data data = {.nr = (int)row->number, .arch = row->arch};
 	struct syscall_verdict verdict;
-	char got[32], table[32];
+	char got[32], table[96];
+	const char *answer = strncmp(row->action, "gate:", 5) ? row->action : "notify";
 	size_t count;
 	const struct sock_filter *program = fixture_program(f, &count);
 
@@ -159,8 +181,8 @@ static void run_row(const struct fixture *f, const struct row *row, const char *
 	describe(bpf_run(program, count, &data, NULL), got, sizeof(got));
 	syscall_verdict(f->seccomp, row->arch, row->number, row->arguments, &verdict);
 	describe_verdict(&verdict, f->seccomp->listener, table, sizeof(table));
-	if (strcmp(got, row->action) != 0)
-		fail_msg("%s:%u: the program says %s, not %s", file, line, got, row->action);
+	if (strcmp(got, answer) != 0)
+		fail_msg("%s:%u: the program says %s, not %s", file, line, got, answer);
 	if (strcmp(table, row->action) != 0)
 		fail_msg("%s:%u: the table says %s, not %s", file, line, table, row->action);
 	if (row->rule && verdict.rule != (uint32_t)atoi(row->rule))

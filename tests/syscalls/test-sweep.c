@@ -43,6 +43,8 @@ static uint32_t expected(const struct fixture *f, const struct syscall_verdict *
 		return SECCOMP_RET_ALLOW;
 	if (v->action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_TRACE)
 		return listener ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
+	if (v->action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_GATE)
+		return SECCOMP_RET_USER_NOTIF;
 	if (v->action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_ERRNO)
 		return SECCOMP_RET_ERRNO | v->errno_value;
 	if (v->action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_DENY)
