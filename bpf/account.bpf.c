@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Counters, caps, thresholds and the breaker. Atomic add, then the decision on the value that the add returned: at
+ * most cap operations ever pass, whatever the number of threads, since the first refusal needs cap successes before it.
+ */
+#include "subject.bpf.h"
+
+static __always_inline struct meter_account *account_at(__u32 account)
+{
+	return bpf_map_lookup_elem(&accounts, &account);
+}
+
+/* Add refusals to an account's posture; true where that changed it. */
+static __always_inline bool add_posture(__u32 account, __u32 posture)
+{
+	struct meter_control *control = bpf_map_lookup_elem(&controls, &account);
+
+	if (!control || !posture)
+		return false;
+	return (__sync_fetch_and_or(&control->posture, posture) & posture) != posture;
+}
+
+/* A threshold (step < METER_STEPS) or a cap (step == METER_STEPS) was reached: the first time, add its posture and say
+ * so. Once only, so that a supervisor that opens the posture again is not overruled by the next operation. */
+static __always_inline void reached(__u32 slot, __u32 account, struct meter_account *a,
+	__u32 counter, __u32 step, struct report *report)
+{
+	__u64 bit = 1ULL << ((counter * 4 + step) & 63);
+
+	if (__sync_fetch_and_or(&a->fired, bit) & bit)
+		return;
+	add_posture(account, report->posture);
+	report->account = account;
+	report->counter = counter;
+	emit(slot, report, 0);
+}
+
+/* Look at the thresholds of one counter, now that value (what happened and what was refused) has grown. */
+static __always_inline void steps(__u32 slot, __u32 account, struct meter_account *a,
+	const struct meter_limits *l, __u32 counter, __u64 value, __u32 hook)
+{
+	for (int i = 0; i < METER_STEPS; i++) {
+		const struct meter_step *step = &l->step[counter][i];
+
+		if (!step->at || value < step->at)
+			continue;
+
+		struct report report = {
+			.kind = METER_EVENT_STEP,
+			.hook = hook,
+			.value = value,
+			.limit = step->at,
+			.posture = step->posture,
+			.step = step->id,
+		};
+		reached(slot, account, a, counter, i, &report);
+	}
+}
+
+static __always_inline void cap_refused(__u32 slot, __u32 account, struct meter_account *a,
+	const struct meter_limits *l, __u32 counter, __u64 amount, __u64 value, __u32 hook)
+{
+	__u64 asked = value + __sync_fetch_and_add(&a->refused[counter], amount) + amount;
+	struct report report = {
+		.kind = METER_EVENT_CAP,
+		.hook = hook,
+		.result = -EPERM,
+		.value = value + amount,
+		.limit = l->cap[counter],
+		.posture = l->cap_posture[counter],
+	};
+
+	reached(slot, account, a, counter, METER_STEPS, &report);
+	steps(slot, account, a, l, counter, asked, hook);
+}
+
+__noinline int refund(__u32 slot, __u32 counter, __u64 amount)
+{
+	struct meter_run *run = bpf_map_lookup_elem(&runs, &slot);
+
+	counter &= METER_COUNTERS - 1; /* a mask, not a test: the verifier follows it into registers and back */
+	if (!run)
+		return 0;
+	for (int level = 0; level < METER_LEVELS; level++) {
+		__u32 account = run->account[level];
+		struct meter_account *a;
+
+		if (!account)
+			continue;
+		a = account_at(account);
+		if (a)
+			__sync_fetch_and_add(&a->value[counter], -amount);
+	}
+	return 0;
+}
+
+__noinline int charge(__u32 slot, __u32 counter, __u64 amount, __u32 hook)
+{
+	struct meter_run *run = bpf_map_lookup_elem(&runs, &slot);
+	struct meter_limits *l = 0;
+	struct meter_account *a = 0;
+	__u32 account = 0, passed = 0;
+	__u64 value = 0;
+
+	counter &= METER_COUNTERS - 1;
+	if (!run)
+		return -EPERM;
+	for (; passed < METER_LEVELS; passed++) {
+		account = run->account[passed];
+		if (!account)
+			continue;
+		a = account_at(account);
+		l = bpf_map_lookup_elem(&limits, &account);
+		if (!a || !l)
+			break;
+		/* No single amount is near the cap of what has none, so the sum cannot wrap. */
+		if (amount > METER_UNLIMITED)
+			break;
+		value = __sync_fetch_and_add(&a->value[counter], amount);
+		if (value + amount > l->cap[counter] || value + amount > METER_UNLIMITED) {
+			__sync_fetch_and_add(&a->value[counter], -amount);
+			break;
+		}
+		steps(slot, account, a, l, counter, value + amount + a->refused[counter], hook);
+	}
+	if (passed == METER_LEVELS)
+		return 0;
+	for (__u32 level = 0; level < METER_LEVELS; level++) {
+		__u32 earlier = run->account[level];
+		struct meter_account *b;
+
+		if (level >= passed || !earlier)
+			continue;
+		b = account_at(earlier);
+		if (b)
+			__sync_fetch_and_add(&b->value[counter], -amount);
+	}
+	if (a && l)
+		cap_refused(slot, account, a, l, counter, amount, value, hook);
+	return -EPERM;
+}
+
+__noinline int account_only(__u32 slot, __u32 counter, __u64 amount, __u32 hook)
+{
+	struct meter_run *run = bpf_map_lookup_elem(&runs, &slot);
+
+	counter &= METER_COUNTERS - 1;
+	if (!run || amount > METER_UNLIMITED)
+		return 0;
+	for (int level = 0; level < METER_LEVELS; level++) {
+		__u32 account = run->account[level];
+		struct meter_account *a;
+		struct meter_limits *l;
+		__u64 value;
+
+		if (!account)
+			continue;
+		a = account_at(account);
+		l = bpf_map_lookup_elem(&limits, &account);
+		if (!a || !l)
+			continue;
+		value = __sync_fetch_and_add(&a->value[counter], amount) + amount;
+		if (value > METER_UNLIMITED)
+			__sync_fetch_and_add(&a->value[counter], -amount); /* saturated */
+		else if (value > l->cap[counter])
+			cap_refused(slot, account, a, l, counter, 0, value, hook);
+		else
+			steps(slot, account, a, l, counter, value + a->refused[counter], hook);
+	}
+	return 0;
+}
+
+/* The breaker counts exactly: the time of the denial before the last count - 1 is kept, so any count of them within
+ * the window is seen, wherever the window begins. */
+static __always_inline bool breaker_tripped(struct meter_account *a, const struct meter_limits *l)
+{
+	__u64 now = bpf_ktime_get_boot_ns(), before;
+	__u32 kept = l->denial_count - 1;
+	__u32 place;
+
+	if (l->denial_count == 0 || l->denial_count > METER_DENIALS_KEPT)
+		return false;
+	if (kept == 0)
+		return true;
+	place = __sync_fetch_and_add(&a->denial_next, 1) % kept;
+	barrier_var(place);
+	place &= METER_DENIALS_KEPT - 1;
+	before = __sync_lock_test_and_set(&a->denial_time_ns[place], now);
+	return before && now - before <= l->denial_within_ns;
+}
+
+__noinline int note_refusal(__u32 slot, __u32 class)
+{
+	struct meter_run *run = bpf_map_lookup_elem(&runs, &slot);
+
+	if (!run || class == METER_QUIET)
+		return 0;
+	for (int level = 0; level < METER_LEVELS; level++) {
+		__u32 account = run->account[level];
+		struct meter_account *a;
+		struct meter_limits *l;
+		__u32 posture = 0;
+
+		if (!account)
+			continue;
+		a = account_at(account);
+		l = bpf_map_lookup_elem(&limits, &account);
+		if (!a || !l)
+			continue;
+		__sync_fetch_and_add(&a->value[METER_DENIALS], 1);
+		if (breaker_tripped(a, l))
+			posture |= l->denial_posture;
+		if (class == METER_CANARY)
+			posture |= l->canary_posture;
+		if (class == METER_ESCAPE)
+			posture |= l->escape_posture;
+		if (add_posture(account, posture)) {
+			struct report report = {
+				.kind = METER_EVENT_BREAKER,
+				.class = class,
+				.account = account,
+				.value = a->value[METER_DENIALS],
+				.limit = l->denial_count,
+				.posture = posture,
+			};
+
+			emit(slot, &report, 0);
+		}
+	}
+	return 0;
+}
+
+/* Take an operation's marks out of the run's set of seen files; false where another one relied on a mark meanwhile:
+ * then it stays, and so does its charge. */
+static __always_inline bool withdraw(__u32 slot, const struct meter_seen_key *key)
+{
+	void *set = bpf_map_lookup_elem(&seen, &slot);
+	__u32 *mark;
+
+	if (!set)
+		return true;
+	mark = bpf_map_lookup_elem(set, key);
+	if (!mark)
+		return true;
+	if (__sync_fetch_and_or(mark, SEEN_WITHDRAWN) & SEEN_SHARED) {
+		__sync_fetch_and_and(mark, ~(SEEN_WITHDRAWN | SEEN_PENDING));
+		return false;
+	}
+	bpf_map_delete_elem(set, key);
+	return true;
+}
+
+static __always_inline void confirm(__u32 slot, const struct meter_seen_key *key)
+{
+	void *set = bpf_map_lookup_elem(&seen, &slot);
+	__u32 *mark = set ? bpf_map_lookup_elem(set, key) : 0;
+
+	if (mark)
+		__sync_fetch_and_and(mark, ~SEEN_PENDING);
+}
+
+__noinline int settle(struct work *work, __u32 failed, __u64 written)
+{
+	struct pending *p;
+	__u32 slot;
+
+	if (!work || work->operation.kind == PENDING_NONE)
+		return 0;
+	p = &work->operation;
+	slot = p->slot;
+	for (__u32 i = 0; i < PENDING_KEYS; i++) {
+		struct meter_seen_key key;
+
+		if (i >= p->keys)
+			break;
+		key = p->key[i];
+		if (!failed)
+			confirm(slot, &key);
+		else if (!withdraw(slot, &key) && p->changed)
+			p->changed--;
+	}
+	if (p->kind == PENDING_WRITE && !failed && written < p->bytes)
+		refund(slot, METER_BYTES_WRITTEN, p->bytes - written);
+	if (failed) {
+		if (p->bytes)
+			refund(slot, METER_BYTES_WRITTEN, p->bytes);
+		if (p->changed)
+			refund(slot, METER_FILES_CHANGED, p->changed);
+		if (p->created)
+			refund(slot, METER_FILES_CREATED, p->created);
+		if (p->deleted)
+			refund(slot, METER_FILES_DELETED, p->deleted);
+		if (p->processes)
+			refund(slot, METER_PROCESSES_STARTED, p->processes);
+	}
+	p->kind = PENDING_NONE;
+	return 0;
+}
