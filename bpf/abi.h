@@ -79,7 +79,6 @@ struct meter_account {
 	__u64 refused[METER_COUNTERS]; /* what was asked for beyond the cap */
 	__u64 sequence[2]; /* events made, by ring */
 	__u64 lost[2]; /* of those, not delivered */
-	__u64 suppressed; /* denials over the run's share of the ring: counted, not reported one by one */
 	__u64 untracked; /* files or hosts beyond the run's memory of distinct ones: each charged every time */
 	__u64 fired; /* bit counter * 4 + step: that threshold was reported; step 3 is the cap itself */
 	__u64 denial_next;
@@ -89,8 +88,7 @@ struct meter_account {
 /* Both write, with atomic operations only. */
 struct meter_control {
 	__u32 posture; /* METER_NO_WRITE … */
-	__u32 reserved;
-	__u64 taken[2]; /* events that user space has taken from each ring, for this account */
+	__u32 owner; /* not 0: taken; which process did is for user space */
 };
 
 struct meter_step {
@@ -127,7 +125,7 @@ struct meter_run {
 	__u32 account[METER_LEVELS]; /* 0 = no such level */
 	__u32 scope;
 	__u32 orphan_posture; /* added while the supervisor's heartbeat is older than orphan_after_ns */
-	__u32 event_share; /* events the run may have waiting in each ring */
+	__u32 reserved;
 	__u64 orphan_after_ns;
 };
 
@@ -280,7 +278,7 @@ struct meter_net_value {
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
-enum meter_ring {
+enum meter_ring_kind {
 	METER_RING_VERDICTS = 0, /* denials, trips, posture changes */
 	METER_RING_ACTIVITY = 1,
 };
@@ -349,8 +347,8 @@ static inline __u64 meter_hash_step(__u64 hash, __u64 eight_bytes)
 #ifndef METER_ASSERT
 #define METER_ASSERT(expression) _Static_assert(expression, #expression)
 #endif
-METER_ASSERT(sizeof(struct meter_account) == 32 * 8 + 4 * 8 + 4 * 8 + 64 * 8);
-METER_ASSERT(sizeof(struct meter_control) == 24);
+METER_ASSERT(sizeof(struct meter_account) == 32 * 8 + 4 * 8 + 3 * 8 + 64 * 8);
+METER_ASSERT(sizeof(struct meter_control) == 8);
 METER_ASSERT(sizeof(struct meter_limits) == 128 + 16 * 3 * 16 + 64 + 8 + 16);
 METER_ASSERT(sizeof(struct meter_run) == 56);
 METER_ASSERT(sizeof(struct meter_task) == 16);

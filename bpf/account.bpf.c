@@ -169,6 +169,30 @@ __noinline int account_only(__u32 slot, __u32 counter, __u64 amount, __u32 hook)
 	return 0;
 }
 
+__noinline int charge_host(__u32 slot, __u64 high, __u64 low, __u32 hook)
+{
+	struct meter_seen_key key = {.kind = METER_SEEN_HOST, .high = high, .low = low};
+	void *set = bpf_map_lookup_elem(&seen, &slot);
+	__u32 mark = SEEN_COUNTED;
+	struct meter_account *a;
+	long r = -ENOENT;
+
+	if (set && bpf_map_lookup_elem(set, &key))
+		return 0;
+	if (charge(slot, METER_HOSTS_CONTACTED, 1, hook))
+		return set && bpf_map_lookup_elem(set, &key) ? 0 : -EPERM;
+	if (set)
+		r = bpf_map_update_elem(set, &key, &mark, BPF_NOEXIST);
+	if (r == -EEXIST) {
+		refund(slot, METER_HOSTS_CONTACTED, 1);
+	} else if (r) {
+		a = account_at(slot);
+		if (a)
+			__sync_fetch_and_add(&a->untracked, 1);
+	}
+	return 0;
+}
+
 /* The breaker counts exactly: the time of the denial before the last count - 1 is kept, so any count of them within
  * the window is seen, wherever the window begins. */
 static __always_inline bool breaker_tripped(struct meter_account *a, const struct meter_limits *l)

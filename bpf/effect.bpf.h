@@ -170,17 +170,10 @@ static __always_inline int touch_for(struct subject *s, struct pending *p, struc
 /* Report an effect that was let through, where the run wants that. */
 static __always_inline void report_activity(struct subject *s, struct dentry *dentry)
 {
-	struct report report = {
-		.kind = METER_EVENT_ACTIVITY,
-		.hook = s->hook,
-		.account = s->slot,
-		.posture = s->posture,
-	};
-
 	if (!(s->run->flags & METER_RUN_ACTIVITY))
 		return;
 	spell(dentry, s->work);
-	emit(s->slot, &report, s->work);
+	report_effect(s->slot, s->hook, s->work);
 }
 
 /* End of an operation, from the fexit of the function that did it. */

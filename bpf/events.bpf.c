@@ -1,35 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Events, made from kernel objects only. Verdicts and activity have a ring each, so that no flood of the second can
- * push out the first, and a run may only have its share of a ring waiting, so that none can push out another's.
- * Every event takes a number first: recorded + lost = made. */
+/* Events, made from kernel objects only. Each run has two rings of its own: verdicts, and activity, so that no flood of
+ * the second pushes out the first, and none of one run another's. Every event takes a number first, and what has no
+ * room is counted: recorded + lost = made. */
 #include "subject.bpf.h"
 
-/* A number for the event, or false where it must be given up. */
-static __always_inline bool take_number(__u32 slot, const struct meter_run *run, __u32 ring,
-	__u64 *ret_sequence, struct meter_account **ret_account)
+/* The next number of one of the run's rings. */
+static __always_inline __u64 take_number(struct meter_account *a, __u32 ring)
 {
-	struct meter_account *a = bpf_map_lookup_elem(&accounts, &slot);
-	struct meter_control *control = bpf_map_lookup_elem(&controls, &slot);
-	__u64 waiting;
-
-	if (!a || !control || ring > 1)
-		return false;
-	*ret_account = a;
-	*ret_sequence = __sync_fetch_and_add(&a->sequence[ring], 1) + 1;
-	waiting = *ret_sequence - a->lost[ring] - control->taken[ring];
-	if (run->event_share && (__s64)waiting > (__s64)run->event_share) {
-		__sync_fetch_and_add(&a->lost[ring], 1);
-		__sync_fetch_and_add(&a->suppressed, 1);
-		return false;
-	}
-	return true;
+	return __sync_fetch_and_add(&a->sequence[ring], 1) + 1;
 }
 
 static __always_inline void fill(struct meter_event *e, __u32 slot, const struct meter_run *run,
 	__u64 sequence, const struct report *r)
 {
-	__u64 id = bpf_get_current_pid_tgid();
-
 	e->sequence = sequence;
 	e->time_ns = bpf_ktime_get_boot_ns();
 	e->run_id = run->run_id;
@@ -45,27 +28,29 @@ static __always_inline void fill(struct meter_event *e, __u32 slot, const struct
 	e->limit = r->limit;
 	e->posture = r->posture;
 	e->step = r->step;
-	e->pid = id >> 32;
-	e->tid = (__u32)id;
+	e->pid = r->pid;
+	e->tid = r->tid;
 	e->device = 0;
 	e->inode = 0;
 	__builtin_memset(e->address, 0, sizeof(e->address));
 	e->port = 0;
 	e->protocol = 0;
 	e->text_bytes = 0;
-	bpf_get_current_comm(e->command, sizeof(e->command));
+	__builtin_memset(e->command, 0, sizeof(e->command));
 }
 
 static __always_inline int emit_verdict(__u32 slot, struct meter_run *run, struct report *r,
 	struct work *work)
 {
-	struct meter_account *a = 0;
+	struct meter_account *a = bpf_map_lookup_elem(&accounts, &slot);
+	void *ring = bpf_map_lookup_elem(&verdicts, &slot);
 	struct meter_long_event *e;
-	__u64 sequence = 0;
+	__u64 sequence;
 
-	if (!take_number(slot, run, METER_RING_VERDICTS, &sequence, &a))
+	if (!a)
 		return 0;
-	e = bpf_ringbuf_reserve(&verdicts, sizeof(*e), 0);
+	sequence = take_number(a, METER_RING_VERDICTS);
+	e = ring ? bpf_ringbuf_reserve(ring, sizeof(*e), 0) : 0;
 	if (!e) {
 		__sync_fetch_and_add(&a->lost[METER_RING_VERDICTS], 1);
 		return 0;
@@ -77,6 +62,7 @@ static __always_inline int emit_verdict(__u32 slot, struct meter_run *run, struc
 		e->head.text_bytes = work->text_bytes;
 		e->head.device = work->text_device;
 		e->head.inode = work->text_inode;
+		__builtin_memcpy(e->head.command, work->command, sizeof(e->head.command));
 		work->text_bytes = 0;
 	}
 	bpf_ringbuf_submit(e, 0);
@@ -86,13 +72,15 @@ static __always_inline int emit_verdict(__u32 slot, struct meter_run *run, struc
 static __always_inline int emit_activity(__u32 slot, struct meter_run *run, struct report *r,
 	struct work *work)
 {
-	struct meter_account *a = 0;
+	struct meter_account *a = bpf_map_lookup_elem(&accounts, &slot);
+	void *ring = bpf_map_lookup_elem(&activity, &slot);
 	struct meter_short_event *e;
-	__u64 sequence = 0;
+	__u64 sequence;
 
-	if (!take_number(slot, run, METER_RING_ACTIVITY, &sequence, &a))
+	if (!a)
 		return 0;
-	e = bpf_ringbuf_reserve(&activity, sizeof(*e), 0);
+	sequence = take_number(a, METER_RING_ACTIVITY);
+	e = ring ? bpf_ringbuf_reserve(ring, sizeof(*e), 0) : 0;
 	if (!e) {
 		__sync_fetch_and_add(&a->lost[METER_RING_ACTIVITY], 1);
 		return 0;
@@ -121,6 +109,15 @@ __noinline int emit(__u32 slot, struct report *report, struct work *work)
 	return emit_verdict(slot, run, report, work);
 }
 
+/* From here on only what runs in the context of the task that acts: cgroup_skb programs may not even ask. */
+static __always_inline void sign(struct report *report)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+
+	report->pid = id >> 32;
+	report->tid = (__u32)id;
+}
+
 __noinline int deny(__u32 slot, __u32 what, __u32 rule, int result, struct work *work)
 {
 	struct report report = {
@@ -133,6 +130,9 @@ __noinline int deny(__u32 slot, __u32 what, __u32 rule, int result, struct work 
 	};
 
 	note_refusal(slot, what >> 16);
+	sign(&report);
+	if (work)
+		bpf_get_current_comm(work->command, sizeof(work->command));
 	emit(slot, &report, work);
 	/* The verifier wants to see a number that the hook may return. */
 	if (result == -EXDEV || result == -EOPNOTSUPP || result == -EAGAIN)
@@ -152,6 +152,22 @@ __noinline int deny_posture(__u32 slot, __u32 hook, __u32 posture)
 
 	if (posture & METER_DEAD)
 		bpf_send_signal(SIGKILL);
+	sign(&report);
 	emit(slot, &report, 0);
 	return -EPERM;
+}
+
+__noinline int report_effect(__u32 slot, __u32 hook, struct work *work)
+{
+	struct report report = {
+		.kind = METER_EVENT_ACTIVITY,
+		.hook = (__u16)hook,
+		.account = slot,
+	};
+
+	if (!work)
+		return 0;
+	sign(&report);
+	bpf_get_current_comm(work->command, sizeof(work->command));
+	return emit(slot, &report, work);
 }

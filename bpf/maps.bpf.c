@@ -22,8 +22,8 @@ struct meter_scopes_map scopes SEC(".maps");
 struct meter_cgroups_map cgroups SEC(".maps");
 struct meter_networks_map networks SEC(".maps");
 struct meter_sockets_map sockets SEC(".maps");
-struct meter_ring_map verdicts SEC(".maps");
-struct meter_ring_map activity SEC(".maps");
+struct meter_rings_map verdicts SEC(".maps");
+struct meter_rings_map activity SEC(".maps");
 
 /* Set before loading where the fmod_ret twins are used: they have no inode storage. */
 const volatile __u32 anchors_by_number = 0;

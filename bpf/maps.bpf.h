@@ -146,9 +146,17 @@ struct meter_sockets_map {
 	__type(value, struct socket_state);
 };
 
-struct meter_ring_map {
+/* Two rings a run, made by user space: the owner of a run reads its events, nobody else's. */
+struct meter_ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4 << 20);
+	__uint(max_entries, 4096);
+};
+
+struct meter_rings_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, METER_RUNS);
+	__type(key, __u32);
+	__array(values, struct meter_ring);
 };
 
 extern struct meter_tasks_map tasks SEC(".maps");
@@ -168,5 +176,5 @@ extern struct meter_scopes_map scopes SEC(".maps");
 extern struct meter_cgroups_map cgroups SEC(".maps");
 extern struct meter_networks_map networks SEC(".maps");
 extern struct meter_sockets_map sockets SEC(".maps");
-extern struct meter_ring_map verdicts SEC(".maps");
-extern struct meter_ring_map activity SEC(".maps");
+extern struct meter_rings_map verdicts SEC(".maps");
+extern struct meter_rings_map activity SEC(".maps");

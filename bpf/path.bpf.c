@@ -111,15 +111,6 @@ HOOK(path_rmdir, path_rmdir, (const struct path *directory, struct dentry *dentr
 	return r <= 0 ? r : lose(&s, dentry, PENDING_RMDIR);
 }
 
-/* What matters of one end of a rename or link. */
-struct place {
-	__u32 rights;
-	bool anchor; /* the object itself is anchored */
-	bool pinned;
-	bool prefix;
-	struct meter_bits live;
-};
-
 static __always_inline void keep_place(struct place *place, const struct walk *walk)
 {
 	place->rights = walk->rights;
@@ -173,7 +164,6 @@ HOOK(path_rename, path_rename,
 	(old_directory, old_dentry, new_directory, new_dentry, flags))
 {
 	struct inode *from = old_dentry->d_inode, *over = new_dentry->d_inode;
-	struct place old = {}, new = {};
 	bool exchange = flags & RENAME_EXCHANGE;
 	struct subject s;
 	int r = enter_with_work(&s, METER_HOOK_path_rename, 0);
@@ -188,15 +178,15 @@ HOOK(path_rename, path_rename,
 	r = decide(&s, old_dentry, METER_RIGHT_WRITE);
 	if (r)
 		return r;
-	keep_place(&old, &s.work->walk);
+	keep_place(&s.work->from, &s.work->walk);
 	r = decide(&s, new_dentry, METER_RIGHT_WRITE);
 	if (r)
 		return r;
-	keep_place(&new, &s.work->walk);
-	r = may_move(&s, &old, &new, is_directory(from));
+	keep_place(&s.work->to, &s.work->walk);
+	r = may_move(&s, &s.work->from, &s.work->to, is_directory(from));
 	if (!r && over && exchange)
-		r = may_move(&s, &new, &old, is_directory(over));
-	if (!r && over && new.anchor)
+		r = may_move(&s, &s.work->to, &s.work->from, is_directory(over));
+	if (!r && over && s.run->scope && s.work->to.anchor)
 		r = -EPERM;
 	if (r || !is_counted(&s))
 		return r;
@@ -212,7 +202,6 @@ HOOK(path_link, path_link,
 	(struct dentry *old_dentry, const struct path *directory, struct dentry *new_dentry),
 	(old_dentry, directory, new_dentry))
 {
-	struct place old = {}, new = {};
 	struct pending *p;
 	struct subject s;
 	int r = enter_with_work(&s, METER_HOOK_path_link, 0);
@@ -222,12 +211,12 @@ HOOK(path_link, path_link,
 	r = decide(&s, old_dentry, METER_RIGHT_WRITE);
 	if (r)
 		return r;
-	keep_place(&old, &s.work->walk);
+	keep_place(&s.work->from, &s.work->walk);
 	r = make(&s, new_dentry, PENDING_LINK, false);
 	if (r)
 		return r;
-	keep_place(&new, &s.work->walk);
-	r = may_move(&s, &old, &new, false);
+	keep_place(&s.work->to, &s.work->walk);
+	r = may_move(&s, &s.work->from, &s.work->to, false);
 	if (r) {
 		settle(s.work, 1, 0);
 		return r;

@@ -14,6 +14,8 @@ int charge(__u32 slot, __u32 counter, __u64 amount, __u32 hook);
 int refund(__u32 slot, __u32 counter, __u64 amount);
 /* Count what cannot be refused because it has happened. */
 int account_only(__u32 slot, __u32 counter, __u64 amount, __u32 hook);
+/* Charge an address (its two halves), each once a run. */
+int charge_host(__u32 slot, __u64 high, __u64 low, __u32 hook);
 /* Count a refusal for the breaker. */
 int note_refusal(__u32 slot, __u32 class);
 /* End the pending operation: failed = give everything back; written = bytes of a write that really happened. */
@@ -32,6 +34,8 @@ struct report {
 	__u32 account;
 	__u32 step;
 	__u32 posture;
+	__u32 pid;
+	__u32 tid;
 	__u32 reserved;
 };
 /* Send an event to its ring; work (may be NULL) gives the text. Never fails: what does not fit is counted as lost. */
@@ -40,6 +44,8 @@ int emit(__u32 slot, struct report *report, struct work *work);
 int deny(__u32 slot, __u32 what, __u32 rule, int result, struct work *work);
 /* The same for what the posture refuses; kills the caller where it is dead. Returns -EPERM. */
 int deny_posture(__u32 slot, __u32 hook, __u32 posture);
+/* Report an effect that was let through; work gives the text. */
+int report_effect(__u32 slot, __u32 hook, struct work *work);
 
 struct subject {
 	struct meter_run *run;

@@ -78,6 +78,15 @@ struct walk {
 	struct live_match match[METER_LIVE_MATCHES];
 };
 
+/* What matters of one end of a rename or link. */
+struct place {
+	__u32 rights;
+	__u32 anchor; /* the object itself is anchored */
+	__u32 pinned;
+	__u32 prefix;
+	struct meter_bits live;
+};
+
 struct work {
 	__u64 length_file; /* address of the file whose length was announced */
 	__u64 length;
@@ -88,6 +97,8 @@ struct work {
 	__u32 programs_slot;
 	struct known_file known[KNOWN_FILES];
 	struct walk walk;
+	struct place from; /* of a rename or link */
+	struct place to;
 	char name[METER_NAME_BYTES];
 	__u64 glob[METER_GLOB_WORDS]; /* states of all globs after the name */
 	struct meter_bits found; /* components that the name may be */
@@ -96,6 +107,7 @@ struct work {
 	__u32 reserved;
 	__u64 text_device; /* of what text names */
 	__u64 text_inode;
+	char command[16];
 };
 
 /* A socket that was allowed to talk: by connect, by bind and listen, or because its listener was. */
