@@ -134,6 +134,14 @@ struct meter_host {
 	__u32 abi;
 	__u64 heartbeat_ns; /* CLOCK_MONOTONIC at the supervisor's last sign of life */
 	__u64 overflow; /* task or run state that could not be made: each was refused */
+	__u32 next_domain; /* of anchors: user space takes the next one with an atomic add */
+	__u32 reserved;
+	__u32 scope_owner[METER_SCOPES]; /* not 0: taken; which process did is for user space */
+};
+
+/* An agent or group; user space keeps its account here, across runs and restarts. */
+struct meter_identity {
+	__u8 bytes[16];
 };
 
 /* Identity of a task, in task storage. */

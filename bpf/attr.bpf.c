@@ -8,7 +8,7 @@ static __always_inline int change(struct subject *s, struct dentry *dentry, __u3
 	struct pending *p;
 	int r = decide(s, dentry, METER_RIGHT_WRITE);
 
-	if (r || !inode)
+	if (r || !is_positive(dentry))
 		return r;
 	if (s->run->scope && (s->work->walk.rights & METER_RIGHT_SCRATCH))
 		return 0;

@@ -186,6 +186,6 @@ static __always_inline int ended(__u32 hook, __u32 kind, bool failed)
 	prove(s.run, hook);
 	s.work = bpf_task_storage_get(&works, bpf_get_current_task_btf(), 0, 0);
 	if (s.work && s.work->operation.kind == kind)
-		settle(s.work, failed, 0);
+		settle(s.work, failed, ~0ULL);
 	return 0;
 }

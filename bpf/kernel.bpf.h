@@ -57,6 +57,16 @@
 
 #define is_error(pointer) ((unsigned long)(pointer) >= (unsigned long)-MAX_ERRNO)
 
+/* Whether a dentry stands for something. Asked of a number, not of the pointer: the verifier of 6.9 to 6.12 takes d_inode
+ * of a trusted dentry for never NULL and drops the test. */
+static __always_inline bool is_positive(struct dentry *dentry)
+{
+	unsigned long inode = 0;
+
+	bpf_core_read(&inode, sizeof(inode), &dentry->d_inode);
+	return inode != 0;
+}
+
 /* What a hook may return. Since 6.12 the verifier wants proof of it (bpf_lsm_get_retval_range). */
 static __always_inline int verdict(int result)
 {

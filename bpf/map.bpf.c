@@ -38,9 +38,18 @@ static __always_inline int charge_mapping(struct subject *s, struct file *file, 
 	return r;
 }
 
+/* Whether there is a file at all. Asked of a number, since the verifier of 6.12 takes an argument for never NULL. */
+static __always_inline bool is_there(struct work *work, struct file *file)
+{
+	volatile __u64 *pointer = &work->pointer;
+
+	*pointer = (__u64)file;
+	return *pointer != 0;
+}
+
 static __always_inline int may_execute_mapping(struct subject *s, struct file *file)
 {
-	if (!file || is_internal(file->f_path.mnt)) {
+	if (!is_there(s->work, file) || is_internal(file->f_path.mnt)) {
 		if (s->run->flags & METER_RUN_NO_ANON_EXEC)
 			return refuse_as(s, METER_DENIAL, 0, -EPERM);
 		return 0;
@@ -70,7 +79,9 @@ static __always_inline int on_mmap(struct file *file, unsigned long protection, 
 		if (r)
 			return r;
 	}
-	if (!file || !(protection & PROT_WRITE) || (type != MAP_SHARED && type != MAP_SHARED_VALIDATE))
+	if (!(protection & PROT_WRITE) || (type != MAP_SHARED && type != MAP_SHARED_VALIDATE))
+		return 0;
+	if (!is_there(s.work, file))
 		return 0;
 	return charge_mapping(&s, file, length);
 }
@@ -121,7 +132,7 @@ HOOK(file_mprotect, file_mprotect,
 		if (r)
 			return r;
 	}
-	if (!writes || !file)
+	if (!writes || !is_there(s.work, file))
 		return 0;
 	r = charge_mapping(&s, file, area->vm_end - area->vm_start);
 	/* Nothing tells how mprotect(2) ends: the charge stands. */

@@ -19,6 +19,7 @@ struct meter_numbered_map numbered SEC(".maps");
 struct meter_rights_map rights SEC(".maps");
 struct meter_names_map names SEC(".maps");
 struct meter_scopes_map scopes SEC(".maps");
+struct meter_identities_map identities SEC(".maps");
 struct meter_cgroups_map cgroups SEC(".maps");
 struct meter_networks_map networks SEC(".maps");
 struct meter_sockets_map sockets SEC(".maps");

@@ -123,6 +123,13 @@ struct meter_scopes_map {
 	__type(value, struct meter_scope);
 };
 
+struct meter_identities_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, METER_ACCOUNTS - METER_RUNS);
+	__type(key, struct meter_identity);
+	__type(value, __u32);
+};
+
 /* cgroup id -> slot, for the network programs and for the second look at tasks without identity. */
 struct meter_cgroups_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -173,6 +180,7 @@ extern struct meter_numbered_map numbered SEC(".maps");
 extern struct meter_rights_map rights SEC(".maps");
 extern struct meter_names_map names SEC(".maps");
 extern struct meter_scopes_map scopes SEC(".maps");
+extern struct meter_identities_map identities SEC(".maps");
 extern struct meter_cgroups_map cgroups SEC(".maps");
 extern struct meter_networks_map networks SEC(".maps");
 extern struct meter_sockets_map sockets SEC(".maps");

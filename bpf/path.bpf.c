@@ -83,7 +83,7 @@ static __always_inline int lose(struct subject *s, struct dentry *dentry, __u32 
 	if (s->posture & METER_NO_WRITE)
 		return refuse_posture(s);
 	p = begin(s, kind);
-	if (inode && !(seen_bits(s->slot, inode) & SEEN_CREATED)) {
+	if (is_positive(dentry) && !(seen_bits(s->slot, inode) & SEEN_CREATED)) {
 		r = charge_for(s, METER_FILES_DELETED, 1);
 		if (r)
 			return r;
@@ -140,12 +140,12 @@ static __always_inline int may_move(struct subject *s, const struct place *a,
 }
 
 static __always_inline int charge_rename(struct subject *s, struct inode *from, struct inode *over,
-	bool exchange)
+	bool replaces, bool exchange)
 {
 	struct pending *p = begin(s, PENDING_RENAME);
 	int r = touch_for(s, p, from);
 
-	if (r || !over)
+	if (r || !replaces)
 		return r;
 	r = touch_for(s, p, over);
 	if (r || exchange || (seen_bits(s->slot, from) & SEEN_CREATED) ||
@@ -164,14 +164,15 @@ HOOK(path_rename, path_rename,
 	(old_directory, old_dentry, new_directory, new_dentry, flags))
 {
 	struct inode *from = old_dentry->d_inode, *over = new_dentry->d_inode;
-	bool exchange = flags & RENAME_EXCHANGE;
+	bool exchange = flags & RENAME_EXCHANGE, replaces;
 	struct subject s;
 	int r = enter_with_work(&s, METER_HOOK_path_rename, 0);
 
 	if (r <= 0)
 		return r;
-	if (!from)
+	if (!is_positive(old_dentry))
 		return -ENOENT;
+	replaces = is_positive(new_dentry);
 	/* Leaves a new node behind that no other hook sees. */
 	if (flags & RENAME_WHITEOUT)
 		return refuse_as(&s, METER_DENIAL, 0, -EPERM);
@@ -184,15 +185,15 @@ HOOK(path_rename, path_rename,
 		return r;
 	keep_place(&s.work->to, &s.work->walk);
 	r = may_move(&s, &s.work->from, &s.work->to, is_directory(from));
-	if (!r && over && exchange)
+	if (!r && replaces && exchange)
 		r = may_move(&s, &s.work->to, &s.work->from, is_directory(over));
-	if (!r && over && s.run->scope && s.work->to.anchor)
+	if (!r && replaces && s.run->scope && s.work->to.anchor)
 		r = -EPERM;
 	if (r || !is_counted(&s))
 		return r;
 	if (s.posture & METER_NO_WRITE)
 		return refuse_posture(&s);
-	r = charge_rename(&s, from, over, exchange);
+	r = charge_rename(&s, from, over, replaces, exchange);
 	if (!r)
 		report_activity(&s, new_dentry);
 	return r;
@@ -243,7 +244,7 @@ static __always_inline int truncate(struct subject *s, struct dentry *dentry, bo
 	if (s->posture & METER_NO_WRITE)
 		return refuse_posture(s);
 	p = begin(s, PENDING_TRUNCATE);
-	if (inode && inode->i_nlink)
+	if (is_positive(dentry) && inode->i_nlink)
 		return touch_for(s, p, inode);
 	return 0;
 }
@@ -343,7 +344,7 @@ static __always_inline int made(__u32 hook, struct dentry *dentry, bool failed)
 		return 0;
 	prove(s.run, hook);
 	s.work = bpf_task_storage_get(&works, bpf_get_current_task_btf(), 0, 0);
-	if (failed || !inode || !s.work || s.work->operation.object != (__u64)dentry)
+	if (failed || !is_positive(dentry) || !s.work || s.work->operation.object != (__u64)dentry)
 		return 0;
 	mark_created(&s, inode);
 	return 0;

@@ -10,21 +10,22 @@
  * kernel calls the inode; user space sets this before loading. */
 extern const volatile __u32 anchors_by_number;
 
-static __always_inline __u32 domain_of(struct inode *inode)
+static __always_inline __u32 domain_of(struct dentry *dentry)
 {
+	struct inode *inode = dentry->d_inode;
+	struct meter_inode_key key = {};
 	struct meter_anchor *anchor;
 
-	if (anchors_by_number) {
-		struct meter_inode_key key = {
-			.device = inode->i_sb->s_dev,
-			.inode = inode->i_ino,
-			.generation = inode->i_generation,
-		};
-
-		anchor = bpf_map_lookup_elem(&numbered, &key);
-	} else {
-		anchor = bpf_inode_storage_get(&anchors, inode, 0, 0);
+	if (!anchors_by_number) {
+		anchor = bpf_inode_storage_get(&anchors, inode, 0, 0); /* NULL is fine */
+		return anchor ? anchor->domain : 0;
 	}
+	if (!is_positive(dentry))
+		return 0;
+	key.device = inode->i_sb->s_dev;
+	key.inode = inode->i_ino;
+	key.generation = inode->i_generation;
+	anchor = bpf_map_lookup_elem(&numbered, &key);
 	return anchor ? anchor->domain : 0;
 }
 
@@ -49,20 +50,17 @@ static __noinline int walk_to_anchor(struct dentry *dentry, __u32 scope, struct 
 		walk->matched.word[i] = 0;
 	walk->match_count = 0;
 	for (__u32 level = 0; level < METER_DEPTH; level++) {
-		struct inode *inode = dentry->d_inode;
 		struct dentry *parent;
 
-		if (inode) {
-			key.domain = domain_of(inode);
-			value = key.domain ? bpf_map_lookup_elem(&rights, &key) : 0;
-			if (value) {
-				walk->rights = value->rights;
-				walk->rule = value->rule;
-				walk->live = value->live;
-				walk->anchored = level + 1;
-				walk->depth = level;
-				break;
-			}
+		key.domain = domain_of(dentry);
+		value = key.domain ? bpf_map_lookup_elem(&rights, &key) : 0;
+		if (value) {
+			walk->rights = value->rights;
+			walk->rule = value->rule;
+			walk->live = value->live;
+			walk->anchored = level + 1;
+			walk->depth = level;
+			break;
 		}
 		parent = dentry->d_parent;
 		if (parent == dentry)
@@ -84,8 +82,12 @@ static __noinline int spell(struct dentry *dentry, struct work *work)
 	struct inode *inode = dentry->d_inode;
 	__u32 used = 0;
 
-	work->text_device = inode ? inode->i_sb->s_dev : 0;
-	work->text_inode = inode ? inode->i_ino : 0;
+	work->text_device = 0;
+	work->text_inode = 0;
+	if (is_positive(dentry)) {
+		work->text_device = inode->i_sb->s_dev;
+		work->text_inode = inode->i_ino;
+	}
 	for (int level = 0; level < METER_DEPTH; level++) {
 		struct dentry *parent = dentry->d_parent;
 		long length;

@@ -92,6 +92,7 @@ struct work {
 	__u64 length;
 	__u64 map_length;
 	__u64 utimes_dentry;
+	__u64 pointer; /* of is_there() */
 	struct pending operation;
 	__u32 programs; /* charged for an execve that has not ended */
 	__u32 programs_slot;

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Loading, attaching, pinning and adopting. The only file that knows the skeleton.
+ *
+ * Below the pin directory: maps/NAME, and one directory of links for each build of the programs that is attached,
+ * links-DIGEST-MAKE/NAME, complete once it has that name. Programs are told apart by the digest of the object. */
+#include "base/own.h"
+#include "meter/hooks.h"
+#include "meter/internal.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+/* The skeleton is generated and not written to our warnings. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+#pragma GCC diagnostic ignored "-Wcast-qual"
+#pragma GCC diagnostic ignored "-Wundef"
+#include "meter.skel.h"
+#pragma GCC diagnostic pop
+
+#include <bpf/btf.h>
+
+static const char *const map_name[METER_MAP_COUNT] = {
+#define X(name) [METER_MAP_##name] = #name,
+	METER_MAPS(X)
+#undef X
+};
+
+/* libbpf's last complaint, kept for the error text: it names the program and the reason. */
+static char last_complaint[ERROR_TEXT_MAX / 2];
+
+static int keep_complaint(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	if (level == LIBBPF_WARN && last_complaint[0] == '\0') {
+		vsnprintf(last_complaint, sizeof(last_complaint), format, arguments);
+		last_complaint[strcspn(last_complaint, "\n")] = '\0';
+	}
+	return 0;
+}
+
+/* What exists only while programs are loaded. */
+struct loading {
+	struct meter_bpf *skeleton;
+	struct bpf_program *program[METER_LINKS_MAX]; /* as meter.hook */
+};
+
+/* ---- which programs ---------------------------------------------------------------------------- */
+
+static bool is_in_lsm_list(const char *name)
+{
+	char list[512];
+	autofclose FILE *f = fopen("/sys/kernel/security/lsm", "re");
+
+	if (!f || !fgets(list, sizeof(list), f))
+		return false;
+	for (char *rest = NULL, *word = strtok_r(list, ",\n", &rest); word; word = strtok_r(NULL, ",\n", &rest))
+		if (strcmp(word, name) == 0)
+			return true;
+	return false;
+}
+
+static bool has_function(const struct btf *kernel, const char *prefix, const char *name)
+{
+	char full[128];
+
+	snprintf(full, sizeof(full), "%s%s", prefix, name);
+	return btf__find_by_name_kind(kernel, full, BTF_KIND_FUNC) >= 0;
+}
+
+/* inode_setattr got the idmap as its first argument in 6.9: three arguments instead of two. */
+static bool has_idmap_in_setattr(const struct btf *kernel)
+{
+	int id = btf__find_by_name_kind(kernel, "bpf_lsm_inode_setattr", BTF_KIND_FUNC);
+	const struct btf_type *type = id < 0 ? NULL : btf__type_by_id(kernel, (uint32_t)id);
+
+	type = type ? btf__type_by_id(kernel, type->type) : NULL;
+	return type && btf_vlen(type) == 3;
+}
+
+/* Name of the program that serves a hook in this make; NULL = none does. */
+static const char *program_for(const struct btf *kernel, uint32_t number, enum meter_make make, bool network,
+	char *name, size_t capacity)
+{
+	const struct hook *hook = &hook_table[number];
+	bool lsm = make == METER_MAKE_LSM;
+
+	switch (hook->kind) {
+	case HOOK_KIND_CGROUP:
+		snprintf(name, capacity, "%s", hook->name);
+		return network ? name : NULL;
+	case HOOK_KIND_PROBE:
+		snprintf(name, capacity, "probe_%s", hook->name);
+		break;
+	case HOOK_KIND_LSM:
+		snprintf(name, capacity, "%s_%s%s", lsm ? "lsm" : "mod", hook->name,
+			lsm && number == METER_HOOK_inode_setattr && !has_idmap_in_setattr(kernel) ? "_old" : "");
+		break;
+	}
+	if (make == METER_MAKE_NETWORK)
+		return NULL;
+	if (hook->kind == HOOK_KIND_LSM && lsm)
+		return has_function(kernel, "bpf_lsm_", hook->name) ? name : NULL;
+	return has_function(kernel, "", hook->function) ? name : NULL;
+}
+
+/* Turn on exactly the programs of this make. */
+static int choose_programs(struct meter *meter, const struct meter_options *options, struct loading *loading,
+	struct error *err)
+{
+	struct btf *kernel = btf__load_vmlinux_btf();
+
+	if (!kernel)
+		return error_set(err, -ENOTSUP, ERROR_UNSUPPORTED, "the kernel has no type information (CONFIG_DEBUG_INFO_BTF)");
+	for (uint32_t hook = 1; hook < METER_HOOK_COUNT; hook++) {
+		struct bpf_program *program;
+		char name[64];
+
+		if (options->without_hook && strcmp(options->without_hook, hook_table[hook].name) == 0)
+			continue;
+		if (!program_for(kernel, hook, meter->make, options->cgroup_fd >= 0, name, sizeof(name))) {
+			if (hook_table[hook].required && hook_table[hook].kind != HOOK_KIND_CGROUP &&
+				meter->make != METER_MAKE_NETWORK) {
+				btf__free(kernel);
+				return error_set(err, -ENOTSUP, ERROR_UNSUPPORTED,
+					"this kernel has no %s, which the meter cannot do without", hook_table[hook].function);
+			}
+			continue;
+		}
+		program = bpf_object__find_program_by_name(loading->skeleton->obj, name);
+		if (!program) /* listed for a hook that has no program yet would be a hole */
+			continue;
+		bpf_program__set_autoload(program, true);
+		loading->program[meter->link_count] = program;
+		meter->hook[meter->link_count++] = hook;
+	}
+	btf__free(kernel);
+	return 0;
+}
+
+/* ---- directories on the bpffs --------------------------------------------------------------------- */
+
+static uint64_t object_digest(void)
+{
+	size_t size = 0;
+	const unsigned char *bytes = meter_bpf__elf_bytes(&size);
+	uint64_t hash = 0xcbf29ce484222325ULL; /* FNV-1a: told apart, not authenticated: the directory is root's */
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ bytes[i]) * 0x100000001b3ULL;
+	return hash;
+}
+
+static void links_path(const char *directory, enum meter_make make, const char *suffix, char *path, size_t capacity)
+{
+	snprintf(path, capacity, "%s/links-%016llx-%s%s", directory, (unsigned long long)object_digest(),
+		meter_make_name(make), suffix);
+}
+
+/* Unlink a directory of pins; its programs detach once nobody else holds them. */
+static void remove_pins(int parent_fd, const char *name)
+{
+	autoclose int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	struct dirent *entry;
+	DIR *listing;
+
+	if (fd < 0)
+		return;
+	listing = fdopendir(dup(fd));
+	if (!listing)
+		return;
+	while ((entry = readdir(listing)))
+		if (entry->d_name[0] != '.')
+			unlinkat(fd, entry->d_name, 0);
+	closedir(listing);
+	unlinkat(parent_fd, name, AT_REMOVEDIR);
+}
+
+/* Every set of links but the one to keep (NULL = all). */
+static void remove_other_links(int directory_fd, const char *keep)
+{
+	DIR *listing = fdopendir(dup(directory_fd));
+	struct dirent *entry;
+
+	if (!listing)
+		return;
+	rewinddir(listing);
+	while ((entry = readdir(listing)))
+		if (strncmp(entry->d_name, "links-", 6) == 0 && (!keep || strcmp(entry->d_name, keep) != 0))
+			remove_pins(directory_fd, entry->d_name);
+	closedir(listing);
+}
+
+int meter_unpin(const char *pin_directory, struct error *err)
+{
+	autoclose int fd = open(pin_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : error_errno(err, "open %s", pin_directory);
+	remove_other_links(fd, NULL);
+	remove_pins(fd, "maps");
+	if (rmdir(pin_directory))
+		return error_errno(err, "remove %s", pin_directory);
+	return 0;
+}
+
+/* ---- maps ----------------------------------------------------------------------------------------- */
+
+static void *share(int fd, size_t bytes, bool writable)
+{
+	void *memory = mmap(NULL, bytes, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+static int share_maps(struct meter *m, struct error *err)
+{
+	m->accounts = share(m->map_fd[METER_MAP_accounts], METER_ACCOUNTS * sizeof(*m->accounts), false);
+	m->controls = share(m->map_fd[METER_MAP_controls], METER_ACCOUNTS * sizeof(*m->controls), true);
+	m->host = share(m->map_fd[METER_MAP_host], sizeof(*m->host), true);
+	m->fired = share(m->map_fd[METER_MAP_fired], METER_HOOK_COUNT * sizeof(*m->fired), false);
+	if (!m->accounts || !m->controls || !m->host || !m->fired)
+		return error_errno(err, "map the counters into memory");
+	if (m->host->magic == 0) {
+		m->host->abi = METER_ABI;
+		m->host->magic = METER_ABI_MAGIC;
+	}
+	if (m->host->magic != METER_ABI_MAGIC || m->host->abi != METER_ABI)
+		return error_set(err, -EPROTO, ERROR_UNSUPPORTED,
+			"the pinned meter speaks version %u, this berm %u: end its runs and remove the pins",
+			m->host->abi, METER_ABI);
+	meter_heartbeat(m);
+	return 0;
+}
+
+static int take_maps(struct meter *m, struct meter_bpf *programs, struct error *err)
+{
+	for (size_t i = 0; i < METER_MAP_COUNT; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(programs->obj, map_name[i]);
+		int fd = map ? bpf_map__fd(map) : -1;
+
+		if (fd < 0)
+			continue; /* not created in this make */
+		m->map_fd[i] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		if (m->map_fd[i] < 0)
+			return error_errno(err, "keep map %s", map_name[i]);
+	}
+	return 0;
+}
+
+/* ---- loading ---------------------------------------------------------------------------------------- */
+
+static int attach_one(struct bpf_program *program, const struct hook *hook, int cgroup_fd, struct bpf_link **ret_link)
+{
+	*ret_link = hook->kind == HOOK_KIND_CGROUP ? bpf_program__attach_cgroup(program, cgroup_fd) :
+						     bpf_program__attach(program);
+	return *ret_link ? 0 : -errno;
+}
+
+static int attach_all(struct meter *m, const struct loading *loading, const struct meter_options *options,
+	const char *links, struct error *err)
+{
+	for (size_t i = 0; i < m->link_count; i++) {
+		const struct hook *hook = &hook_table[m->hook[i]];
+		struct bpf_link *link = NULL;
+		char path[512];
+
+		if (attach_one(loading->program[i], hook, options->cgroup_fd, &link))
+			return error_set(err, -ENOTSUP, ERROR_UNSUPPORTED, "attach %s: %s", hook->name, last_complaint);
+		m->link_fd[i] = fcntl(bpf_link__fd(link), F_DUPFD_CLOEXEC, 3);
+		m->program_fd[i] = fcntl(bpf_program__fd(loading->program[i]), F_DUPFD_CLOEXEC, 3);
+		bpf_link__destroy(link); /* closes a descriptor; the duplicate keeps the program attached */
+		if (m->link_fd[i] < 0)
+			return error_errno(err, "keep the link of %s", hook->name);
+		snprintf(path, sizeof(path), "%s/%s", links, hook->name);
+		if (links[0] && bpf_obj_pin(m->link_fd[i], path))
+			return error_errno(err, "pin %s", path);
+	}
+	return 0;
+}
+
+static int load(struct meter *m, const struct meter_options *options, struct loading *loading, struct error *err)
+{
+	struct meter_bpf *programs = meter_bpf__open();
+	char path[512];
+	int r;
+
+	if (!programs)
+		return error_set(err, -EINVAL, ERROR_INTERNAL, "open the programs: %s", last_complaint);
+	loading->skeleton = programs;
+	r = choose_programs(m, options, loading, err);
+	if (r)
+		return r;
+	programs->rodata->anchors_by_number = m->make != METER_MAKE_LSM;
+	/* Without "bpf" among the LSMs an inode has no room for storage: the map cannot even be made. */
+	if (m->make != METER_MAKE_LSM)
+		bpf_map__set_autocreate(programs->maps.anchors, false);
+	for (size_t i = 0; options->pin_directory && i < METER_MAP_COUNT; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(programs->obj, map_name[i]);
+
+		if (!map || !bpf_map__autocreate(map))
+			continue;
+		snprintf(path, sizeof(path), "%s/maps/%s", options->pin_directory, map_name[i]);
+		if (bpf_map__set_pin_path(map, path))
+			return error_errno(err, "pin map %s", map_name[i]);
+	}
+	r = meter_bpf__load(programs);
+	if (r)
+		return error_set(err, r, ERROR_UNSUPPORTED, "load the %s programs: %s: %s", meter_make_name(m->make),
+			last_complaint[0] ? last_complaint : "no reason given", strerror(-r));
+	return take_maps(m, programs, err);
+}
+
+/* Load, attach under a name of their own, then take the old ones away: in between both are attached, never none. */
+static int load_pinned(struct meter *m, const struct meter_options *options, int directory_fd, struct loading *loading,
+	struct error *err)
+{
+	char fresh[512], final[512];
+	int r = load(m, options, loading, err);
+
+	if (r)
+		return r;
+	links_path(options->pin_directory, m->make, ".new", fresh, sizeof(fresh));
+	links_path(options->pin_directory, m->make, "", final, sizeof(final));
+	remove_pins(directory_fd, strrchr(fresh, '/') + 1);
+	if (mkdir(fresh, 0700))
+		return error_errno(err, "make %s", fresh);
+	r = attach_all(m, loading, options, fresh, err);
+	if (r)
+		return r;
+	if (rename(fresh, final))
+		return error_errno(err, "rename %s", fresh);
+	remove_other_links(directory_fd, strrchr(final, '/') + 1);
+	return 0;
+}
+
+/* ---- adopting ----------------------------------------------------------------------------------------- */
+
+static int adopt(struct meter *m, const struct meter_options *options, struct error *err)
+{
+	char links[512], path[512 + 64];
+
+	links_path(options->pin_directory, m->make, "", links, sizeof(links));
+	if (access(links, F_OK))
+		return -ENOENT;
+	for (uint32_t hook = 1; hook < METER_HOOK_COUNT; hook++) {
+		struct bpf_link_info info = {0};
+		uint32_t size = sizeof(info);
+		int fd;
+
+		snprintf(path, sizeof(path), "%s/%s", links, hook_table[hook].name);
+		fd = bpf_obj_get(path);
+		if (fd < 0)
+			continue;
+		m->hook[m->link_count] = hook;
+		m->link_fd[m->link_count] = fd;
+		if (bpf_obj_get_info_by_fd(fd, &info, &size) == 0)
+			m->program_fd[m->link_count] = bpf_prog_get_fd_by_id(info.prog_id);
+		m->link_count++;
+	}
+	for (size_t i = 0; i < METER_MAP_COUNT; i++) {
+		snprintf(path, sizeof(path), "%s/maps/%s", options->pin_directory, map_name[i]);
+		m->map_fd[i] = bpf_obj_get(path);
+		if (m->map_fd[i] < 0 && !(i == METER_MAP_anchors && m->make != METER_MAKE_LSM))
+			return error_errno(err, "adopt map %s", path);
+	}
+	m->adopted = true;
+	return 0;
+}
+
+static int open_pin_directory(const char *directory, struct error *err)
+{
+	char maps[512];
+	int fd;
+
+	if (mkdir(directory, 0700) && errno != EEXIST)
+		return error_errno(err, "make %s", directory);
+	snprintf(maps, sizeof(maps), "%s/maps", directory);
+	if (mkdir(maps, 0700) && errno != EEXIST)
+		return error_errno(err, "make %s", maps);
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return error_errno(err, "open %s", directory);
+	/* Two that start at once must not both attach. */
+	if (flock(fd, LOCK_EX)) {
+		int r = error_errno(err, "lock %s", directory);
+
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static int open_with(struct meter *m, const struct meter_options *options, struct loading *loading, struct error *err)
+{
+	autoclose int directory_fd = -1;
+	int r;
+
+	if (!options->pin_directory) {
+		r = load(m, options, loading, err);
+		return r ? r : attach_all(m, loading, options, "", err);
+	}
+	directory_fd = open_pin_directory(options->pin_directory, err);
+	if (directory_fd < 0)
+		return directory_fd;
+	r = adopt(m, options, err);
+	if (r != -ENOENT || m->adopted)
+		return r;
+	return load_pinned(m, options, directory_fd, loading, err);
+}
+
+int meter_open(const struct meter_options *options, struct meter **ret_meter, struct error *err)
+{
+	struct meter *m = calloc(1, sizeof(*m));
+	struct loading loading = {0};
+	int r;
+
+	if (!m)
+		return error_errno(err, "allocate the meter");
+	memset(m->map_fd, -1, sizeof(m->map_fd));
+	memset(m->link_fd, -1, sizeof(m->link_fd));
+	memset(m->program_fd, -1, sizeof(m->program_fd));
+	last_complaint[0] = '\0';
+	libbpf_set_print(keep_complaint);
+	m->make = options->make;
+	if (m->make == METER_MAKE_AUTO)
+		m->make = is_in_lsm_list("bpf") ? METER_MAKE_LSM : METER_MAKE_FMOD_RET;
+	r = open_with(m, options, &loading, err);
+	if (r == 0)
+		r = share_maps(m, err);
+	/* What was needed for loading is large, and the descriptors were duplicated. */
+	meter_bpf__destroy(loading.skeleton);
+	if (r) {
+		meter_close(m);
+		return r;
+	}
+	*ret_meter = m;
+	return 0;
+}
+
+static void unshare_map(const void *memory, size_t bytes)
+{
+	union {
+		const void *borrowed;
+		void *owned;
+	} pointer = {.borrowed = memory};
+
+	if (memory)
+		munmap(pointer.owned, bytes);
+}
+
+void meter_close(struct meter *meter)
+{
+	if (!meter)
+		return;
+	unshare_map(meter->accounts, METER_ACCOUNTS * sizeof(*meter->accounts));
+	unshare_map(meter->controls, METER_ACCOUNTS * sizeof(*meter->controls));
+	unshare_map(meter->host, sizeof(*meter->host));
+	unshare_map(meter->fired, METER_HOOK_COUNT * sizeof(*meter->fired));
+	for (size_t i = 0; i < METER_LINKS_MAX; i++) {
+		own_close(&meter->link_fd[i]);
+		own_close(&meter->program_fd[i]);
+	}
+	for (size_t i = 0; i < METER_MAP_COUNT; i++)
+		own_close(&meter->map_fd[i]);
+	free(meter);
+}
+
+bool meter_attached(const struct meter *meter)
+{
+	for (size_t i = 0; i < meter->link_count; i++) {
+		struct bpf_link_info info = {0};
+		uint32_t size = sizeof(info);
+
+		if (bpf_obj_get_info_by_fd(meter->link_fd[i], &info, &size))
+			return false;
+		/* Links to functions cannot be detached while somebody holds them; those to a cgroup can. */
+		if (info.type == BPF_LINK_TYPE_CGROUP && info.cgroup.cgroup_id == 0)
+			return false;
+	}
+	return meter->link_count > 0;
+}
+
+uint64_t meter_skipped(const struct meter *meter)
+{
+	uint64_t skipped = 0;
+
+	for (size_t i = 0; i < meter->link_count; i++) {
+		struct bpf_prog_info info = {0};
+		uint32_t size = sizeof(info);
+
+		if (meter->program_fd[i] >= 0 && bpf_obj_get_info_by_fd(meter->program_fd[i], &info, &size) == 0)
+			skipped += info.recursion_misses;
+	}
+	return skipped;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The rings of one run. Verdicts first, whatever waits among the activity. */
+#include "meter/internal.h"
+
+#include <bpf/libbpf.h>
+
+struct meter_events {
+	meter_event_handler handler;
+	void *context; /* borrowed */
+	struct ring_buffer *verdicts;
+	struct ring_buffer *activity; /* NULL where the run reports none */
+};
+
+static int take_verdict(void *context, void *data, size_t size)
+{
+	const struct meter_events *events = context;
+	const struct meter_long_event *event = data;
+
+	if (size >= sizeof(*event))
+		events->handler(events->context, &event->head, event->text);
+	return 0;
+}
+
+static int take_activity(void *context, void *data, size_t size)
+{
+	const struct meter_events *events = context;
+	const struct meter_short_event *event = data;
+
+	if (size >= sizeof(*event))
+		events->handler(events->context, &event->head, event->text);
+	return 0;
+}
+
+/* The run's ring in an outer map: -ENOENT where it has none. */
+static int ring_fd(const struct meter *meter, enum meter_map outer, uint32_t slot)
+{
+	uint32_t id;
+
+	if (bpf_map_lookup_elem(meter->map_fd[outer], &slot, &id))
+		return -errno;
+	return bpf_map_get_fd_by_id(id);
+}
+
+int meter_events_open(struct meter *meter, uint32_t slot, meter_event_handler handler, void *context,
+	struct meter_events **ret_events, struct error *err)
+{
+	autoclose int verdicts_fd = ring_fd(meter, METER_MAP_verdicts, slot);
+	autoclose int activity_fd = ring_fd(meter, METER_MAP_activity, slot);
+	struct meter_events *events;
+
+	if (verdicts_fd < 0)
+		return error_set(err, verdicts_fd, ERROR_INTERNAL, "slot %u has no ring", slot);
+	events = calloc(1, sizeof(*events));
+	if (!events)
+		return error_errno(err, "allocate the event reader");
+	events->handler = handler;
+	events->context = context;
+	events->verdicts = ring_buffer__new(verdicts_fd, take_verdict, events, NULL);
+	if (events->verdicts && activity_fd >= 0)
+		events->activity = ring_buffer__new(activity_fd, take_activity, events, NULL);
+	if (!events->verdicts || (activity_fd >= 0 && !events->activity)) {
+		int r = error_errno(err, "read the rings of slot %u", slot);
+
+		meter_events_close(events);
+		return r;
+	}
+	*ret_events = events;
+	return 0;
+}
+
+int meter_events_fd(const struct meter_events *events)
+{
+	return ring_buffer__epoll_fd(events->verdicts);
+}
+
+int meter_events_read(struct meter_events *events)
+{
+	int count = ring_buffer__consume(events->verdicts);
+	int more = events->activity ? ring_buffer__consume(events->activity) : 0;
+
+	return (count > 0 ? count : 0) + (more > 0 ? more : 0);
+}
+
+void meter_events_close(struct meter_events *events)
+{
+	if (!events)
+		return;
+	ring_buffer__free(events->verdicts);
+	ring_buffer__free(events->activity);
+	free(events);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Rules as the kernel programs read them: anchored inodes, bit tables of names, tries of addresses. */
+#include "meter/internal.h"
+#include "meter/patterns.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+/* ---- anchors ------------------------------------------------------------------------------------------- */
+
+/* The domain of an inode: its own number for as long as it stays in memory, which fd takes care of. */
+static int domain_of(struct meter *m, int fd, uint32_t *ret_domain, struct error *err)
+{
+	struct meter_anchor anchor = {0};
+
+	if (m->make != METER_MAKE_LSM)
+		return error_set(err, -ENOTSUP, ERROR_UNSUPPORTED, "anchors need the %s make",
+			meter_make_name(METER_MAKE_LSM));
+	if (bpf_map_lookup_elem(m->map_fd[METER_MAP_anchors], &fd, &anchor) == 0) {
+		*ret_domain = anchor.domain;
+		return 0;
+	}
+	anchor.domain = 1 + __atomic_fetch_add(&m->host->next_domain, 1, __ATOMIC_RELAXED);
+	if (bpf_map_update_elem(m->map_fd[METER_MAP_anchors], &fd, &anchor, BPF_NOEXIST)) {
+		if (errno != EEXIST || bpf_map_lookup_elem(m->map_fd[METER_MAP_anchors], &fd, &anchor))
+			return error_errno(err, "anchor an inode");
+	}
+	*ret_domain = anchor.domain;
+	return 0;
+}
+
+static int set_anchor(struct meter *m, uint32_t scope, const struct meter_anchor_rule *anchor,
+	const struct meter_bits *live, struct error *err)
+{
+	struct meter_right_value value = {.rights = anchor->rights, .rule = anchor->rule, .live = *live};
+	struct meter_right_key key = {.scope = scope};
+	int r;
+
+	/* Whatever may be executed may be mapped. */
+	if (value.rights & METER_RIGHT_EXEC)
+		value.rights |= METER_RIGHT_MAP_EXEC;
+	r = domain_of(m, anchor->fd, &key.domain, err);
+	if (r)
+		return error_wrap(err, "%s", anchor->path);
+	if (bpf_map_update_elem(m->map_fd[METER_MAP_rights], &key, &value, BPF_ANY))
+		return error_errno(err, "set the rights of %s", anchor->path);
+	return 0;
+}
+
+int meter_scope_anchor(struct meter *meter, uint32_t scope, const struct meter_anchor_rule *anchor, struct error *err)
+{
+	static const struct meter_bits none;
+
+	return set_anchor(meter, scope, anchor, &none, err);
+}
+
+/* ---- addresses ------------------------------------------------------------------------------------------- */
+
+static bool covers(const struct meter_net_rule *wide, const struct meter_net_rule *narrow)
+{
+	uint32_t whole = wide->prefix_bits / 8, rest = wide->prefix_bits % 8;
+	uint8_t mask = (uint8_t)(0xff00u >> rest);
+
+	if (wide->listen != narrow->listen || wide->prefix_bits > narrow->prefix_bits)
+		return false;
+	if (memcmp(wide->address, narrow->address, whole) != 0)
+		return false;
+	return rest == 0 || ((wide->address[whole] ^ narrow->address[whole]) & mask) == 0;
+}
+
+/* Everything that covers one rule's prefix, denials first: the kernel finds the longest prefix and looks no further. */
+static int set_network(struct meter *m, uint32_t scope, const struct meter_rules *rules, size_t index, struct error *err)
+{
+	const struct meter_net_rule *own = &rules->networks[index];
+	struct meter_net_value value = {0};
+	struct meter_net_key key = {
+		.prefix_bits = 64 + own->prefix_bits,
+		.scope = htonl(scope),
+		.direction = htonl(own->listen ? METER_NET_LISTEN : METER_NET_CONNECT),
+	};
+
+	if (own->prefix_bits > 128 || own->first_port > own->last_port)
+		return error_set(err, -EINVAL, ERROR_INPUT, "network rule %u makes no sense", own->rule);
+	memcpy(key.address, own->address, sizeof(key.address));
+	for (int allow = 0; allow < 2; allow++) {
+		for (size_t i = 0; i < rules->network_count; i++) {
+			const struct meter_net_rule *rule = &rules->networks[i];
+
+			if (rule->allow != (allow == 1) || !covers(rule, own))
+				continue;
+			if (value.count == METER_NET_RANGES)
+				return error_set(err, -E2BIG, ERROR_UNSUPPORTED,
+					"over %d network rules for the same addresses (rule %u)", METER_NET_RANGES, own->rule);
+			value.range[value.count++] = (struct meter_net_range){
+				.first = rule->first_port,
+				.last = rule->last_port,
+				.protocol = rule->protocol,
+				.allow = rule->allow,
+				.rule = (uint16_t)rule->rule,
+			};
+		}
+	}
+	if (bpf_map_update_elem(m->map_fd[METER_MAP_networks], &key, &value, BPF_ANY))
+		return error_errno(err, "set network rule %u", own->rule);
+	return 0;
+}
+
+/* ---- scopes ------------------------------------------------------------------------------------------------ */
+
+static int fill_scope(struct meter *m, uint32_t scope, const struct meter_rules *rules, struct pattern_tables *tables,
+	struct error *err)
+{
+	int r = pattern_compile(rules, tables, err);
+
+	for (size_t i = 0; !r && i < tables->literal_count; i++) {
+		struct meter_name_key key = {
+			.hash = tables->literals[i].hash,
+			.scope = scope,
+			.length = tables->literals[i].length,
+		};
+
+		if (bpf_map_update_elem(m->map_fd[METER_MAP_names], &key, &tables->literals[i].bits, BPF_ANY))
+			r = error_errno(err, "set a protected name");
+	}
+	tables->scope.families = rules->families;
+	tables->scope.network_rules = (uint32_t)rules->network_count;
+	if (!r && bpf_map_update_elem(m->map_fd[METER_MAP_scopes], &scope, &tables->scope, BPF_ANY))
+		r = error_errno(err, "set scope %u", scope);
+	for (size_t i = 0; !r && i < rules->anchor_count; i++) {
+		struct meter_anchor_rule anchor = rules->anchors[i];
+
+		if (tables->covered[i])
+			anchor.rights = 0;
+		r = set_anchor(m, scope, &anchor, &tables->live[i], err);
+	}
+	for (size_t i = 0; !r && i < rules->network_count; i++)
+		r = set_network(m, scope, rules, i, err);
+	return r;
+}
+
+int meter_scope_create(struct meter *meter, const struct meter_rules *rules, uint32_t *ret_scope, struct error *err)
+{
+	autofree struct pattern_tables *tables = calloc(1, sizeof(*tables));
+	uint32_t scope = 0;
+	int r;
+
+	if (!tables)
+		return error_errno(err, "allocate the tables of a scope");
+	for (uint32_t i = 1; i < METER_SCOPES && !scope; i++) {
+		uint32_t nobody = 0;
+
+		if (__atomic_compare_exchange_n(&meter->host->scope_owner[i], &nobody, (uint32_t)getpid(), false,
+			    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+			scope = i;
+	}
+	if (!scope)
+		return error_set(err, -ENOSPC, ERROR_INTERNAL, "all %d sets of rules are taken", METER_SCOPES - 1);
+	r = fill_scope(meter, scope, rules, tables, err);
+	pattern_tables_finish(tables);
+	if (r) {
+		meter_scope_destroy(meter, scope);
+		return r;
+	}
+	*ret_scope = scope;
+	return 0;
+}
+
+/* Remove the keys of one scope from a map. scope_of says whose a key is. */
+static void remove_keys(int fd, size_t key_bytes, uint32_t scope, uint32_t (*scope_of)(const void *key))
+{
+	_Alignas(8) unsigned char key[64], next[64];
+	bool more = bpf_map_get_next_key(fd, NULL, next) == 0;
+
+	while (more) {
+		memcpy(key, next, key_bytes);
+		/* The next one is asked for before this one goes, or the walk would begin anew. */
+		more = bpf_map_get_next_key(fd, key, next) == 0;
+		if (scope_of(key) == scope)
+			bpf_map_delete_elem(fd, key);
+	}
+}
+
+static uint32_t scope_of_right(const void *key)
+{
+	return ((const struct meter_right_key *)key)->scope;
+}
+
+static uint32_t scope_of_name(const void *key)
+{
+	return ((const struct meter_name_key *)key)->scope;
+}
+
+static uint32_t scope_of_network(const void *key)
+{
+	return ntohl(((const struct meter_net_key *)key)->scope);
+}
+
+void meter_scope_destroy(struct meter *meter, uint32_t scope)
+{
+	if (scope == 0 || scope >= METER_SCOPES)
+		return;
+	remove_keys(meter->map_fd[METER_MAP_rights], sizeof(struct meter_right_key), scope, scope_of_right);
+	remove_keys(meter->map_fd[METER_MAP_names], sizeof(struct meter_name_key), scope, scope_of_name);
+	remove_keys(meter->map_fd[METER_MAP_networks], sizeof(struct meter_net_key), scope, scope_of_network);
+	__atomic_store_n(&meter->host->scope_owner[scope], 0, __ATOMIC_RELEASE);
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "harness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+struct world world;
+struct shared *shared;
+static unsigned row_number;
+static uint64_t next_run_id = 1;
+static int run_cgroup_fd = -1;
+
+void expect(bool condition, const char *text, const char *file, int line)
+{
+	if (condition)
+		return;
+	world.failures++;
+	printf("# %s:%d: not so: %s\n", file, line, text);
+}
+
+void expect_equal(int64_t a, int64_t b, const char *text, const char *file, int line)
+{
+	if (a == b)
+		return;
+	world.failures++;
+	printf("# %s:%d: not so: %s: %lld and %lld\n", file, line, text, (long long)a, (long long)b);
+}
+
+uint64_t counted_at(uint32_t account, enum meter_counter counter)
+{
+	return meter_look(world.meter, account)->value[counter];
+}
+
+uint64_t counted(enum meter_counter counter)
+{
+	return counted_at(world.slot, counter);
+}
+
+void make_file(const char *name, size_t bytes)
+{
+	autoclose int fd = openat(world.directory_fd, name, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0644);
+
+	EXPECT(fd >= 0);
+	EXPECT(ftruncate(fd, (off_t)bytes) == 0);
+}
+
+bool exists(const char *name)
+{
+	return faccessat(world.directory_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int64_t size_of(const char *name)
+{
+	struct stat status;
+
+	return fstatat(world.directory_fd, name, &status, AT_SYMLINK_NOFOLLOW) ? -1 : status.st_size;
+}
+
+/* A cgroup for the run; its id is what name_to_handle_at(2) says. */
+static uint64_t make_cgroup(void)
+{
+	struct {
+		struct file_handle head;
+		uint64_t id;
+	} handle = {.head = {.handle_bytes = sizeof(uint64_t)}};
+	char name[32];
+	int mount;
+
+	if (world.cgroup_fd < 0)
+		return 0;
+	snprintf(name, sizeof(name), "run%u", row_number * 100 + world.slot + (unsigned)next_run_id);
+	if (mkdirat(world.cgroup_fd, name, 0755))
+		return 0;
+	own_close(&run_cgroup_fd);
+	run_cgroup_fd = openat(world.cgroup_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (name_to_handle_at(run_cgroup_fd, "", &handle.head, &mount, AT_EMPTY_PATH))
+		return 0;
+	return handle.id;
+}
+
+void start(void)
+{
+	struct error err = {0};
+
+	world.request.run_id = next_run_id++;
+	world.request.limits = &world.limits;
+	world.request.cgroup_id = make_cgroup();
+	if (world.rules.anchor_count && !world.request.scope &&
+		meter_scope_create(world.meter, &world.rules, &world.request.scope, &err)) {
+		printf("# scope: %s\n", err.text);
+		world.failures++;
+	}
+	if (meter_run_create(world.meter, &world.request, &world.slot, &err)) {
+		printf("# run: %s\n", err.text);
+		world.failures++;
+	}
+}
+
+void finish(void)
+{
+	meter_run_destroy(world.meter, world.slot);
+	if (world.request.scope)
+		meter_scope_destroy(world.meter, world.request.scope);
+	world.request.scope = 0;
+	world.slot = 0;
+}
+
+static int finish_child(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+static void join_cgroup(void)
+{
+	autoclose int fd = run_cgroup_fd < 0 ? -1 : openat(run_cgroup_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0 && write(fd, "0", 1) != 1)
+		printf("# cgroup: %s\n", strerror(errno));
+}
+
+/* The gate is shared memory: a run that is frozen could not even read from a pipe. */
+int within(deed function, void *context)
+{
+	struct error err = {0};
+	int pidfd;
+	pid_t pid;
+
+	shared->gate = 0;
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		join_cgroup();
+		shared->gate = 1;
+		while (shared->gate != 2)
+			usleep(200);
+		_exit(function(context));
+	}
+	while (shared->gate != 1)
+		usleep(200);
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (meter_run_enrol(world.meter, world.slot, pidfd, &err)) {
+		printf("# enrol: %s\n", err.text);
+		world.failures++;
+	}
+	close(pidfd);
+	shared->gate = 2;
+	return finish_child(pid);
+}
+
+int outside(deed function, void *context)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0)
+		_exit(function(context));
+	return finish_child(pid);
+}
+
+static void tally_event(void *context, const struct meter_event *event, const char *text)
+{
+	struct tally *tally = context;
+
+	if (event->kind < 8)
+		tally->kind[event->kind]++;
+	tally->in_order = tally->in_order && event->sequence > tally->last_sequence;
+	tally->last_sequence = event->sequence;
+	tally->total++;
+	tally->last = *event;
+	memcpy(tally->text, text, event->text_bytes < sizeof(tally->text) ? event->text_bytes : sizeof(tally->text));
+}
+
+void read_events(struct tally *tally)
+{
+	struct meter_events *events;
+	struct error err = {0};
+
+	memset(tally, 0, sizeof(*tally));
+	tally->in_order = true;
+	if (meter_events_open(world.meter, world.slot, tally_event, tally, &events, &err)) {
+		printf("# events: %s\n", err.text);
+		world.failures++;
+		return;
+	}
+	meter_events_read(events);
+	meter_events_close(events);
+}
+
+/* One row in a directory of its own; true where nothing was wrong. */
+static bool run_row(const struct row *row)
+{
+	memset(&world.request, 0, sizeof(world.request));
+	memset(&world.rules, 0, sizeof(world.rules));
+	memset(shared, 0, sizeof(*shared));
+	meter_limits_none(&world.limits);
+	world.failures = 0;
+	world.slot = 0;
+	snprintf(world.directory, sizeof(world.directory), "/tmp/meter/row%u", row_number);
+	if (mkdir(world.directory, 0777))
+		return false;
+	world.directory_fd = open(world.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (world.directory_fd < 0 || fchdir(world.directory_fd))
+		return false;
+	row->run();
+	if (world.slot)
+		finish();
+	own_close(&world.directory_fd);
+	return world.failures == 0;
+}
+
+static int open_meter(enum meter_make make, const char *without_hook)
+{
+	struct meter_options options = {.make = make, .cgroup_fd = world.cgroup_fd, .without_hook = without_hook};
+	struct error err = {0};
+	int r = meter_open(&options, &world.meter, &err);
+
+	if (r)
+		printf("# meter: %s\n", err.text);
+	return r;
+}
+
+static const struct row *const tables[] = {write_rows, name_rows, task_rows, rule_rows, net_rows};
+
+/* Usage: meter [auto|lsm|fmod_ret] [WORD]: only rows whose name has the word; "ablation" tries each hook's row without it. */
+int main(int argc, char **argv)
+{
+	enum meter_make make = argc > 1 && !strcmp(argv[1], "fmod_ret") ? METER_MAKE_FMOD_RET : METER_MAKE_AUTO;
+	bool ablation = argc > 2 && !strcmp(argv[2], "ablation");
+	const char *only = argc > 2 && !ablation ? argv[2] : "";
+	unsigned passed = 0, failed = 0;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	mkdir("/tmp/meter", 0777);
+	if (mount("meter", "/tmp/meter", "tmpfs", 0, NULL))
+		perror("mount");
+	mkdir("/sys/fs/cgroup/meter", 0755);
+	world.cgroup_fd = open("/sys/fs/cgroup/meter", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (!ablation && open_meter(make, NULL))
+		return 1;
+	if (!ablation)
+		printf("# make %s\n", meter_make_name(meter_make(world.meter)));
+	for (size_t t = 0; t < array_size(tables); t++) {
+		for (const struct row *row = tables[t]; row->name; row++) {
+			bool good;
+
+			if ((ablation && !row->hook) || !strstr(row->name, only))
+				continue;
+			if (ablation && open_meter(make, row->hook))
+				return 1;
+			row_number++;
+			good = run_row(row) != ablation;
+			printf("%s %u - %s%s%s\n", good ? "ok" : "not ok", row_number, row->name,
+				ablation ? " fails without " : "", ablation ? row->hook : "");
+			passed += good;
+			failed += !good;
+			if (ablation) {
+				meter_close(world.meter);
+				world.meter = NULL;
+			}
+		}
+	}
+	if (world.meter)
+		printf("# skipped by the kernel: %llu\n", (unsigned long long)meter_skipped(world.meter));
+	meter_close(world.meter);
+	printf("%u passed, %u failed\n", passed, failed);
+	return failed ? 1 : 0;
+}
