@@ -61,7 +61,7 @@ static __always_inline int count_write(struct subject *s, struct file *file)
 	struct inode *inode = file->f_inode;
 	__u64 length = 0;
 	struct pending *p;
-	bool announced;
+	bool announced, nested;
 	int r;
 
 	s->work = work_of_current();
@@ -77,14 +77,19 @@ static __always_inline int count_write(struct subject *s, struct file *file)
 		return 0;
 	if (s->posture & METER_NO_WRITE)
 		return refuse_posture(s);
-	p = begin(s, PENDING_WRITE);
-	p->object = (__u64)file;
-	p->unannounced = !announced;
+	/* Until 6.4 splicing into a file asks once for the whole and again for each part. */
+	p = &s->work->operation;
+	nested = p->kind == PENDING_WRITE && p->object == (__u64)file;
+	if (!nested) {
+		p = begin(s, PENDING_WRITE);
+		p->object = (__u64)file;
+	}
+	p->unannounced = !announced && !p->bytes;
 	/* A file without a name can hurt nobody until it gets one: then it is counted as made. */
 	r = inode->i_nlink ? touch_for(s, p, inode) : 0;
-	if (r || !length)
+	if (r || length <= p->bytes)
 		return r;
-	r = charge_for(s, METER_BYTES_WRITTEN, length);
+	r = charge_for(s, METER_BYTES_WRITTEN, length - p->bytes);
 	if (!r)
 		p->bytes = length;
 	return r;
