@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
-/* What the kernel programs and user space share: fixed-width fields, no implicit padding, sizes asserted at the end.
- * Any change of a layout or of a meaning raises METER_ABI: pinned maps of another number are never adopted. */
+/* What the kernel programs and user space share: fixed-width fields, no implicit padding, sizes
+ * asserted at the end. Any change of a layout or of a meaning raises METER_ABI: pinned maps of
+ * another number are never adopted. */
 
 #ifndef __VMLINUX_H__
 #include <linux/types.h>
@@ -11,41 +12,44 @@
 #define METER_ABI 1
 #define METER_ABI_MAGIC 0x4245524dU
 
-/* Accounts: what is charged. Account 0 is the host. A run's own account has the number of its slot; agents and groups
- * live above them. */
+/* Accounts: what is charged. Account 0 is the host. A run's own account has the number of its slot;
+ * agents and groups live above them. */
 #define METER_RUNS 2048 /* slots 1 .. METER_RUNS - 1 */
 #define METER_ACCOUNTS 4096
-#define METER_LEVELS 3 /* run, agent, group */
+#define METER_LEVELS 3   /* run, agent, group */
 #define METER_SCOPES 256 /* scope 0: no file or network rules, effects are counted only */
 #define METER_COUNTERS 16
-#define METER_STEPS 3 /* thresholds of one counter beside its cap */
+#define METER_STEPS 3         /* thresholds of one counter beside its cap */
 #define METER_DENIALS_KEPT 64 /* most denials a window can count */
-#define METER_UNLIMITED (1ULL << 62) /* the cap of what has none; also where every counter saturates */
+#define METER_UNLIMITED                                                                            \
+	(1ULL << 62) /* the cap of what has none; also where every counter saturates */
 #define METER_WRITE_MAX 0x7ffff000ULL /* MAX_RW_COUNT: no single call writes more (fs.h) */
 
 enum meter_counter {
 	METER_FILES_CHANGED = 0, /* distinct files created, changed, renamed or replaced */
-	METER_FILES_CREATED, /* names made: create, mkdir, mknod, symlink, link */
-	METER_FILES_DELETED, /* names lost of files that the run did not make itself */
-	METER_BYTES_WRITTEN, /* to regular files; a shared writable mapping counts its length when mapped */
-	METER_BYTES_SENT, /* payload, each byte of a TCP stream once */
-	METER_BYTES_RECEIVED, /* payload */
+	METER_FILES_CREATED,     /* names made: create, mkdir, mknod, symlink, link */
+	METER_FILES_DELETED,     /* names lost of files that the run did not make itself */
+	METER_BYTES_WRITTEN,   /* to regular files; a shared writable mapping counts its length when
+				  mapped */
+	METER_BYTES_SENT,      /* payload, each byte of a TCP stream once */
+	METER_BYTES_RECEIVED,  /* payload */
 	METER_HOSTS_CONTACTED, /* distinct addresses */
 	METER_PROCESSES_STARTED, /* forks that made a process, not threads */
-	METER_PROGRAMS_STARTED, /* successful execve */
-	METER_DENIALS, /* refusals that count for the breaker */
+	METER_PROGRAMS_STARTED,  /* successful execve */
+	METER_DENIALS,           /* refusals that count for the breaker */
 	METER_PACKETS_DROPPED,
 	METER_COUNTER_COUNT
 };
 
-/* A posture is a set of refusals; the effective one is the union over run, agent, group and host. */
+/* A posture is a set of refusals; the effective one is the union over run, agent, group and host.
+ */
 enum meter_posture {
 	METER_NO_WRITE = 1,
 	METER_NO_NETWORK = 2,
 	METER_NO_EXEC = 4,
 	METER_NO_FORK = 8,
 	METER_FROZEN = 16, /* every hooked operation is refused */
-	METER_DEAD = 32, /* as frozen, and the caller is killed */
+	METER_DEAD = 32,   /* as frozen, and the caller is killed */
 };
 #define METER_OPEN 0
 #define METER_READ_ONLY (METER_NO_WRITE | METER_NO_NETWORK)
@@ -55,12 +59,13 @@ enum meter_posture {
 /* What a refusal means for the breaker. */
 enum meter_class {
 	METER_QUIET = 0, /* recorded, does not count */
-	METER_DENIAL, /* counts */
-	METER_CANARY, /* trips at once */
-	METER_ESCAPE, /* trips at once */
+	METER_DENIAL,    /* counts */
+	METER_CANARY,    /* trips at once */
+	METER_ESCAPE,    /* trips at once */
 };
 
-/* One number a hook, in the order of hooks.def: in events and in the proof that each program fires. */
+/* One number a hook, in the order of hooks.def: in events and in the proof that each program fires.
+ */
 enum meter_hook {
 	METER_HOOK_NONE = 0,
 #define HOOK_LSM(lsm, security, need) METER_HOOK_##lsm,
@@ -75,12 +80,14 @@ enum meter_hook {
 
 /* The kernel writes, user space maps it read-only. */
 struct meter_account {
-	__u64 value[METER_COUNTERS]; /* saturating; what happened */
+	__u64 value[METER_COUNTERS];   /* saturating; what happened */
 	__u64 refused[METER_COUNTERS]; /* what was asked for beyond the cap */
-	__u64 sequence[2]; /* events made, by ring */
-	__u64 lost[2]; /* of those, not delivered */
-	__u64 untracked; /* files or hosts beyond the run's memory of distinct ones: each charged every time */
-	__u64 fired; /* bit counter * 4 + step: that threshold was reported; step 3 is the cap itself */
+	__u64 sequence[2];             /* events made, by ring */
+	__u64 lost[2];                 /* of those, not delivered */
+	__u64 untracked; /* files or hosts beyond the run's memory of distinct ones: each charged
+			    every time */
+	__u64 fired;     /* bit counter * 4 + step: that threshold was reported; step 3 is the cap
+			    itself */
 	__u64 denial_next;
 	__u64 denial_time_ns[METER_DENIALS_KEPT]; /* CLOCK_BOOTTIME of the last denials, a ring */
 };
@@ -88,13 +95,13 @@ struct meter_account {
 /* Both write, with atomic operations only. */
 struct meter_control {
 	__u32 posture; /* METER_NO_WRITE … */
-	__u32 owner; /* not 0: taken; which process did is for user space */
+	__u32 owner;   /* not 0: taken; which process did is for user space */
 };
 
 struct meter_step {
-	__u64 at; /* reached when value + refused arrives here; 0 = unused */
+	__u64 at;      /* reached when value + refused arrives here; 0 = unused */
 	__u32 posture; /* added to the account's */
-	__u32 id; /* for user space */
+	__u32 id;      /* for user space */
 };
 
 /* User space writes. */
@@ -111,20 +118,21 @@ struct meter_limits {
 
 enum meter_run_flag {
 	METER_RUN_LIVE = 1,
-	METER_RUN_PROOF = 2, /* the load-time canary: hooks record that they fired */
-	METER_RUN_ACTIVITY = 4, /* allowed effects are reported too */
+	METER_RUN_PROOF = 2,         /* the load-time canary: hooks record that they fired */
+	METER_RUN_ACTIVITY = 4,      /* allowed effects are reported too */
 	METER_RUN_LOOPBACK_FREE = 8, /* own network namespace: loopback is the run's own talk */
 	METER_RUN_NO_ANON_EXEC = 16, /* no executable memory without a file */
 };
 
 struct meter_run {
-	__u64 run_id; /* never reused */
-	__u64 cgroup_id; /* of the run's cgroup on the unified hierarchy */
+	__u64 run_id;     /* never reused */
+	__u64 cgroup_id;  /* of the run's cgroup on the unified hierarchy */
 	__u32 generation; /* of the slot; a task with another one is refused everything */
 	__u32 flags;
 	__u32 account[METER_LEVELS]; /* 0 = no such level */
 	__u32 scope;
-	__u32 orphan_posture; /* added while the supervisor's heartbeat is older than orphan_after_ns */
+	__u32 orphan_posture; /* added while the supervisor's heartbeat is older than
+				 orphan_after_ns */
 	__u32 reserved;
 	__u64 orphan_after_ns;
 };
@@ -133,8 +141,8 @@ struct meter_host {
 	__u32 magic;
 	__u32 abi;
 	__u64 heartbeat_ns; /* CLOCK_MONOTONIC at the supervisor's last sign of life */
-	__u64 overflow; /* task or run state that could not be made: each was refused */
-	__u32 next_domain; /* of anchors: user space takes the next one with an atomic add */
+	__u64 overflow;     /* task or run state that could not be made: each was refused */
+	__u32 next_domain;  /* of anchors: user space takes the next one with an atomic add */
 	__u32 reserved;
 	__u32 scope_owner[METER_SCOPES]; /* not 0: taken; which process did is for user space */
 };
@@ -158,19 +166,19 @@ enum meter_seen_kind {
 };
 /* Bits of the value. */
 #define SEEN_COUNTED 1U
-#define SEEN_CREATED 2U /* the run made this file itself */
-#define SEEN_PENDING 4U /* the operation that put it here has not ended */
-#define SEEN_SHARED 8U /* another operation relied on it meanwhile: it stays */
+#define SEEN_CREATED 2U    /* the run made this file itself */
+#define SEEN_PENDING 4U    /* the operation that put it here has not ended */
+#define SEEN_SHARED 8U     /* another operation relied on it meanwhile: it stays */
 #define SEEN_WITHDRAWN 16U /* the operation failed: about to go */
 
 struct meter_seen_key {
 	__u32 kind;
 	__u32 generation; /* i_generation */
-	__u64 high; /* inode number, or the address' first half */
-	__u64 low; /* s_dev, or the address' second half */
+	__u64 high;       /* inode number, or the address' first half */
+	__u64 low;        /* s_dev, or the address' second half */
 };
 
-/* ---- rules ----------------------------------------------------------------------------------- */
+/* ---- rules ---- */
 
 enum meter_right {
 	METER_RIGHT_READ = 1,
@@ -182,11 +190,13 @@ enum meter_right {
 };
 
 #define METER_NAME_WORDS 4
-#define METER_NAME_BITS (64 * METER_NAME_WORDS) /* components of all patterns of a scope together */
+/* components of all patterns of a scope together */
+#define METER_NAME_BITS (64 * METER_NAME_WORDS)
 #define METER_GLOB_WORDS 2
-#define METER_GLOB_STATES (64 * METER_GLOB_WORDS) /* characters of all globs of a scope together */
+/* characters of all globs of a scope together */
+#define METER_GLOB_STATES (64 * METER_GLOB_WORDS)
 #define METER_GLOBS 32
-#define METER_DEPTH 64 /* components between an object and its anchor; deeper is refused */
+#define METER_DEPTH 64        /* components between an object and its anchor; deeper is refused */
 #define METER_LIVE_MATCHES 16 /* components on one path that occur in patterns; more is refused */
 #define METER_NAME_BYTES 256
 
@@ -200,7 +210,8 @@ struct meter_anchor {
 	__u32 reserved;
 };
 
-/* The kernel's own numbers for an inode: what stat(2) says of the device differs on btrfs and overlayfs. */
+/* The kernel's own numbers for an inode: what stat(2) says of the device differs on btrfs and
+ * overlayfs. */
 struct meter_inode_key {
 	__u64 device; /* s_dev */
 	__u64 inode;
@@ -216,7 +227,8 @@ struct meter_right_key {
 struct meter_right_value {
 	__u32 rights;
 	__u32 rule; /* index into Plan.rules */
-	struct meter_bits live; /* pattern components that may match the next component beneath this anchor */
+	struct meter_bits
+		live; /* pattern components that may match the next component beneath this anchor */
 };
 
 struct meter_name_key {
@@ -231,19 +243,19 @@ struct meter_glob {
 	__u32 reserved;
 };
 
-/* Patterns by component: bit i is one component of one pattern; the next component of the same pattern is bit i + 1.
- * A "**" has a bit too, in any_depth. */
+/* Patterns by component: bit i is one component of one pattern; the next component of the same
+ * pattern is bit i + 1. A "**" has a bit too, in any_depth. */
 struct meter_scope {
 	struct meter_bits any_depth; /* bits that are "**" */
-	struct meter_bits final; /* last component of its pattern */
-	struct meter_bits no_read; /* of those: refuses reading */
+	struct meter_bits final;     /* last component of its pattern */
+	struct meter_bits no_read;   /* of those: refuses reading */
 	struct meter_bits no_write;
 	struct meter_bits canary;
 	__u64 length_mask[4]; /* lengths of names that can match anything */
-	__u64 families; /* bit AF_x: socket(AF_x) is allowed */
-	__u32 pattern_count; /* 0 = names are not looked at */
+	__u64 families;       /* bit AF_x: socket(AF_x) is allowed */
+	__u32 pattern_count;  /* 0 = names are not looked at */
 	__u32 glob_count;
-	__u32 socket_types; /* bit SOCK_x of inet sockets */
+	__u32 socket_types;  /* bit SOCK_x of inet sockets */
 	__u32 network_rules; /* 0 = no address is allowed */
 	__u64 glob_start[METER_GLOB_WORDS];
 	__u64 glob_loop[METER_GLOB_WORDS];
@@ -262,12 +274,13 @@ enum meter_direction {
 #define METER_NET_RANGES 16
 #define METER_NET_ANY_PROTOCOL 0
 
-/* Longest prefix wins; the compiler of rules has put everything that covers a prefix into its entry. */
+/* Longest prefix wins; the compiler of rules has put everything that covers a prefix into its
+ * entry. */
 struct meter_net_key {
 	__u32 prefix_bits; /* 64 + bits of the address */
-	__u32 scope; /* big-endian, as the address: tries compare from the first bit */
-	__u32 direction; /* big-endian */
-	__u8 address[16]; /* IPv4 as ::ffff:a.b.c.d */
+	__u32 scope;       /* big-endian, as the address: tries compare from the first bit */
+	__u32 direction;   /* big-endian */
+	__u8 address[16];  /* IPv4 as ::ffff:a.b.c.d */
 };
 
 struct meter_net_range {
@@ -284,7 +297,7 @@ struct meter_net_value {
 	struct meter_net_range range[METER_NET_RANGES]; /* first match wins */
 };
 
-/* ---- events ---------------------------------------------------------------------------------- */
+/* ---- events ---- */
 
 enum meter_ring_kind {
 	METER_RING_VERDICTS = 0, /* denials, trips, posture changes */
@@ -293,11 +306,11 @@ enum meter_ring_kind {
 
 enum meter_event_kind {
 	METER_EVENT_DENIAL = 1, /* an operation was refused */
-	METER_EVENT_CAP, /* a cap refused for the first time; value = what was asked for */
-	METER_EVENT_STEP, /* a threshold was reached */
-	METER_EVENT_BREAKER, /* denials within the window; value = how many */
-	METER_EVENT_POSTURE, /* an operation was refused because of the posture */
-	METER_EVENT_ACTIVITY, /* an operation was let through */
+	METER_EVENT_CAP,        /* a cap refused for the first time; value = what was asked for */
+	METER_EVENT_STEP,       /* a threshold was reached */
+	METER_EVENT_BREAKER,    /* denials within the window; value = how many */
+	METER_EVENT_POSTURE,    /* an operation was refused because of the posture */
+	METER_EVENT_ACTIVITY,   /* an operation was let through */
 };
 
 #define METER_EVENT_TEXT 512 /* components, leaf first, each NUL-terminated */
@@ -305,21 +318,21 @@ enum meter_event_kind {
 
 struct meter_event {
 	__u64 sequence; /* of the run's account, from 1, without a gap where nothing was lost */
-	__u64 time_ns; /* CLOCK_BOOTTIME */
+	__u64 time_ns;  /* CLOCK_BOOTTIME */
 	__u64 run_id;
 	__u32 account; /* who the event belongs to: the run, or the level that tripped */
 	__u32 slot;
-	__u16 kind; /* enum meter_event_kind */
-	__u16 hook; /* enum meter_hook */
-	__u16 class; /* enum meter_class */
+	__u16 kind;    /* enum meter_event_kind */
+	__u16 hook;    /* enum meter_hook */
+	__u16 class;   /* enum meter_class */
 	__u16 counter; /* enum meter_counter, of CAP and STEP */
-	__u32 rule; /* index into Plan.rules; 0 = berm's own */
-	__s32 result; /* what the caller was told: 0 or negative errno */
+	__u32 rule;    /* index into Plan.rules; 0 = berm's own */
+	__s32 result;  /* what the caller was told: 0 or negative errno */
 	__u64 value;
 	__u64 limit;
 	__u32 posture; /* effective, after this event */
-	__u32 step; /* id of the threshold */
-	__u32 pid; /* thread group, in the initial pid namespace */
+	__u32 step;    /* id of the threshold */
+	__u32 pid;     /* thread group, in the initial pid namespace */
 	__u32 tid;
 	__u64 device; /* kernel's s_dev */
 	__u64 inode;
@@ -340,8 +353,9 @@ struct meter_short_event {
 	char text[METER_EVENT_SHORT_TEXT];
 };
 
-/* The hash of one component: FNV-1a over bytes would be simple but slow in the kernel; this takes eight bytes a step of
- * the name padded with zeros. A collision can only refuse too much, never too little. */
+/* The hash of one component: FNV-1a over bytes would be simple but slow in the kernel; this takes
+ * eight bytes a step of the name padded with zeros. A collision can only refuse too much, never too
+ * little. */
 #define METER_HASH_SEED 0x9e3779b97f4a7c15ULL
 #define METER_HASH_FACTOR 0xff51afd7ed558ccdULL
 #define METER_LITERAL_BYTES 64 /* longest literal component of a pattern, padding included */

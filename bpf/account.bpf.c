@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Counters, caps, thresholds and the breaker. Atomic add, then the decision on the value that the add returned: at
- * most cap operations ever pass, whatever the number of threads, since the first refusal needs cap successes before it.
+/* Counters, caps, thresholds and the breaker. Atomic add, then the decision on the value that the
+ * add returned: at most cap operations ever pass, whatever the number of threads, since the first
+ * refusal needs cap successes before it.
  */
 #include "subject.bpf.h"
 
@@ -19,8 +20,9 @@ static __always_inline bool add_posture(__u32 account, __u32 posture)
 	return (__sync_fetch_and_or(&control->posture, posture) & posture) != posture;
 }
 
-/* A threshold (step < METER_STEPS) or a cap (step == METER_STEPS) was reached: the first time, add its posture and say
- * so. Once only, so that a supervisor that opens the posture again is not overruled by the next operation. */
+/* A threshold (step < METER_STEPS) or a cap (step == METER_STEPS) was reached: the first time, add
+ * its posture and say so. Once only, so that a supervisor that opens the posture again is not
+ * overruled by the next operation. */
 static __always_inline void reached(__u32 slot, __u32 account, struct meter_account *a,
 	__u32 counter, __u32 step, struct report *report)
 {
@@ -34,50 +36,61 @@ static __always_inline void reached(__u32 slot, __u32 account, struct meter_acco
 	emit(slot, report, 0);
 }
 
-/* Look at the thresholds of one counter, now that value (what happened and what was refused) has grown. */
-static __always_inline void steps(__u32 slot, __u32 account, struct meter_account *a,
-	const struct meter_limits *l, __u32 counter, __u64 value, __u32 hook)
+/* One account that is being charged. */
+struct charged {
+	struct meter_account *account;
+	const struct meter_limits *limits;
+	__u32 number;
+	__u32 slot;
+	__u32 counter;
+	__u32 hook;
+};
+
+/* Look at the thresholds of one counter, now that value (what happened and what was refused) has
+ * grown. */
+static __always_inline void steps(const struct charged *c, __u64 value)
 {
 	for (int i = 0; i < METER_STEPS; i++) {
-		const struct meter_step *step = &l->step[counter][i];
+		const struct meter_step *step = &c->limits->step[c->counter][i];
 
 		if (!step->at || value < step->at)
 			continue;
 
 		struct report report = {
 			.kind = METER_EVENT_STEP,
-			.hook = hook,
+			.hook = c->hook,
 			.value = value,
 			.limit = step->at,
 			.posture = step->posture,
 			.step = step->id,
 		};
-		reached(slot, account, a, counter, i, &report);
+		reached(c->slot, c->number, c->account, c->counter, i, &report);
 	}
 }
 
-static __always_inline void cap_refused(__u32 slot, __u32 account, struct meter_account *a,
-	const struct meter_limits *l, __u32 counter, __u64 amount, __u64 value, __u32 hook)
+static __always_inline void cap_refused(const struct charged *c, __u64 amount, __u64 value)
 {
-	__u64 asked = value + __sync_fetch_and_add(&a->refused[counter], amount) + amount;
+	__u64 asked =
+		value + __sync_fetch_and_add(&c->account->refused[c->counter], amount) + amount;
 	struct report report = {
 		.kind = METER_EVENT_CAP,
-		.hook = hook,
+		.hook = c->hook,
 		.result = -EPERM,
 		.value = value + amount,
-		.limit = l->cap[counter],
-		.posture = l->cap_posture[counter],
+		.limit = c->limits->cap[c->counter],
+		.posture = c->limits->cap_posture[c->counter],
 	};
 
-	reached(slot, account, a, counter, METER_STEPS, &report);
-	steps(slot, account, a, l, counter, asked, hook);
+	reached(c->slot, c->number, c->account, c->counter, METER_STEPS, &report);
+	steps(c, asked);
 }
 
 __noinline int refund(__u32 slot, __u32 counter, __u64 amount)
 {
 	struct meter_run *run = bpf_map_lookup_elem(&runs, &slot);
 
-	counter &= METER_COUNTERS - 1; /* a mask, not a test: the verifier follows it into registers and back */
+	counter &= METER_COUNTERS -
+		   1; /* a mask, not a test: the verifier follows it into registers and back */
 	if (!run)
 		return 0;
 	for (int level = 0; level < METER_LEVELS; level++) {
@@ -99,6 +112,7 @@ __noinline int charge(__u32 slot, __u32 counter, __u64 amount, __u32 hook)
 	struct meter_limits *l = 0;
 	struct meter_account *a = 0;
 	__u32 account = 0, passed = 0;
+	struct charged c;
 	__u64 value = 0;
 
 	counter &= METER_COUNTERS - 1;
@@ -120,7 +134,8 @@ __noinline int charge(__u32 slot, __u32 counter, __u64 amount, __u32 hook)
 			__sync_fetch_and_add(&a->value[counter], -amount);
 			break;
 		}
-		steps(slot, account, a, l, counter, value + amount + a->refused[counter], hook);
+		c = (struct charged){a, l, account, slot, counter, hook};
+		steps(&c, value + amount + a->refused[counter]);
 	}
 	if (passed == METER_LEVELS)
 		return 0;
@@ -134,14 +149,17 @@ __noinline int charge(__u32 slot, __u32 counter, __u64 amount, __u32 hook)
 		if (b)
 			__sync_fetch_and_add(&b->value[counter], -amount);
 	}
-	if (a && l)
-		cap_refused(slot, account, a, l, counter, amount, value, hook);
+	if (a && l) {
+		c = (struct charged){a, l, account, slot, counter, hook};
+		cap_refused(&c, amount, value);
+	}
 	return -EPERM;
 }
 
 __noinline int account_only(__u32 slot, __u32 counter, __u64 amount, __u32 hook)
 {
 	struct meter_run *run = bpf_map_lookup_elem(&runs, &slot);
+	struct charged c;
 
 	counter &= METER_COUNTERS - 1;
 	if (!run || amount > METER_UNLIMITED)
@@ -159,12 +177,13 @@ __noinline int account_only(__u32 slot, __u32 counter, __u64 amount, __u32 hook)
 		if (!a || !l)
 			continue;
 		value = __sync_fetch_and_add(&a->value[counter], amount) + amount;
+		c = (struct charged){a, l, account, slot, counter, hook};
 		if (value > METER_UNLIMITED)
 			__sync_fetch_and_add(&a->value[counter], -amount); /* saturated */
 		else if (value > l->cap[counter])
-			cap_refused(slot, account, a, l, counter, 0, value, hook);
+			cap_refused(&c, 0, value);
 		else
-			steps(slot, account, a, l, counter, value + a->refused[counter], hook);
+			steps(&c, value + a->refused[counter]);
 	}
 	return 0;
 }
@@ -193,8 +212,8 @@ __noinline int charge_host(__u32 slot, __u64 high, __u64 low, __u32 hook)
 	return 0;
 }
 
-/* The breaker counts exactly: the time of the denial before the last count - 1 is kept, so any count of them within
- * the window is seen, wherever the window begins. */
+/* The breaker counts exactly: the time of the denial before the last count - 1 is kept, so any
+ * count of them within the window is seen, wherever the window begins. */
 static __always_inline bool breaker_tripped(struct meter_account *a, const struct meter_limits *l)
 {
 	__u64 now = bpf_ktime_get_boot_ns(), before;
@@ -253,8 +272,8 @@ __noinline int note_refusal(__u32 slot, __u32 class)
 	return 0;
 }
 
-/* Take an operation's marks out of the run's set of seen files; false where another one relied on a mark meanwhile:
- * then it stays, and so does its charge. */
+/* Take an operation's marks out of the run's set of seen files; false where another one relied on a
+ * mark meanwhile: then it stays, and so does its charge. */
 static __always_inline bool withdraw(__u32 slot, const struct meter_seen_key *key)
 {
 	void *set = bpf_map_lookup_elem(&seen, &slot);

@@ -46,20 +46,12 @@ HOOK(path_chown, path_chown, (const struct path *path), (path))
 	return change(&s, path->dentry, PENDING_CHOWN);
 }
 
-SEC("?fexit/chmod_common")
-int BPF_PROG(probe_chmod_common, const struct path *path, umode_t mode, int ret)
-{
-	return ended(METER_HOOK_chmod_common, PENDING_CHMOD, ret != 0);
-}
+ENDED(chmod_common, PENDING_CHMOD)
+ENDED(chown_common, PENDING_CHOWN)
 
-SEC("?fexit/chown_common")
-int BPF_PROG(probe_chown_common, const struct path *path, unsigned int user, unsigned int group, int ret)
-{
-	return ended(METER_HOOK_chown_common, PENDING_CHOWN, ret != 0);
-}
-
-/* inode_setattr also fires for mode, owner and size, and for what overlayfs does on its layers; only
- * the times have no hook of their own. So this says that the next one for this dentry is utimes(2). */
+/* inode_setattr also fires for mode, owner and size, and for what overlayfs does on its layers;
+ * only the times have no hook of their own. So this says that the next one for this dentry is
+ * utimes(2). */
 SEC("?fentry/vfs_utimes")
 int BPF_PROG(probe_vfs_utimes, const struct path *path)
 {
@@ -75,7 +67,7 @@ int BPF_PROG(probe_vfs_utimes, const struct path *path)
 }
 
 SEC("?fexit/vfs_utimes")
-int BPF_PROG(probe_vfs_utimes_done, const struct path *path, void *times, int ret)
+int probe_vfs_utimes_done(void *ctx)
 {
 	struct subject s;
 
@@ -84,7 +76,7 @@ int BPF_PROG(probe_vfs_utimes_done, const struct path *path, void *times, int re
 	s.work = bpf_task_storage_get(&works, bpf_get_current_task_btf(), 0, 0);
 	if (s.work)
 		s.work->utimes_dentry = 0;
-	return ended(METER_HOOK_vfs_utimes_done, PENDING_UTIMES, ret != 0);
+	return ended(METER_HOOK_vfs_utimes_done, PENDING_UTIMES, (int)result_of(ctx) != 0);
 }
 
 static __always_inline int on_setattr(struct dentry *dentry)
@@ -119,8 +111,8 @@ int BPF_PROG(mod_inode_setattr, void *idmap, struct dentry *dentry, struct iattr
 	return verdict(on_setattr(dentry));
 }
 
-/* Extended attributes have no path hook. overlayfs sets them on its layers with credentials of its own; nobody else in
- * a run has two sets of credentials here, since io_uring is refused. */
+/* Extended attributes have no path hook. overlayfs sets them on its layers with credentials of its
+ * own; nobody else in a run has two sets of credentials here, since io_uring is refused. */
 static __always_inline bool is_own_request(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -144,7 +136,8 @@ static __always_inline int change_metadata(struct dentry *dentry, __u32 hook)
 	return r;
 }
 
-HOOK(inode_setxattr, inode_setxattr, (void *idmap, struct dentry *dentry, const char *name), (idmap, dentry, name))
+HOOK(inode_setxattr, inode_setxattr, (void *idmap, struct dentry *dentry, const char *name),
+	(idmap, dentry, name))
 {
 	return change_metadata(dentry, METER_HOOK_inode_setxattr);
 }
@@ -155,7 +148,8 @@ HOOK(inode_removexattr, inode_removexattr, (void *idmap, struct dentry *dentry, 
 	return change_metadata(dentry, METER_HOOK_inode_removexattr);
 }
 
-HOOK(inode_set_acl, inode_set_acl, (void *idmap, struct dentry *dentry, const char *name), (idmap, dentry, name))
+HOOK(inode_set_acl, inode_set_acl, (void *idmap, struct dentry *dentry, const char *name),
+	(idmap, dentry, name))
 {
 	return change_metadata(dentry, METER_HOOK_inode_set_acl);
 }

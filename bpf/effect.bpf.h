@@ -13,7 +13,8 @@ static __always_inline void seen_key_of(struct meter_seen_key *key, struct inode
 	key->low = inode->i_sb->s_dev;
 }
 
-/* A mount that no user can reach by path: pipes, sockets, memfd, and the layers that overlayfs opens for itself. */
+/* A mount that no user can reach by path: pipes, sockets, memfd, and the layers that overlayfs
+ * opens for itself. */
 static __always_inline bool is_internal(struct vfsmount *vfsmount)
 {
 	struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
@@ -91,7 +92,8 @@ static __always_inline void count_untracked(__u32 slot)
 		__sync_fetch_and_add(&a->untracked, 1);
 }
 
-/* The run made this file: what it does to it later is no further change, and no loss when it goes. */
+/* The run made this file: what it does to it later is no further change, and no loss when it goes.
+ */
 static __always_inline void mark_created(struct subject *s, struct inode *inode)
 {
 	void *set = bpf_map_lookup_elem(&seen, &s->slot);
@@ -103,8 +105,9 @@ static __always_inline void mark_created(struct subject *s, struct inode *inode)
 		count_untracked(s->slot);
 }
 
-/* True where the mark is there to rely on. An operation that has not ended yet might still take its mark back;
- * SEEN_SHARED tells it not to, so that nobody changes a file for nothing by racing a failing operation. */
+/* True where the mark is there to rely on. An operation that has not ended yet might still take its
+ * mark back; SEEN_SHARED tells it not to, so that nobody changes a file for nothing by racing a
+ * failing operation. */
 static __always_inline bool rely_on(__u32 *mark)
 {
 	if (!(*mark & SEEN_PENDING))
@@ -112,7 +115,8 @@ static __always_inline bool rely_on(__u32 *mark)
 	return !(__sync_fetch_and_or(mark, SEEN_SHARED) & SEEN_WITHDRAWN);
 }
 
-/* Charge one changed file, unless this run's charge for it stands. Part of the pending operation p. */
+/* Charge one changed file, unless this run's charge for it stands. Part of the pending operation p.
+ */
 static __always_inline int touch(struct subject *s, struct pending *p, struct inode *inode)
 {
 	void *set = bpf_map_lookup_elem(&seen, &s->slot);
@@ -148,7 +152,8 @@ static __always_inline int touch(struct subject *s, struct pending *p, struct in
 	return 0;
 }
 
-/* Charge a counter as part of the pending operation; refused = the whole operation is given back. */
+/* Charge a counter as part of the pending operation; refused = the whole operation is given back.
+ */
 static __always_inline int charge_for(struct subject *s, __u32 counter, __u64 amount)
 {
 	int r = charge(s->slot, counter, amount, s->hook);
@@ -189,3 +194,10 @@ static __always_inline int ended(__u32 hook, __u32 kind, bool failed)
 		settle(s.work, failed, ~0ULL);
 	return 0;
 }
+
+/* The fexit program of a function that returns 0 or a negative errno as an int. */
+#define ENDED(function, kind)                                                                      \
+	SEC("?fexit/" #function) int probe_##function(void *ctx)                                   \
+	{                                                                                          \
+		return ended(METER_HOOK_##function, kind, (int)result_of(ctx) != 0);               \
+	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Events, made from kernel objects only. Each run has two rings of its own: verdicts, and activity, so that no flood of
- * the second pushes out the first, and none of one run another's. Every event takes a number first, and what has no
- * room is counted: recorded + lost = made. */
+/* Events, made from kernel objects only. Each run has two rings of its own: verdicts, and activity,
+ * so that no flood of the second pushes out the first, and none of one run another's. Every event
+ * takes a number first, and what has no room is counted: recorded + lost = made. */
 #include "subject.bpf.h"
 
 /* The next number of one of the run's rings. */
@@ -39,8 +39,8 @@ static __always_inline void fill(struct meter_event *e, __u32 slot, const struct
 	__builtin_memset(e->command, 0, sizeof(e->command));
 }
 
-static __always_inline int emit_verdict(__u32 slot, struct meter_run *run, struct report *r,
-	struct work *work)
+static __always_inline int emit_verdict(
+	__u32 slot, struct meter_run *run, struct report *r, struct work *work)
 {
 	struct meter_account *a = bpf_map_lookup_elem(&accounts, &slot);
 	void *ring = bpf_map_lookup_elem(&verdicts, &slot);
@@ -69,8 +69,8 @@ static __always_inline int emit_verdict(__u32 slot, struct meter_run *run, struc
 	return 0;
 }
 
-static __always_inline int emit_activity(__u32 slot, struct meter_run *run, struct report *r,
-	struct work *work)
+static __always_inline int emit_activity(
+	__u32 slot, struct meter_run *run, struct report *r, struct work *work)
 {
 	struct meter_account *a = bpf_map_lookup_elem(&accounts, &slot);
 	void *ring = bpf_map_lookup_elem(&activity, &slot);
@@ -89,11 +89,12 @@ static __always_inline int emit_activity(__u32 slot, struct meter_run *run, stru
 	e->text[0] = 0;
 	if (work && work->text_bytes) {
 		bpf_probe_read_kernel(e->text, sizeof(e->text), work->text);
-		e->head.text_bytes = work->text_bytes < sizeof(e->text) ? work->text_bytes :
-									  sizeof(e->text);
+		e->head.text_bytes =
+			work->text_bytes < sizeof(e->text) ? work->text_bytes : sizeof(e->text);
 		work->text_bytes = 0;
 	}
-	/* Nobody waits for activity: the reader polls, and a wakeup for each would cost more than the event. */
+	/* Nobody waits for activity: the reader polls, and a wakeup for each would cost more than
+	 * the event. */
 	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
 	return 0;
 }
@@ -109,7 +110,8 @@ __noinline int emit(__u32 slot, struct report *report, struct work *work)
 	return emit_verdict(slot, run, report, work);
 }
 
-/* From here on only what runs in the context of the task that acts: cgroup_skb programs may not even ask. */
+/* From here on only what runs in the context of the task that acts: cgroup_skb programs may not
+ * even ask. */
 static __always_inline void sign(struct report *report)
 {
 	__u64 id = bpf_get_current_pid_tgid();

@@ -4,7 +4,7 @@
 
 #define O_TRUNC_FLAG 01000
 
-HOOK(file_open, file_open, (struct file *file), (file))
+HOOK(file_open, file_open, (struct file * file), (file))
 {
 	struct inode *inode = file->f_inode;
 	struct subject s;
@@ -95,7 +95,7 @@ static __always_inline int count_write(struct subject *s, struct file *file)
 	return r;
 }
 
-HOOK(file_permission, file_permission, (struct file *file, int mask), (file, mask))
+HOOK(file_permission, file_permission, (struct file * file, int mask), (file, mask))
 {
 	struct inode *inode = file->f_inode;
 	struct subject s;
@@ -139,50 +139,43 @@ static __always_inline int write_ended(__u32 hook, __u64 file, __s64 written)
 	return 0;
 }
 
-SEC("?fexit/vfs_write")
-int BPF_PROG(probe_vfs_write, struct file *file, const char *buffer, size_t count, loff_t *position,
-	ssize_t ret)
+SEC("?fexit/vfs_write") int BPF_PROG(probe_vfs_write, struct file *file)
 {
-	return write_ended(METER_HOOK_vfs_write, (__u64)file, ret);
+	return write_ended(METER_HOOK_vfs_write, (__u64)file, result_of(ctx));
 }
 
-SEC("?fexit/vfs_writev")
-int BPF_PROG(probe_vfs_writev, struct file *file, const struct iovec *vector, unsigned long length,
-	loff_t *position, int flags, ssize_t ret)
+SEC("?fexit/vfs_writev") int BPF_PROG(probe_vfs_writev, struct file *file)
 {
-	return write_ended(METER_HOOK_vfs_writev, (__u64)file, ret);
+	return write_ended(METER_HOOK_vfs_writev, (__u64)file, result_of(ctx));
 }
 
 SEC("?fexit/do_splice")
-int BPF_PROG(probe_do_splice, struct file *in, loff_t *off_in, struct file *out, loff_t *off_out,
-	size_t length, unsigned int flags, long ret)
+int BPF_PROG(probe_do_splice, struct file *in, loff_t *off_in, struct file *out)
 {
-	return write_ended(METER_HOOK_do_splice, (__u64)out, ret);
+	return write_ended(METER_HOOK_do_splice, (__u64)out, result_of(ctx));
 }
 
-SEC("?fexit/do_sendfile")
-int BPF_PROG(probe_do_sendfile, int out, int in, loff_t *position, size_t count, loff_t most,
-	ssize_t ret)
+SEC("?fexit/do_sendfile") int probe_do_sendfile(void *ctx)
 {
-	return write_ended(METER_HOOK_do_sendfile, 0, ret);
+	return write_ended(METER_HOOK_do_sendfile, 0, result_of(ctx));
 }
 
 SEC("?fexit/vfs_copy_file_range")
-int BPF_PROG(probe_vfs_copy_file_range, struct file *in, loff_t in_position, struct file *out,
-	loff_t out_position, size_t length, unsigned int flags, ssize_t ret)
+int BPF_PROG(probe_vfs_copy_file_range, struct file *in, loff_t position, struct file *out)
 {
-	return write_ended(METER_HOOK_vfs_copy_file_range, (__u64)out, ret);
+	return write_ended(METER_HOOK_vfs_copy_file_range, (__u64)out, result_of(ctx));
 }
 
-/* Asynchronous writes end elsewhere: what was submitted stays charged, and nothing is left to be given back. */
+/* Asynchronous writes end elsewhere: what was submitted stays charged, and nothing is left to be
+ * given back. */
 SEC("?fexit/aio_write")
-int BPF_PROG(probe_aio_write)
+int probe_aio_write(void *ctx)
 {
 	return ended(METER_HOOK_aio_write, PENDING_WRITE, false);
 }
 
 /* Received descriptors: as if the file had been opened here. */
-HOOK(file_receive, file_receive, (struct file *file), (file))
+HOOK(file_receive, file_receive, (struct file * file), (file))
 {
 	struct inode *inode = file->f_inode;
 	struct subject s;
@@ -210,21 +203,21 @@ HOOK(file_receive, file_receive, (struct file *file), (file))
 	return decide(&s, file->f_path.dentry, need);
 }
 
-/* ioctl(2) on files and directories: what only looks is let through, what changes a file is refused, and the rest gets
- * the answer of a file system that never heard of it. */
+/* ioctl(2) on files and directories: what only looks is let through, what changes a file is
+ * refused, and the rest gets the answer of a file system that never heard of it. */
 static __always_inline int file_command(unsigned int command)
 {
 	switch (command) {
-	case 0x5401: /* TCGETS: isatty(3) */
-	case 0x5413: /* TIOCGWINSZ */
-	case 0x540f: /* TIOCGPGRP */
-	case 0x541b: /* FIONREAD */
-	case 0x5421: /* FIONBIO */
-	case 0x5450: /* FIONCLEX */
-	case 0x5451: /* FIOCLEX */
-	case 0x5452: /* FIOASYNC */
-	case 0x5460: /* FIOQSIZE */
-	case 2: /* FIGETBSZ */
+	case 0x5401:     /* TCGETS: isatty(3) */
+	case 0x5413:     /* TIOCGWINSZ */
+	case 0x540f:     /* TIOCGPGRP */
+	case 0x541b:     /* FIONREAD */
+	case 0x5421:     /* FIONBIO */
+	case 0x5450:     /* FIONCLEX */
+	case 0x5451:     /* FIOCLEX */
+	case 0x5452:     /* FIOASYNC */
+	case 0x5460:     /* FIOQSIZE */
+	case 2:          /* FIGETBSZ */
 	case 0xc020660b: /* FS_IOC_FIEMAP */
 	case 0x80086601: /* FS_IOC_GETFLAGS */
 	case 0x80087601: /* FS_IOC_GETVERSION */
@@ -234,20 +227,21 @@ static __always_inline int file_command(unsigned int command)
 	case 0x40049409: /* FICLONE */
 	case 0x4020940d: /* FICLONERANGE */
 	case 0xc0189436: /* FIDEDUPERANGE */
-		/* Copies without a length that a hook could see; every caller falls back on this answer. */
+		/* Copies without a length that a hook could see; every caller falls back on this
+		 * answer. */
 		return -EOPNOTSUPP;
 	case 0x40086602: /* FS_IOC_SETFLAGS */
 	case 0x40087602: /* FS_IOC_SETVERSION */
 	case 0x401c5820: /* FS_IOC_FSSETXATTR */
 	case 0xc0185879: /* FITRIM */
 	case 0xc028660f: /* EXT4_IOC_MOVE_EXT */
-	case 0x6611: /* EXT4_IOC_SWAP_BOOT */
+	case 0x6611:     /* EXT4_IOC_SWAP_BOOT */
 		return -EPERM;
 	}
 	return -ENOTTY;
 }
 
-HOOK(file_ioctl, file_ioctl, (struct file *file, unsigned int command, unsigned long argument),
+HOOK(file_ioctl, file_ioctl, (struct file * file, unsigned int command, unsigned long argument),
 	(file, command, argument))
 {
 	struct inode *inode = file->f_inode;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* What a run has no business with, whatever its profile says: the meter itself, other processes, mounts and ways around
- * the hooks. seccomp refuses most of this earlier; here it is refused once more, also for descriptors
- * that were opened before. Each is an attempt to escape. */
+/* What a run has no business with, whatever its profile says: the meter itself, other processes,
+ * mounts and ways around the hooks. seccomp refuses most of this earlier; here it is refused once
+ * more, also for descriptors that were opened before. Each is an attempt to escape. */
 #include "subject.bpf.h"
 
 static __always_inline int refuse_escape(__u32 hook)
@@ -17,11 +17,11 @@ static __always_inline int refuse_escape(__u32 hook)
 #define GUARD(lsm, security)                                                                       \
 	SEC("?lsm/" #lsm) int lsm_##lsm(void *ctx)                                                 \
 	{                                                                                          \
-		return verdict(refuse_escape(METER_HOOK_##lsm));                                            \
+		return verdict(refuse_escape(METER_HOOK_##lsm));                                   \
 	}                                                                                          \
 	SEC("?fmod_ret/security_" #security) int mod_##lsm(void *ctx)                              \
 	{                                                                                          \
-		return verdict(refuse_escape(METER_HOOK_##lsm));                                            \
+		return verdict(refuse_escape(METER_HOOK_##lsm));                                   \
 	}
 
 GUARD(bpf, bpf)
@@ -49,26 +49,27 @@ static __always_inline int only_own(struct task_struct *target, __u32 hook, __u3
 	return refuse_as(&s, class, 0, -EPERM);
 }
 
-HOOK(ptrace_access_check, ptrace_access_check, (struct task_struct *child, unsigned int mode),
+HOOK(ptrace_access_check, ptrace_access_check, (struct task_struct * child, unsigned int mode),
 	(child, mode))
 {
 	return only_own(child, METER_HOOK_ptrace_access_check, METER_ESCAPE);
 }
 
-HOOK(ptrace_traceme, ptrace_traceme, (struct task_struct *parent), (parent))
+HOOK(ptrace_traceme, ptrace_traceme, (struct task_struct * parent), (parent))
 {
 	return only_own(parent, METER_HOOK_ptrace_traceme, METER_ESCAPE);
 }
 
 HOOK(task_kill, task_kill,
-	(struct task_struct *target, struct kernel_siginfo *info, int signal, const struct cred *cred),
+	(struct task_struct * target, struct kernel_siginfo *info, int signal,
+		const struct cred *cred),
 	(target, info, signal, cred))
 {
 	return only_own(target, METER_HOOK_task_kill, METER_DENIAL);
 }
 
 HOOK(file_send_sigiotask, file_send_sigiotask,
-	(struct task_struct *target, struct fown_struct *fown, int signal), (target, fown, signal))
+	(struct task_struct * target, struct fown_struct *fown, int signal), (target, fown, signal))
 {
 	return only_own(target, METER_HOOK_file_send_sigiotask, METER_DENIAL);
 }

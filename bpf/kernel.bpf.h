@@ -12,7 +12,8 @@
 
 #include "maps.bpf.h"
 
-/* Values that the kernel's type information does not hold: macros of the kernel and the C library. */
+/* Values that the kernel's type information does not hold: macros of the kernel and the C library.
+ */
 #define EPERM 1
 #define ENOENT 2
 #define EAGAIN 11
@@ -33,7 +34,7 @@
 #define FMODE_PATH 0x4000
 #define FMODE_CREATED 0x100000
 #define FMODE_NOACCOUNT 0x20000000 /* opened by overlayfs and the like for themselves */
-#define O_TMPFILE_FLAG 020000000 /* __O_TMPFILE */
+#define O_TMPFILE_FLAG 020000000   /* __O_TMPFILE */
 #define MAY_EXEC 1
 #define MAY_WRITE 2
 #define MAY_READ 4
@@ -57,14 +58,23 @@
 
 #define is_error(pointer) ((unsigned long)(pointer) >= (unsigned long)-MAX_ERRNO)
 
-/* Whether a dentry stands for something. Asked of a number, not of the pointer: the verifier of 6.9 to 6.12 takes d_inode
- * of a trusted dentry for never NULL and drops the test. */
+/* Whether a dentry stands for something. Asked of a number, not of the pointer: the verifier of 6.9
+ * to 6.12 takes d_inode of a trusted dentry for never NULL and drops the test. */
 static __always_inline bool is_positive(struct dentry *dentry)
 {
 	unsigned long inode = 0;
 
 	bpf_core_read(&inode, sizeof(inode), &dentry->d_inode);
 	return inode != 0;
+}
+
+/* What the function of an fexit program returned, whatever its arguments are on this kernel. */
+static __always_inline __s64 result_of(void *ctx)
+{
+	__u64 result = 0;
+
+	bpf_get_func_ret(ctx, &result);
+	return result;
 }
 
 /* What a hook may return. Since 6.12 the verifier wants proof of it (bpf_lsm_get_retval_range). */
@@ -76,17 +86,18 @@ static __always_inline int verdict(int result)
 	return result;
 }
 
-/* One body, two attachments. lsm/ fires where "bpf" is in the list of LSMs; fmod_ret runs before the LSMs
- * wherever the function is there, and never when it is skipped: user space loads exactly one of the two. */
+/* One body, two attachments. lsm/ fires where "bpf" is in the list of LSMs; fmod_ret runs before
+ * the LSMs wherever the function is there, and never when it is skipped: user space loads exactly
+ * one of the two. */
 #define UNPAREN(...) __VA_ARGS__
 #define HOOK(lsm, security, parameters, arguments)                                                 \
 	static __always_inline int on_##lsm parameters;                                            \
 	SEC("?lsm/" #lsm) int BPF_PROG(lsm_##lsm, UNPAREN parameters)                              \
 	{                                                                                          \
-		return verdict(on_##lsm arguments);                                                         \
+		return verdict(on_##lsm arguments);                                                \
 	}                                                                                          \
 	SEC("?fmod_ret/security_" #security) int BPF_PROG(mod_##lsm, UNPAREN parameters)           \
 	{                                                                                          \
-		return verdict(on_##lsm arguments);                                                         \
+		return verdict(on_##lsm arguments);                                                \
 	}                                                                                          \
 	static __always_inline int on_##lsm parameters

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Mappings: a shared writable one is the last that is seen of its writes, so its whole length is charged when it is made
- * or made writable; an executable one is a way to run code. */
+/* Mappings: a shared writable one is the last that is seen of its writes, so its whole length is
+ * charged when it is made or made writable; an executable one is a way to run code. */
 #include "effect.bpf.h"
 
 SEC("?fentry/vm_mmap_pgoff")
@@ -38,7 +38,8 @@ static __always_inline int charge_mapping(struct subject *s, struct file *file, 
 	return r;
 }
 
-/* Whether there is a file at all. Asked of a number, since the verifier of 6.12 takes an argument for never NULL. */
+/* Whether there is a file at all. Asked of a number, since the verifier of 6.12 takes an argument
+ * for never NULL. */
 static __always_inline bool is_there(struct work *work, struct file *file)
 {
 	volatile __u64 *pointer = &work->pointer;
@@ -93,26 +94,21 @@ int BPF_PROG(lsm_mmap_file, struct file *file, unsigned long asked, unsigned lon
 	return verdict(on_mmap(file, protection, flags));
 }
 
-/* The function gets what the caller asked for, the hook what personality(2) made of it; READ_IMPLIES_EXEC is refused
- * by seccomp. */
+/* The function gets what the caller asked for, the hook what personality(2) made of it;
+ * READ_IMPLIES_EXEC is refused by seccomp. */
 SEC("?fmod_ret/security_mmap_file")
 int BPF_PROG(mod_mmap_file, struct file *file, unsigned long protection, unsigned long flags)
 {
 	return verdict(on_mmap(file, protection, flags));
 }
 
-SEC("?fexit/vm_mmap_pgoff")
-int BPF_PROG(probe_vm_mmap_pgoff_done, struct file *file, unsigned long address,
-	unsigned long length, unsigned long protection, unsigned long flags, unsigned long offset,
-	unsigned long ret)
+SEC("?fexit/vm_mmap_pgoff") int probe_vm_mmap_pgoff_done(void *ctx)
 {
-	if (!file)
-		return 0;
-	return ended(METER_HOOK_vm_mmap_pgoff_done, PENDING_MAP, is_error(ret));
+	return ended(METER_HOOK_vm_mmap_pgoff_done, PENDING_MAP, is_error(result_of(ctx)));
 }
 
 HOOK(file_mprotect, file_mprotect,
-	(struct vm_area_struct *area, unsigned long asked, unsigned long protection),
+	(struct vm_area_struct * area, unsigned long asked, unsigned long protection),
 	(area, asked, protection))
 {
 	struct file *file = area->vm_file;

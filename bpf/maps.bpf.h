@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
-/* The maps, declared for every file and defined in maps.bpf.c. Include after vmlinux.h and bpf_helpers.h. */
+/* The maps, declared for every file and defined in maps.bpf.c. Include after vmlinux.h and
+ * bpf_helpers.h. */
 
 #include "abi.h"
 #include "work.bpf.h"
@@ -68,8 +69,8 @@ struct meter_fired_map {
 	__type(value, __u64);
 };
 
-/* One set a run, made by user space: its size is the run's memory of distinct files and hosts, and it
- * goes with the run. A full set means that more is charged, never less. */
+/* One set a run, made by user space: its size is the run's memory of distinct files and hosts, and
+ * it goes with the run. A full set means that more is charged, never less. */
 struct meter_seen_set {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Names that are protected whether they exist or not. Patterns are matched by component: first, on the way up, each
- * component is looked up among the literals and run through the globs (all of them at once, one bit a state); then, on
- * the way down, the components that occur in patterns are fed to the patterns (again one bit a component). */
+/* Names that are protected whether they exist or not. Patterns are matched by component: first, on
+ * the way up, each component is looked up among the literals and run through the globs (all of them
+ * at once, one bit a state); then, on the way down, the components that occur in patterns are fed
+ * to the patterns (again one bit a component). */
 #include "names.bpf.h"
 
 /* Most of a name's bytes; longer ones do not exist (NAME_MAX is 255). */
 #define NAME_MAX_BYTES 255
 
-static __always_inline void literals(__u32 scope, const char *name, __u32 length,
-	struct meter_bits *bits)
+static __always_inline void literals(
+	__u32 scope, const char *name, __u32 length, struct meter_bits *bits)
 {
 	struct meter_name_key key = {.hash = METER_HASH_SEED, .scope = scope, .length = length};
 	struct meter_bits *found;
@@ -27,8 +28,8 @@ static __always_inline void literals(__u32 scope, const char *name, __u32 length
 		bits->word[i] |= found->word[i];
 }
 
-/* The globs are functions of their own, with their state in memory: the verifier then looks at each once, and
- * not at every way through all of them. */
+/* The globs are functions of their own, with their state in memory: the verifier then looks at each
+ * once, and not at every way through all of them. */
 __noinline int globs_run(__u32 scope_id, struct work *work, __u32 length)
 {
 	struct meter_scope *scope = bpf_map_lookup_elem(&scopes, &scope_id);
@@ -38,8 +39,8 @@ __noinline int globs_run(__u32 scope_id, struct work *work, __u32 length)
 		return 0;
 	low = scope->glob_start[0];
 	high = scope->glob_start[1];
-	/* Hidden from the compiler: knowing that the first round always runs, it makes a loop that is entered in
-	 * its middle, and kernels before 6.3 refuse such a shape. */
+	/* Hidden from the compiler: knowing that the first round always runs, it makes a loop that
+	 * is entered in its middle, and kernels before 6.3 refuse such a shape. */
 	barrier_var(length);
 	for (__u32 i = 0; i < NAME_MAX_BYTES; i++) {
 		__u64 carry;
@@ -77,8 +78,8 @@ __noinline int globs_accept(__u32 scope_id, struct work *work)
 	return 0;
 }
 
-static __always_inline void globs(__u32 scope_id, const struct meter_scope *scope, struct work *work,
-	__u32 length)
+static __always_inline void globs(
+	__u32 scope_id, const struct meter_scope *scope, struct work *work, __u32 length)
 {
 	if (!scope->glob_count)
 		return;
@@ -129,16 +130,18 @@ __noinline int name_step(__u32 scope_id, struct work *work, __u64 name, __u32 le
 	return 0;
 }
 
-/* 1 where any bit is set. Without a branch: every branch doubles what the verifier has to look at. */
+/* 1 where any bit is set. Without a branch: every branch doubles what the verifier has to look at.
+ */
 static __always_inline __u32 any(__u64 bits)
 {
 	return (bits | -bits) >> 63;
 }
 
-/* Where matched bits are now, what may match next: the bit after each. A "**" may also stand for nothing, so what
- * follows a live "**" is live too (the compiler of patterns never puts two in a row). */
-static __always_inline void advance(struct meter_bits *live, const struct meter_bits *matched,
-	const struct meter_scope *scope)
+/* Where matched bits are now, what may match next: the bit after each. A "**" may also stand for
+ * nothing, so what follows a live "**" is live too (the compiler of patterns never puts two in a
+ * row). */
+static __always_inline void advance(
+	struct meter_bits *live, const struct meter_bits *matched, const struct meter_scope *scope)
 {
 	__u64 carry = 0, stay_carry = 0;
 
@@ -178,8 +181,8 @@ static __always_inline void note_match(struct walk *walk, const struct meter_sco
 	walk->canary |= any(canary);
 }
 
-/* One component on the way down: feed it to the patterns. Components between it and the last one match no pattern: only
- * what waits at a "**" survives those. */
+/* One component on the way down: feed it to the patterns. Components between it and the last one
+ * match no pattern: only what waits at a "**" survives those. */
 __noinline int names_feed(__u32 scope_id, struct work *work, __u32 place)
 {
 	struct meter_scope *scope = bpf_map_lookup_elem(&scopes, &scope_id);

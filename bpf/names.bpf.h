@@ -3,8 +3,8 @@
 
 #include "subject.bpf.h"
 
-/* Look one component up (name: its kernel address; level: distance from the object) and remember in work->walk what it
- * may be. */
+/* Look one component up (name: its kernel address; level: distance from the object) and remember in
+ * work->walk what it may be. */
 int name_step(__u32 scope_id, struct work *work, __u64 name, __u32 length, __u32 level);
 /* With work->walk.live as it is beneath the anchor: what the patterns say of the object. Leaves in
  * work->walk.live what may match beneath the object. */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Addresses and bytes, in the cgroup that holds the runs: these see TCP Fast Open, unconnected datagrams, mapped addresses
- * and both families alike, and load where LSM programs are refused. cgroup_skb has the last word on every IP packet. */
-#include "kernel.bpf.h"
+/* Addresses and bytes, in the cgroup that holds the runs: these see TCP Fast Open, unconnected
+ * datagrams, mapped addresses and both families alike, and load where LSM programs are refused.
+ * cgroup_skb has the last word on every IP packet. */
 #include "net.bpf.h"
+#include "kernel.bpf.h"
 
 #include <bpf/bpf_endian.h>
 
@@ -18,8 +19,8 @@ struct net_subject {
 
 struct endpoint {
 	__u8 address[16]; /* IPv4 as ::ffff:a.b.c.d */
-	__u16 port; /* host order */
-	__u16 protocol; /* IPPROTO_… */
+	__u16 port;       /* host order */
+	__u16 protocol;   /* IPPROTO_… */
 };
 
 /* 0 = in no run, 1 = go on, -1 = refused whatever it is. */
@@ -71,8 +72,8 @@ static __always_inline void from_ipv6(struct endpoint *to, __u32 a, __u32 b, __u
 }
 
 /* The rule for an endpoint: 1 = allowed, 0 = refused; its number in *ret_rule. */
-static __always_inline int rule_for(const struct net_subject *s, const struct endpoint *to,
-	__u32 direction, __u32 *ret_rule)
+static __always_inline int rule_for(
+	const struct net_subject *s, const struct endpoint *to, __u32 direction, __u32 *ret_rule)
 {
 	struct meter_net_key key = {
 		.prefix_bits = 64 + 128,
@@ -103,15 +104,16 @@ static __always_inline int rule_for(const struct net_subject *s, const struct en
 	return 0;
 }
 
-static __always_inline int contact(const struct net_subject *s, const struct endpoint *to, __u32 hook)
+static __always_inline int contact(
+	const struct net_subject *s, const struct endpoint *to, __u32 hook)
 {
 	const __u64 *half = (const __u64 *)to->address;
 
 	return charge_host(s->slot, half[0], half[1], hook);
 }
 
-static __always_inline int refuse_net(const struct net_subject *s, const struct endpoint *to,
-	__u32 hook, __u32 rule)
+static __always_inline int refuse_net(
+	const struct net_subject *s, const struct endpoint *to, __u32 hook, __u32 rule)
 {
 	struct net_report report = {
 		.kind = METER_EVENT_DENIAL,
@@ -128,8 +130,8 @@ static __always_inline int refuse_net(const struct net_subject *s, const struct 
 	return STOP;
 }
 
-static __always_inline int refuse_net_posture(const struct net_subject *s, const struct endpoint *to,
-	__u32 hook)
+static __always_inline int refuse_net_posture(
+	const struct net_subject *s, const struct endpoint *to, __u32 hook)
 {
 	struct net_report report = {
 		.kind = METER_EVENT_POSTURE,
@@ -144,8 +146,8 @@ static __always_inline int refuse_net_posture(const struct net_subject *s, const
 	return STOP;
 }
 
-static __always_inline void remember_socket(struct bpf_sock *sk, const struct net_subject *s,
-	const struct endpoint *to, __u32 verdict)
+static __always_inline void remember_socket(
+	struct bpf_sock *sk, const struct net_subject *s, const struct endpoint *to, __u32 verdict)
 {
 	struct socket_state *state;
 
@@ -231,7 +233,8 @@ static __always_inline int listen_on(struct bpf_sock_addr *ctx, struct endpoint 
 	to->protocol = ctx->protocol;
 	if (s.posture & METER_FROZEN)
 		return refuse_net_posture(&s, to, hook);
-	/* Any port will do: the beginning of most clients, and it listens nowhere that a peer could know. */
+	/* Any port will do: the beginning of most clients, and it listens nowhere that a peer could
+	 * know. */
 	if (to->port == 0 || ((s.run->flags & METER_RUN_LOOPBACK_FREE) && is_loopback(to)))
 		return LET;
 	if (!rule_for(&s, to, METER_NET_LISTEN, &rule))
@@ -281,7 +284,8 @@ static __always_inline bool is_forbidden_option(int level, int option)
 		return option == 25 /* SO_BINDTODEVICE */ || option == 26 /* SO_ATTACH_FILTER */ ||
 		       option == 36 /* SO_MARK */ || option == 50 /* SO_ATTACH_BPF */ ||
 		       option == 51 /* SO_ATTACH_REUSEPORT_CBPF */ ||
-		       option == 52 /* SO_ATTACH_REUSEPORT_EBPF */ || option == 62 /* SO_BINDTOIFINDEX */;
+		       option == 52 /* SO_ATTACH_REUSEPORT_EBPF */ ||
+		       option == 62 /* SO_BINDTOIFINDEX */;
 	case 0: /* SOL_IP */
 		return option == 3 /* IP_HDRINCL */ || option == 4 /* IP_OPTIONS */ ||
 		       option == 19 /* IP_TRANSPARENT */ || option == 32 /* IP_MULTICAST_IF */ ||
@@ -325,14 +329,15 @@ SEC("?cgroup/setsockopt") int net_setsockopt(struct bpf_sockopt *ctx)
 struct packet {
 	struct endpoint to;
 	struct endpoint from;
-	__u32 payload; /* bytes after the transport header */
+	__u32 payload;  /* bytes after the transport header */
 	__u32 sequence; /* TCP */
 	bool is_tcp;
 	bool is_fragment; /* a later one: no ports */
-	bool whole; /* understood */
+	bool whole;       /* understood */
 };
 
-static __always_inline void read_ports(struct __sk_buff *skb, struct packet *p, __u32 offset, __u32 end)
+static __always_inline void read_ports(
+	struct __sk_buff *skb, struct packet *p, __u32 offset, __u32 end)
 {
 	struct {
 		__be16 source, destination;
@@ -378,7 +383,8 @@ static __always_inline void read_packet(struct __sk_buff *skb, struct packet *p)
 
 		if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)))
 			return;
-		/* Extension headers: not looked through, so the ports stay 0 and only a rule for all ports lets them. */
+		/* Extension headers: not looked through, so the ports stay 0 and only a rule for
+		 * all ports lets them. */
 		p->to.protocol = ip.nexthdr;
 		__builtin_memcpy(p->to.address, &ip.daddr, 16);
 		__builtin_memcpy(p->from.address, &ip.saddr, 16);
@@ -386,7 +392,8 @@ static __always_inline void read_packet(struct __sk_buff *skb, struct packet *p)
 	}
 }
 
-static __always_inline bool is_same_endpoint(const struct socket_state *state, const struct endpoint *to)
+static __always_inline bool is_same_endpoint(
+	const struct socket_state *state, const struct endpoint *to)
 {
 	const __u64 *a = (const __u64 *)state->address, *b = (const __u64 *)to->address;
 
@@ -394,10 +401,11 @@ static __always_inline bool is_same_endpoint(const struct socket_state *state, c
 }
 
 /* Whether the packet belongs to a connection that was allowed when it began. */
-static __always_inline bool is_allowed_stream(const struct socket_state *state, const struct net_subject *s,
-	const struct packet *p)
+static __always_inline bool is_allowed_stream(
+	const struct socket_state *state, const struct net_subject *s, const struct packet *p)
 {
-	if (!state || !p->is_tcp || state->slot != s->slot || state->generation != s->run->generation)
+	if (!state || !p->is_tcp || state->slot != s->slot ||
+		state->generation != s->run->generation)
 		return false;
 	return state->verdict == SOCKET_LISTENING || is_same_endpoint(state, &p->to);
 }
@@ -444,7 +452,8 @@ SEC("?cgroup_skb/egress") int net_egress(struct __sk_buff *skb)
 	if (sk)
 		sk = bpf_sk_fullsock(sk);
 	if (sk)
-		state = bpf_sk_storage_get(&sockets, sk, 0, p.is_tcp ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+		state = bpf_sk_storage_get(
+			&sockets, sk, 0, p.is_tcp ? BPF_SK_STORAGE_GET_F_CREATE : 0);
 	if (!is_allowed_stream(state, &s, &p) && !rule_for(&s, &p.to, METER_NET_CONNECT, &rule))
 		return refuse_net(&s, &p.to, METER_HOOK_net_egress, rule);
 	fresh = new_bytes(state, &p);

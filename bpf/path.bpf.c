@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Names: made, removed, renamed and linked. The path_* hooks fire for what the caller asked for only; the inode_* ones
- * would fire again for what overlayfs does on its own layers. */
+/* Names: made, removed, renamed and linked. The path_* hooks fire for what the caller asked for
+ * only; the inode_* ones would fire again for what overlayfs does on its own layers. */
 #include "effect.bpf.h"
 
 static __always_inline bool is_counted(const struct subject *s)
@@ -8,8 +8,10 @@ static __always_inline bool is_counted(const struct subject *s)
 	return !s->run->scope || !(s->work->walk.rights & METER_RIGHT_SCRATCH);
 }
 
-/* A new name. Files and links may not take a name that leads to a protected one (".git" as a file says "gitdir:"). */
-static __always_inline int make(struct subject *s, struct dentry *dentry, __u32 kind, bool directory)
+/* A new name. Files and links may not take a name that leads to a protected one (".git" as a file
+ * says "gitdir:"). */
+static __always_inline int make(
+	struct subject *s, struct dentry *dentry, __u32 kind, bool directory)
 {
 	struct pending *p;
 	int r = decide(s, dentry, METER_RIGHT_WRITE);
@@ -122,14 +124,15 @@ static __always_inline void keep_place(struct place *place, const struct walk *w
 
 static __always_inline bool same_bits(const struct meter_bits *a, const struct meter_bits *b)
 {
-	return !((a->word[0] ^ b->word[0]) | (a->word[1] ^ b->word[1]) |
-		 (a->word[2] ^ b->word[2]) | (a->word[3] ^ b->word[3]));
+	return !((a->word[0] ^ b->word[0]) | (a->word[1] ^ b->word[1]) | (a->word[2] ^ b->word[2]) |
+		 (a->word[3] ^ b->word[3]));
 }
 
-/* Whether an object may change its place from a to b. Rights would change with it where the anchors differ: the answer
- * is that of another file system, so that callers copy. What a directory holds is protected by where it is. */
-static __always_inline int may_move(struct subject *s, const struct place *a,
-	const struct place *b, bool directory)
+/* Whether an object may change its place from a to b. Rights would change with it where the anchors
+ * differ: the answer is that of another file system, so that callers copy. What a directory holds
+ * is protected by where it is. */
+static __always_inline int may_move(
+	struct subject *s, const struct place *a, const struct place *b, bool directory)
 {
 	if (!s->run->scope)
 		return 0;
@@ -139,8 +142,8 @@ static __always_inline int may_move(struct subject *s, const struct place *a,
 	return a->rights == b->rights ? 0 : -EXDEV;
 }
 
-static __always_inline int charge_rename(struct subject *s, struct inode *from, struct inode *over,
-	bool replaces, bool exchange)
+static __always_inline int charge_rename(
+	struct subject *s, struct inode *from, struct inode *over, bool replaces, bool exchange)
 {
 	struct pending *p = begin(s, PENDING_RENAME);
 	int r = touch_for(s, p, from);
@@ -159,8 +162,8 @@ static __always_inline int charge_rename(struct subject *s, struct inode *from, 
 }
 
 HOOK(path_rename, path_rename,
-	(const struct path *old_directory, struct dentry *old_dentry, const struct path *new_directory,
-		struct dentry *new_dentry, unsigned int flags),
+	(const struct path *old_directory, struct dentry *old_dentry,
+		const struct path *new_directory, struct dentry *new_dentry, unsigned int flags),
 	(old_directory, old_dentry, new_directory, new_dentry, flags))
 {
 	struct inode *from = old_dentry->d_inode, *over = new_dentry->d_inode;
@@ -200,7 +203,7 @@ HOOK(path_rename, path_rename,
 }
 
 HOOK(path_link, path_link,
-	(struct dentry *old_dentry, const struct path *directory, struct dentry *new_dentry),
+	(struct dentry * old_dentry, const struct path *directory, struct dentry *new_dentry),
 	(old_dentry, directory, new_dentry))
 {
 	struct pending *p;
@@ -261,7 +264,7 @@ HOOK(path_truncate, path_truncate, (const struct path *path), (path))
 	return truncate(&s, path->dentry, true);
 }
 
-HOOK(file_truncate, file_truncate, (struct file *file), (file))
+HOOK(file_truncate, file_truncate, (struct file * file), (file))
 {
 	struct subject s;
 	int r = enter_with_work(&s, METER_HOOK_file_truncate, 0);
@@ -274,67 +277,23 @@ HOOK(file_truncate, file_truncate, (struct file *file), (file))
 	return truncate(&s, file->f_path.dentry, false);
 }
 
-#define ENDED_INT(function, kind)                                                                  \
-	SEC("?fexit/" #function) int BPF_PROG(probe_##function, __u64 a, __u64 b, int ret)         \
-	{                                                                                          \
-		return ended(METER_HOOK_##function, kind, ret != 0);                               \
-	}
+ENDED(do_unlinkat, PENDING_UNLINK)
+ENDED(do_rmdir, PENDING_RMDIR)
+ENDED(do_mknodat, PENDING_MAKE)
+ENDED(do_mkdirat, PENDING_MKDIR)
+ENDED(do_symlinkat, PENDING_SYMLINK)
+ENDED(do_renameat2, PENDING_RENAME)
+ENDED(do_linkat, PENDING_LINK)
+ENDED(unix_bind, PENDING_MAKE)
+ENDED(do_truncate, PENDING_TRUNCATE)
 
-ENDED_INT(do_unlinkat, PENDING_UNLINK)
-ENDED_INT(do_rmdir, PENDING_RMDIR)
-
-SEC("?fexit/do_mknodat")
-int BPF_PROG(probe_do_mknodat, int directory, void *name, umode_t mode, unsigned int device, int ret)
+SEC("?fexit/do_filp_open") int probe_do_filp_open(void *ctx)
 {
-	return ended(METER_HOOK_do_mknodat, PENDING_MAKE, ret != 0);
+	return ended(METER_HOOK_do_filp_open, PENDING_MAKE, is_error(result_of(ctx)));
 }
 
-SEC("?fexit/do_mkdirat")
-int BPF_PROG(probe_do_mkdirat, int directory, void *name, umode_t mode, int ret)
-{
-	return ended(METER_HOOK_do_mkdirat, PENDING_MKDIR, ret != 0);
-}
-
-SEC("?fexit/do_symlinkat")
-int BPF_PROG(probe_do_symlinkat, void *from, int directory, void *to, int ret)
-{
-	return ended(METER_HOOK_do_symlinkat, PENDING_SYMLINK, ret != 0);
-}
-
-SEC("?fexit/do_renameat2")
-int BPF_PROG(probe_do_renameat2, int old_directory, void *from, int new_directory, void *to,
-	unsigned int flags, int ret)
-{
-	return ended(METER_HOOK_do_renameat2, PENDING_RENAME, ret != 0);
-}
-
-SEC("?fexit/do_linkat")
-int BPF_PROG(probe_do_linkat, int old_directory, void *from, int new_directory, void *to, int flags,
-	int ret)
-{
-	return ended(METER_HOOK_do_linkat, PENDING_LINK, ret != 0);
-}
-
-SEC("?fexit/unix_bind")
-int BPF_PROG(probe_unix_bind, struct socket *socket, struct sockaddr *address, int length, int ret)
-{
-	return ended(METER_HOOK_unix_bind, PENDING_MAKE, ret != 0);
-}
-
-SEC("?fexit/do_filp_open")
-int BPF_PROG(probe_do_filp_open, int directory, void *name, const void *flags, void *ret)
-{
-	return ended(METER_HOOK_do_filp_open, PENDING_MAKE, is_error(ret));
-}
-
-SEC("?fexit/do_truncate")
-int BPF_PROG(probe_do_truncate, void *idmap, struct dentry *dentry, loff_t length,
-	unsigned int attributes, struct file *file, int ret)
-{
-	return ended(METER_HOOK_do_truncate, PENDING_TRUNCATE, ret != 0);
-}
-
-/* What was made: directories, symbolic links and nodes. Regular files are marked when they are opened. */
+/* What was made: directories, symbolic links and nodes. Regular files are marked when they are
+ * opened. */
 static __always_inline int made(__u32 hook, struct dentry *dentry, bool failed)
 {
 	struct inode *inode = dentry->d_inode;
@@ -351,23 +310,21 @@ static __always_inline int made(__u32 hook, struct dentry *dentry, bool failed)
 }
 
 SEC("?fexit/vfs_mkdir")
-int BPF_PROG(probe_vfs_mkdir, void *idmap, struct inode *directory, struct dentry *dentry,
-	umode_t mode, void *ret)
+int BPF_PROG(probe_vfs_mkdir, void *idmap, struct inode *directory, struct dentry *dentry)
 {
 	/* Since 6.15 it returns a dentry, before that an int. */
-	return made(METER_HOOK_vfs_mkdir, dentry, (int)(long)ret < 0 || is_error(ret));
+	return made(
+		METER_HOOK_vfs_mkdir, dentry, (int)result_of(ctx) < 0 || is_error(result_of(ctx)));
 }
 
 SEC("?fexit/vfs_symlink")
-int BPF_PROG(probe_vfs_symlink, void *idmap, struct inode *directory, struct dentry *dentry,
-	const char *target, int ret)
+int BPF_PROG(probe_vfs_symlink, void *idmap, struct inode *directory, struct dentry *dentry)
 {
-	return made(METER_HOOK_vfs_symlink, dentry, ret != 0);
+	return made(METER_HOOK_vfs_symlink, dentry, (int)result_of(ctx) != 0);
 }
 
 SEC("?fexit/vfs_mknod")
-int BPF_PROG(probe_vfs_mknod, void *idmap, struct inode *directory, struct dentry *dentry,
-	umode_t mode, unsigned int device, int ret)
+int BPF_PROG(probe_vfs_mknod, void *idmap, struct inode *directory, struct dentry *dentry)
 {
-	return made(METER_HOOK_vfs_mknod, dentry, ret != 0);
+	return made(METER_HOOK_vfs_mknod, dentry, (int)result_of(ctx) != 0);
 }

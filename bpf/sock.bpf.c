@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Sockets as the task that uses them sees it: families, sockets that somebody else made, and unix sockets, whose
- * peer no read-only mount keeps away. */
+/* Sockets as the task that uses them sees it: families, sockets that somebody else made, and unix
+ * sockets, whose peer no read-only mount keeps away. */
 #include "walk.bpf.h"
 
 static __always_inline __u64 cgroup_of(const struct sock *sk)
@@ -49,13 +49,13 @@ static __always_inline int use_socket(struct socket *socket, __u32 hook)
 	return 0;
 }
 
-HOOK(socket_connect, socket_connect, (struct socket *socket, struct sockaddr *address, int length),
+HOOK(socket_connect, socket_connect, (struct socket * socket, struct sockaddr *address, int length),
 	(socket, address, length))
 {
 	return use_socket(socket, METER_HOOK_socket_connect);
 }
 
-HOOK(socket_sendmsg, socket_sendmsg, (struct socket *socket, struct msghdr *message, int size),
+HOOK(socket_sendmsg, socket_sendmsg, (struct socket * socket, struct msghdr *message, int size),
 	(socket, message, size))
 {
 	return use_socket(socket, METER_HOOK_socket_sendmsg);
@@ -84,12 +84,12 @@ static __always_inline int meet(struct sock *other, __u32 hook)
 }
 
 HOOK(unix_stream_connect, unix_stream_connect,
-	(struct sock *sock, struct sock *other, struct sock *fresh), (sock, other, fresh))
+	(struct sock * sock, struct sock *other, struct sock *fresh), (sock, other, fresh))
 {
 	return meet(other, METER_HOOK_unix_stream_connect);
 }
 
-HOOK(unix_may_send, unix_may_send, (struct socket *socket, struct socket *other), (socket, other))
+HOOK(unix_may_send, unix_may_send, (struct socket * socket, struct socket *other), (socket, other))
 {
 	struct sock *sk = other->sk;
 

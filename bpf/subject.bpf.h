@@ -7,8 +7,8 @@
 
 /* account.bpf.c. Each is verified once a program; a pointer may be NULL. */
 
-/* Add amount to a counter of the run, its agent and its group. 0, or -EPERM where a cap would be crossed: then
- * nothing was added, the refusal is counted and the cap's posture is set. */
+/* Add amount to a counter of the run, its agent and its group. 0, or -EPERM where a cap would be
+ * crossed: then nothing was added, the refusal is counted and the cap's posture is set. */
 int charge(__u32 slot, __u32 counter, __u64 amount, __u32 hook);
 /* Take back what charge() added. */
 int refund(__u32 slot, __u32 counter, __u64 amount);
@@ -18,7 +18,8 @@ int account_only(__u32 slot, __u32 counter, __u64 amount, __u32 hook);
 int charge_host(__u32 slot, __u64 high, __u64 low, __u32 hook);
 /* Count a refusal for the breaker. */
 int note_refusal(__u32 slot, __u32 class);
-/* End the pending operation: failed = give everything back; written = bytes of a write that really happened. */
+/* End the pending operation: failed = give everything back; written = bytes of a write that really
+ * happened. */
 int settle(struct work *work, __u32 failed, __u64 written);
 
 /* events.bpf.c */
@@ -38,7 +39,8 @@ struct report {
 	__u32 tid;
 	__u32 reserved;
 };
-/* Send an event to its ring; work (may be NULL) gives the text. Never fails: what does not fit is counted as lost. */
+/* Send an event to its ring; work (may be NULL) gives the text. Never fails: what does not fit is
+ * counted as lost. */
 int emit(__u32 slot, struct report *report, struct work *work);
 /* Count a refusal, send its event and return result. what: hook | class << 16. Returns result. */
 int deny(__u32 slot, __u32 what, __u32 rule, int result, struct work *work);
@@ -72,8 +74,8 @@ static __always_inline __u32 posture_of(const struct meter_run *run)
 	}
 	if (run->orphan_posture) {
 		h = bpf_map_lookup_elem(&host, &zero);
-		if (!h || (__s64)(bpf_ktime_get_ns() - h->heartbeat_ns) >
-				  (__s64)run->orphan_after_ns)
+		if (!h ||
+			(__s64)(bpf_ktime_get_ns() - h->heartbeat_ns) > (__s64)run->orphan_after_ns)
 			posture |= run->orphan_posture;
 	}
 	return posture;
@@ -100,7 +102,8 @@ static __always_inline void count_overflow(void)
 		__sync_fetch_and_add(&h->overflow, 1);
 }
 
-/* The run of the current task: 0 = in none, 1 = found, negative = a task of a run that has ended. */
+/* The run of the current task: 0 = in none, 1 = found, negative = a task of a run that has ended.
+ */
 static __always_inline int find_subject(struct subject *s, __u32 hook)
 {
 	struct meter_task *task;
@@ -119,7 +122,8 @@ static __always_inline int find_subject(struct subject *s, __u32 hook)
 
 static __always_inline struct work *work_of_current(void)
 {
-	return bpf_task_storage_get(&works, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	return bpf_task_storage_get(
+		&works, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
 
 /* Refuse because of the posture: the rule is none of the profile's. */
@@ -128,7 +132,8 @@ static __always_inline int refuse_posture(struct subject *s)
 	return deny_posture(s->slot, s->hook, s->posture);
 }
 
-/* Start of a hook that can refuse: 0 = not ours, negative = refused already, 1 = go on, with s filled. */
+/* Start of a hook that can refuse: 0 = not ours, negative = refused already, 1 = go on, with s
+ * filled. */
 static __always_inline int enter(struct subject *s, __u32 hook, __u32 refused_by)
 {
 	int r = find_subject(s, hook);
@@ -162,8 +167,8 @@ static __always_inline int refuse_as(struct subject *s, __u32 class, __u32 rule,
 	return deny(s->slot, s->hook | class << 16, rule, result, s->work);
 }
 
-/* Remember what is about to happen, so that it can be given back when it does not. What was left over from an
- * operation that nobody ended stays charged. */
+/* Remember what is about to happen, so that it can be given back when it does not. What was left
+ * over from an operation that nobody ended stays charged. */
 static __always_inline struct pending *begin(struct subject *s, __u32 kind)
 {
 	struct pending *p = &s->work->operation;

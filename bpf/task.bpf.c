@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Identity: a task of a run makes only tasks of that run. Set inside the kernel when the task is allocated, so neither a
- * change of cgroup, session or namespace nor the way of forking (threads, vfork, io workers) sheds it. */
+/* Identity: a task of a run makes only tasks of that run. Set inside the kernel when the task is
+ * allocated, so neither a change of cgroup, session or namespace nor the way of forking (threads,
+ * vfork, io workers) sheds it. */
 #include "subject.bpf.h"
 
-HOOK(task_alloc, task_alloc, (struct task_struct *task, unsigned long clone_flags), (task, clone_flags))
+HOOK(task_alloc, task_alloc, (struct task_struct * task, unsigned long clone_flags),
+	(task, clone_flags))
 {
 	struct meter_task *mine, *its;
 	struct subject s;
@@ -33,7 +35,7 @@ HOOK(task_alloc, task_alloc, (struct task_struct *task, unsigned long clone_flag
 
 /* A fork can still fail after it was charged: pids.max comes later. */
 SEC("?fexit/kernel_clone")
-int BPF_PROG(probe_kernel_clone, struct kernel_clone_args *args, int ret)
+int probe_kernel_clone(void *ctx)
 {
 	struct subject s;
 
@@ -42,6 +44,6 @@ int BPF_PROG(probe_kernel_clone, struct kernel_clone_args *args, int ret)
 	prove(s.run, METER_HOOK_kernel_clone);
 	s.work = work_of_current();
 	if (s.work && s.work->operation.kind == PENDING_FORK)
-		settle(s.work, ret < 0, 0);
+		settle(s.work, (int)result_of(ctx) < 0, 0);
 	return 0;
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 
-/* From an object to its anchor, by inode: renames, bind mounts, chroot and open_tree change strings, not inodes.
- * The walk never leaves the superblock; whoever builds the run's mounts anchors the root of each. */
+/* From an object to its anchor, by inode: renames, bind mounts, chroot and open_tree change
+ * strings, not inodes. The walk never leaves the superblock; whoever builds the run's mounts
+ * anchors the root of each. */
 
 #include "names.bpf.h"
 
-/* inode storage is for LSM programs only (kernel/bpf/bpf_lsm.c). The fmod_ret twins find anchors by what the
- * kernel calls the inode; user space sets this before loading. */
+/* inode storage is for LSM programs only (kernel/bpf/bpf_lsm.c). The fmod_ret twins find anchors by
+ * what the kernel calls the inode; user space sets this before loading. */
 extern const volatile __u32 anchors_by_number;
 
 static __always_inline __u32 domain_of(struct dentry *dentry)
@@ -30,8 +31,8 @@ static __always_inline __u32 domain_of(struct dentry *dentry)
 }
 
 /* Fill s->work->walk for an object. */
-static __noinline int walk_to_anchor(struct dentry *dentry, __u32 scope, struct work *work,
-	__u32 with_names)
+static __noinline int walk_to_anchor(
+	struct dentry *dentry, __u32 scope, struct work *work, __u32 with_names)
 {
 	struct walk *walk = &work->walk;
 	struct meter_right_key key = {.scope = scope};
@@ -66,7 +67,8 @@ static __noinline int walk_to_anchor(struct dentry *dentry, __u32 scope, struct 
 		if (parent == dentry)
 			return 0;
 		if (with_names)
-			name_step(scope, work, (__u64)dentry->d_name.name, dentry->d_name.len, level);
+			name_step(
+				scope, work, (__u64)dentry->d_name.name, dentry->d_name.len, level);
 		dentry = parent;
 	}
 	if (!walk->anchored)
@@ -105,8 +107,8 @@ static __noinline int spell(struct dentry *dentry, struct work *work)
 	return 0;
 }
 
-/* Whether the run may do this (all of right) to the object; the details stay in s->work->walk. Refused = the event was
- * sent and the result is to be returned. */
+/* Whether the run may do this (all of right) to the object; the details stay in s->work->walk.
+ * Refused = the event was sent and the result is to be returned. */
 static __always_inline int decide(struct subject *s, struct dentry *dentry, __u32 right)
 {
 	struct walk *walk = &s->work->walk;

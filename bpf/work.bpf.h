@@ -2,8 +2,8 @@
 #pragma once
 
 /* What the programs keep for themselves; user space never sees it.
- * It lives in task storage, not in per-CPU maps: LSM programs can be preempted, and a second task on the
- * same CPU would then write over a per-CPU buffer. */
+ * It lives in task storage, not in per-CPU maps: LSM programs can be preempted, and a second task
+ * on the same CPU would then write over a per-CPU buffer. */
 
 #include "abi.h"
 
@@ -36,8 +36,8 @@ struct pending {
 	__u32 deleted;
 	__u32 processes;
 	__u64 bytes;
-	__u64 object; /* address of the dentry or file: compared, never followed */
-	__u32 keys; /* how many of key[] this operation put into the seen set */
+	__u64 object;      /* address of the dentry or file: compared, never followed */
+	__u32 keys;        /* how many of key[] this operation put into the seen set */
 	__u32 unannounced; /* a write whose length was not known beforehand */
 	struct meter_seen_key key[PENDING_KEYS];
 };
@@ -64,15 +64,17 @@ struct walk {
 	__u32 rights;
 	__u32 rule;
 	__u32 anchored; /* distance of the anchor + 1; 0 = none found */
-	__u32 depth; /* components between anchor and object */
-	__u32 failed; /* too deep or too many matches: refuse */
-	__u32 no_read; /* a pattern refuses this */
+	__u32 depth;    /* components between anchor and object */
+	__u32 failed;   /* too deep or too many matches: refuse */
+	__u32 no_read;  /* a pattern refuses this */
 	__u32 no_write;
 	__u32 canary;
 	__u32 pinned; /* the object is the last component of a pattern: its name stays */
-	__u32 prefix; /* the object is an earlier component of a pattern: only a directory may take such a name */
+	__u32 prefix; /* the object is an earlier component of a pattern: only a directory may take
+			 such a name */
 	struct meter_bits matched; /* last components of the patterns that refuse */
-	struct meter_bits live; /* what may match beneath the object: equal for two places = same protection */
+	struct meter_bits live;    /* what may match beneath the object: equal for two places = same
+				      protection */
 	__u32 match_count;
 	__u32 next; /* level + 1 of the component that is fed next */
 	struct live_match match[METER_LIVE_MATCHES];
@@ -102,7 +104,7 @@ struct work {
 	struct place to;
 	char name[METER_NAME_BYTES];
 	__u64 glob[METER_GLOB_WORDS]; /* states of all globs after the name */
-	struct meter_bits found; /* components that the name may be */
+	struct meter_bits found;      /* components that the name may be */
 	char text[METER_EVENT_TEXT];
 	__u32 text_bytes;
 	__u32 reserved;
@@ -111,12 +113,14 @@ struct work {
 	char command[16];
 };
 
-/* A socket that was allowed to talk: by connect, by bind and listen, or because its listener was. */
+/* A socket that was allowed to talk: by connect, by bind and listen, or because its listener was.
+ */
 struct socket_state {
 	__u32 slot;
 	__u32 generation;
-	__u32 verdict; /* SOCKET_CONNECTED, SOCKET_LISTENING */
-	__u32 next_sequence; /* TCP: the first byte that was not sent yet, in network order of time */
+	__u32 verdict;       /* SOCKET_CONNECTED, SOCKET_LISTENING */
+	__u32 next_sequence; /* TCP: the first byte that was not sent yet, in network order of time
+			      */
 	__u32 sequence_known;
 	__u32 reserved;
 	__u8 address[16]; /* the peer that was allowed */

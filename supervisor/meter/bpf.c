@@ -2,16 +2,16 @@
 
 /* Loading, attaching, pinning and adopting. The only file that knows the skeleton.
  *
- * Below the pin directory: maps/NAME, and one directory of links for each build of the programs that is attached,
- * links-DIGEST-MAKE/NAME, complete once it has that name. Programs are told apart by the digest of the object. */
+ * Below the pin directory: maps/NAME, and one directory of links for each build of the programs
+ * that is attached, links-DIGEST-MAKE/NAME, complete once it has that name. Programs are told apart
+ * by the digest of the object. */
 #include "base/own.h"
 #include "meter/hooks.h"
 #include "meter/internal.h"
+#include "meter/pins.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -20,7 +20,7 @@
 #pragma GCC diagnostic ignored "-Wshadow"
 #pragma GCC diagnostic ignored "-Wcast-qual"
 #pragma GCC diagnostic ignored "-Wundef"
-#include "meter.skel.h"
+#include "bpf/meter.skel.h"
 #pragma GCC diagnostic pop
 
 #include <bpf/btf.h>
@@ -49,7 +49,7 @@ struct loading {
 	struct bpf_program *program[METER_LINKS_MAX]; /* as meter.hook */
 };
 
-/* ---- which programs ---------------------------------------------------------------------------- */
+/* ---- which programs ---- */
 
 static bool is_in_lsm_list(const char *name)
 {
@@ -58,7 +58,8 @@ static bool is_in_lsm_list(const char *name)
 
 	if (!f || !fgets(list, sizeof(list), f))
 		return false;
-	for (char *rest = NULL, *word = strtok_r(list, ",\n", &rest); word; word = strtok_r(NULL, ",\n", &rest))
+	for (char *rest = NULL, *word = strtok_r(list, ",\n", &rest); word;
+		word = strtok_r(NULL, ",\n", &rest))
 		if (strcmp(word, name) == 0)
 			return true;
 	return false;
@@ -83,8 +84,8 @@ static bool has_idmap_in_setattr(const struct btf *kernel)
 }
 
 /* Name of the program that serves a hook in this make; NULL = none does. */
-static const char *program_for(const struct btf *kernel, uint32_t number, enum meter_make make, bool network,
-	char *name, size_t capacity)
+static const char *program_for(const struct btf *kernel, uint32_t number, enum meter_make make,
+	bool network, char *name, size_t capacity)
 {
 	const struct hook *hook = &hook_table[number];
 	bool lsm = make == METER_MAKE_LSM;
@@ -98,7 +99,9 @@ static const char *program_for(const struct btf *kernel, uint32_t number, enum m
 		break;
 	case HOOK_KIND_LSM:
 		snprintf(name, capacity, "%s_%s%s", lsm ? "lsm" : "mod", hook->name,
-			lsm && number == METER_HOOK_inode_setattr && !has_idmap_in_setattr(kernel) ? "_old" : "");
+			lsm && number == METER_HOOK_inode_setattr && !has_idmap_in_setattr(kernel)
+				? "_old"
+				: "");
 		break;
 	}
 	if (make == METER_MAKE_NETWORK)
@@ -109,25 +112,30 @@ static const char *program_for(const struct btf *kernel, uint32_t number, enum m
 }
 
 /* Turn on exactly the programs of this make. */
-static int choose_programs(struct meter *meter, const struct meter_options *options, struct loading *loading,
-	struct error *err)
+static int choose_programs(struct meter *meter, const struct meter_options *options,
+	struct loading *loading, struct error *err)
 {
 	struct btf *kernel = btf__load_vmlinux_btf();
 
 	if (!kernel)
-		return error_set(err, -ENOTSUP, ERROR_UNSUPPORTED, "the kernel has no type information (CONFIG_DEBUG_INFO_BTF)");
+		return error_set(err, -ENOTSUP, ERROR_UNSUPPORTED,
+			"the kernel has no type information (CONFIG_DEBUG_INFO_BTF)");
 	for (uint32_t hook = 1; hook < METER_HOOK_COUNT; hook++) {
 		struct bpf_program *program;
 		char name[64];
 
-		if (options->without_hook && strcmp(options->without_hook, hook_table[hook].name) == 0)
+		if (options->without_hook &&
+			strcmp(options->without_hook, hook_table[hook].name) == 0)
 			continue;
-		if (!program_for(kernel, hook, meter->make, options->cgroup_fd >= 0, name, sizeof(name))) {
-			if (hook_table[hook].required && hook_table[hook].kind != HOOK_KIND_CGROUP &&
+		if (!program_for(kernel, hook, meter->make, options->cgroup_fd >= 0, name,
+			    sizeof(name))) {
+			if (hook_table[hook].required &&
+				hook_table[hook].kind != HOOK_KIND_CGROUP &&
 				meter->make != METER_MAKE_NETWORK) {
 				btf__free(kernel);
 				return error_set(err, -ENOTSUP, ERROR_UNSUPPORTED,
-					"this kernel has no %s, which the meter cannot do without", hook_table[hook].function);
+					"this kernel has no %s, which the meter cannot do without",
+					hook_table[hook].function);
 			}
 			continue;
 		}
@@ -142,85 +150,43 @@ static int choose_programs(struct meter *meter, const struct meter_options *opti
 	return 0;
 }
 
-/* ---- directories on the bpffs --------------------------------------------------------------------- */
+/* ---- directories on the bpffs ---- */
 
 static uint64_t object_digest(void)
 {
 	size_t size = 0;
 	const unsigned char *bytes = meter_bpf__elf_bytes(&size);
-	uint64_t hash = 0xcbf29ce484222325ULL; /* FNV-1a: told apart, not authenticated: the directory is root's */
+	uint64_t hash = 0xcbf29ce484222325ULL; /* FNV-1a: told apart, not authenticated: the
+						  directory is root's */
 
 	for (size_t i = 0; i < size; i++)
 		hash = (hash ^ bytes[i]) * 0x100000001b3ULL;
 	return hash;
 }
 
-static void links_path(const char *directory, enum meter_make make, const char *suffix, char *path, size_t capacity)
+static void links_path(const char *directory, enum meter_make make, const char *suffix, char *path,
+	size_t capacity)
 {
-	snprintf(path, capacity, "%s/links-%016llx-%s%s", directory, (unsigned long long)object_digest(),
-		meter_make_name(make), suffix);
+	snprintf(path, capacity, "%s/links-%016llx-%s%s", directory,
+		(unsigned long long)object_digest(), meter_make_name(make), suffix);
 }
 
-/* Unlink a directory of pins; its programs detach once nobody else holds them. */
-static void remove_pins(int parent_fd, const char *name)
-{
-	autoclose int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	struct dirent *entry;
-	DIR *listing;
-
-	if (fd < 0)
-		return;
-	listing = fdopendir(dup(fd));
-	if (!listing)
-		return;
-	while ((entry = readdir(listing)))
-		if (entry->d_name[0] != '.')
-			unlinkat(fd, entry->d_name, 0);
-	closedir(listing);
-	unlinkat(parent_fd, name, AT_REMOVEDIR);
-}
-
-/* Every set of links but the one to keep (NULL = all). */
-static void remove_other_links(int directory_fd, const char *keep)
-{
-	DIR *listing = fdopendir(dup(directory_fd));
-	struct dirent *entry;
-
-	if (!listing)
-		return;
-	rewinddir(listing);
-	while ((entry = readdir(listing)))
-		if (strncmp(entry->d_name, "links-", 6) == 0 && (!keep || strcmp(entry->d_name, keep) != 0))
-			remove_pins(directory_fd, entry->d_name);
-	closedir(listing);
-}
-
-int meter_unpin(const char *pin_directory, struct error *err)
-{
-	autoclose int fd = open(pin_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-
-	if (fd < 0)
-		return errno == ENOENT ? 0 : error_errno(err, "open %s", pin_directory);
-	remove_other_links(fd, NULL);
-	remove_pins(fd, "maps");
-	if (rmdir(pin_directory))
-		return error_errno(err, "remove %s", pin_directory);
-	return 0;
-}
-
-/* ---- maps ----------------------------------------------------------------------------------------- */
+/* ---- maps ---- */
 
 static void *share(int fd, size_t bytes, bool writable)
 {
-	void *memory = mmap(NULL, bytes, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, 0);
+	void *memory =
+		mmap(NULL, bytes, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, 0);
 
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
 static int share_maps(struct meter *m, struct error *err)
 {
-	m->accounts = share(m->map_fd[METER_MAP_accounts], METER_ACCOUNTS * sizeof(*m->accounts), false);
-	m->controls = share(m->map_fd[METER_MAP_controls], METER_ACCOUNTS * sizeof(*m->controls), true);
+	m->accounts =
+		share(m->map_fd[METER_MAP_accounts], METER_ACCOUNTS * sizeof(*m->accounts), false);
+	m->controls =
+		share(m->map_fd[METER_MAP_controls], METER_ACCOUNTS * sizeof(*m->controls), true);
 	m->host = share(m->map_fd[METER_MAP_host], sizeof(*m->host), true);
 	m->fired = share(m->map_fd[METER_MAP_fired], METER_HOOK_COUNT * sizeof(*m->fired), false);
 	if (!m->accounts || !m->controls || !m->host || !m->fired)
@@ -231,7 +197,8 @@ static int share_maps(struct meter *m, struct error *err)
 	}
 	if (m->host->magic != METER_ABI_MAGIC || m->host->abi != METER_ABI)
 		return error_set(err, -EPROTO, ERROR_UNSUPPORTED,
-			"the pinned meter speaks version %u, this berm %u: end its runs and remove the pins",
+			"the pinned meter speaks version %u, this berm %u: end its runs and remove "
+			"the pins",
 			m->host->abi, METER_ABI);
 	meter_heartbeat(m);
 	return 0;
@@ -252,17 +219,18 @@ static int take_maps(struct meter *m, struct meter_bpf *programs, struct error *
 	return 0;
 }
 
-/* ---- loading ---------------------------------------------------------------------------------------- */
+/* ---- loading ---- */
 
-static int attach_one(struct bpf_program *program, const struct hook *hook, int cgroup_fd, struct bpf_link **ret_link)
+static int attach_one(struct bpf_program *program, const struct hook *hook, int cgroup_fd,
+	struct bpf_link **ret_link)
 {
-	*ret_link = hook->kind == HOOK_KIND_CGROUP ? bpf_program__attach_cgroup(program, cgroup_fd) :
-						     bpf_program__attach(program);
+	*ret_link = hook->kind == HOOK_KIND_CGROUP ? bpf_program__attach_cgroup(program, cgroup_fd)
+						   : bpf_program__attach(program);
 	return *ret_link ? 0 : -errno;
 }
 
-static int attach_all(struct meter *m, const struct loading *loading, const struct meter_options *options,
-	const char *links, struct error *err)
+static int attach_all(struct meter *m, const struct loading *loading,
+	const struct meter_options *options, const char *links, struct error *err)
 {
 	for (size_t i = 0; i < m->link_count; i++) {
 		const struct hook *hook = &hook_table[m->hook[i]];
@@ -270,10 +238,12 @@ static int attach_all(struct meter *m, const struct loading *loading, const stru
 		char path[512];
 
 		if (attach_one(loading->program[i], hook, options->cgroup_fd, &link))
-			return error_set(err, -ENOTSUP, ERROR_UNSUPPORTED, "attach %s: %s", hook->name, last_complaint);
+			return error_set(err, -ENOTSUP, ERROR_UNSUPPORTED, "attach %s: %s",
+				hook->name, last_complaint);
 		m->link_fd[i] = fcntl(bpf_link__fd(link), F_DUPFD_CLOEXEC, 3);
 		m->program_fd[i] = fcntl(bpf_program__fd(loading->program[i]), F_DUPFD_CLOEXEC, 3);
-		bpf_link__destroy(link); /* closes a descriptor; the duplicate keeps the program attached */
+		bpf_link__destroy(
+			link); /* closes a descriptor; the duplicate keeps the program attached */
 		if (m->link_fd[i] < 0)
 			return error_errno(err, "keep the link of %s", hook->name);
 		snprintf(path, sizeof(path), "%s/%s", links, hook->name);
@@ -283,20 +253,23 @@ static int attach_all(struct meter *m, const struct loading *loading, const stru
 	return 0;
 }
 
-static int load(struct meter *m, const struct meter_options *options, struct loading *loading, struct error *err)
+static int load(struct meter *m, const struct meter_options *options, struct loading *loading,
+	struct error *err)
 {
 	struct meter_bpf *programs = meter_bpf__open();
 	char path[512];
 	int r;
 
 	if (!programs)
-		return error_set(err, -EINVAL, ERROR_INTERNAL, "open the programs: %s", last_complaint);
+		return error_set(
+			err, -EINVAL, ERROR_INTERNAL, "open the programs: %s", last_complaint);
 	loading->skeleton = programs;
 	r = choose_programs(m, options, loading, err);
 	if (r)
 		return r;
 	programs->rodata->anchors_by_number = m->make != METER_MAKE_LSM;
-	/* Without "bpf" among the LSMs an inode has no room for storage: the map cannot even be made. */
+	/* Without "bpf" among the LSMs an inode has no room for storage: the map cannot even be
+	 * made. */
 	if (m->make != METER_MAKE_LSM)
 		bpf_map__set_autocreate(programs->maps.anchors, false);
 	for (size_t i = 0; options->pin_directory && i < METER_MAP_COUNT; i++) {
@@ -310,23 +283,25 @@ static int load(struct meter *m, const struct meter_options *options, struct loa
 	}
 	r = meter_bpf__load(programs);
 	if (r)
-		return error_set(err, r, ERROR_UNSUPPORTED, "load the %s programs: %s: %s", meter_make_name(m->make),
+		return error_set(err, r, ERROR_UNSUPPORTED, "load the %s programs: %s: %s",
+			meter_make_name(m->make),
 			last_complaint[0] ? last_complaint : "no reason given", strerror(-r));
 	return take_maps(m, programs, err);
 }
 
-/* Load, attach under a name of their own, then take the old ones away: in between both are attached, never none. */
-static int load_pinned(struct meter *m, const struct meter_options *options, int directory_fd, struct loading *loading,
-	struct error *err)
+/* Load, attach under a name of their own, then take the old ones away: in between both are
+ * attached, never none. */
+static int load_pinned(struct meter *m, const struct meter_options *options, int directory_fd,
+	struct loading *loading, struct error *err)
 {
 	char fresh[512], final[512];
 	int r = load(m, options, loading, err);
 
 	if (r)
 		return r;
-	links_path(options->pin_directory, m->make, ".new", fresh, sizeof(fresh));
+	links_path(options->pin_directory, m->make, "-new", fresh, sizeof(fresh));
 	links_path(options->pin_directory, m->make, "", final, sizeof(final));
-	remove_pins(directory_fd, strrchr(fresh, '/') + 1);
+	pins_remove(directory_fd, strrchr(fresh, '/') + 1);
 	if (mkdir(fresh, 0700))
 		return error_errno(err, "make %s", fresh);
 	r = attach_all(m, loading, options, fresh, err);
@@ -334,11 +309,11 @@ static int load_pinned(struct meter *m, const struct meter_options *options, int
 		return r;
 	if (rename(fresh, final))
 		return error_errno(err, "rename %s", fresh);
-	remove_other_links(directory_fd, strrchr(final, '/') + 1);
+	pins_remove_links(directory_fd, strrchr(final, '/') + 1);
 	return 0;
 }
 
-/* ---- adopting ----------------------------------------------------------------------------------------- */
+/* ---- adopting ---- */
 
 static int adopt(struct meter *m, const struct meter_options *options, struct error *err)
 {
@@ -372,30 +347,8 @@ static int adopt(struct meter *m, const struct meter_options *options, struct er
 	return 0;
 }
 
-static int open_pin_directory(const char *directory, struct error *err)
-{
-	char maps[512];
-	int fd;
-
-	if (mkdir(directory, 0700) && errno != EEXIST)
-		return error_errno(err, "make %s", directory);
-	snprintf(maps, sizeof(maps), "%s/maps", directory);
-	if (mkdir(maps, 0700) && errno != EEXIST)
-		return error_errno(err, "make %s", maps);
-	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return error_errno(err, "open %s", directory);
-	/* Two that start at once must not both attach. */
-	if (flock(fd, LOCK_EX)) {
-		int r = error_errno(err, "lock %s", directory);
-
-		close(fd);
-		return r;
-	}
-	return fd;
-}
-
-static int open_with(struct meter *m, const struct meter_options *options, struct loading *loading, struct error *err)
+static int open_with(struct meter *m, const struct meter_options *options, struct loading *loading,
+	struct error *err)
 {
 	autoclose int directory_fd = -1;
 	int r;
@@ -404,7 +357,7 @@ static int open_with(struct meter *m, const struct meter_options *options, struc
 		r = load(m, options, loading, err);
 		return r ? r : attach_all(m, loading, options, "", err);
 	}
-	directory_fd = open_pin_directory(options->pin_directory, err);
+	directory_fd = pins_open(options->pin_directory, err);
 	if (directory_fd < 0)
 		return directory_fd;
 	r = adopt(m, options, err);
@@ -468,33 +421,4 @@ void meter_close(struct meter *meter)
 	for (size_t i = 0; i < METER_MAP_COUNT; i++)
 		own_close(&meter->map_fd[i]);
 	free(meter);
-}
-
-bool meter_attached(const struct meter *meter)
-{
-	for (size_t i = 0; i < meter->link_count; i++) {
-		struct bpf_link_info info = {0};
-		uint32_t size = sizeof(info);
-
-		if (bpf_obj_get_info_by_fd(meter->link_fd[i], &info, &size))
-			return false;
-		/* Links to functions cannot be detached while somebody holds them; those to a cgroup can. */
-		if (info.type == BPF_LINK_TYPE_CGROUP && info.cgroup.cgroup_id == 0)
-			return false;
-	}
-	return meter->link_count > 0;
-}
-
-uint64_t meter_skipped(const struct meter *meter)
-{
-	uint64_t skipped = 0;
-
-	for (size_t i = 0; i < meter->link_count; i++) {
-		struct bpf_prog_info info = {0};
-		uint32_t size = sizeof(info);
-
-		if (meter->program_fd[i] >= 0 && bpf_obj_get_info_by_fd(meter->program_fd[i], &info, &size) == 0)
-			skipped += info.recursion_misses;
-	}
-	return skipped;
 }

@@ -42,8 +42,8 @@ static int ring_fd(const struct meter *meter, enum meter_map outer, uint32_t slo
 	return bpf_map_get_fd_by_id(id);
 }
 
-int meter_events_open(struct meter *meter, uint32_t slot, meter_event_handler handler, void *context,
-	struct meter_events **ret_events, struct error *err)
+int meter_events_open(struct meter *meter, uint32_t slot, meter_event_handler handler,
+	void *context, struct meter_events **ret_events, struct error *err)
 {
 	autoclose int verdicts_fd = ring_fd(meter, METER_MAP_verdicts, slot);
 	autoclose int activity_fd = ring_fd(meter, METER_MAP_activity, slot);

@@ -11,8 +11,9 @@ enum hook_kind {
 
 /* One row of bpf/hooks.def. */
 struct hook {
-	const char *name; /* programs are called lsm_NAME and mod_NAME, probe_NAME, or NAME */
-	const char *function; /* kernel function of a probe and of the fmod_ret twin (with security_ before it) */
+	const char *name;     /* programs are called lsm_NAME and mod_NAME, probe_NAME, or NAME */
+	const char *function; /* kernel function of a probe and of the fmod_ret twin (with security_
+				 before it) */
 	enum hook_kind kind;
 	int required;
 };

@@ -5,7 +5,8 @@
 
 #include <bpf/bpf.h>
 
-/* Every map, once: bpf.c loads or adopts them by name, the rest of the layer uses the descriptors. */
+/* Every map, once: bpf.c loads or adopts them by name, the rest of the layer uses the descriptors.
+ */
 #define METER_MAPS(X)                                                                              \
 	X(tasks)                                                                                   \
 	X(works)                                                                                   \
@@ -32,7 +33,7 @@ enum meter_map {
 #define X(name) METER_MAP_##name,
 	METER_MAPS(X)
 #undef X
-	METER_MAP_COUNT
+		METER_MAP_COUNT
 };
 
 #define METER_LINKS_MAX 128
@@ -40,14 +41,14 @@ enum meter_map {
 struct meter {
 	enum meter_make make;
 	bool adopted;
-	int map_fd[METER_MAP_COUNT]; /* -1 = not there */
+	int map_fd[METER_MAP_COUNT];     /* -1 = not there */
 	int program_fd[METER_LINKS_MAX]; /* of each link */
 	int link_fd[METER_LINKS_MAX];
 	uint32_t hook[METER_LINKS_MAX]; /* enum meter_hook */
 	size_t link_count;
 	/* Shared memory with the kernel. */
 	const struct meter_account *accounts; /* METER_ACCOUNTS, read-only */
-	struct meter_control *controls; /* METER_ACCOUNTS */
+	struct meter_control *controls;       /* METER_ACCOUNTS */
 	struct meter_host *host;
 	const uint64_t *fired; /* METER_HOOK_COUNT, read-only */
 };

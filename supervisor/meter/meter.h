@@ -7,32 +7,38 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The meter that lives in the kernel: counters, caps and postures of runs, agents and groups, and the rules about files
- * and addresses. Values and events are those of bpf/abi.h. Everything needs root. */
+/* The meter that lives in the kernel: counters, caps and postures of runs, agents and groups, and
+ * the rules about files and addresses. Values and events are those of bpf/abi.h. Everything needs
+ * root. */
 
 struct meter;
 struct meter_events;
 
 enum meter_make {
-	METER_MAKE_AUTO, /* the strongest that this kernel has */
-	METER_MAKE_LSM, /* "bpf" is in the list of LSMs */
+	METER_MAKE_AUTO,     /* the strongest that this kernel has */
+	METER_MAKE_LSM,      /* "bpf" is in the list of LSMs */
 	METER_MAKE_FMOD_RET, /* it is not: the same programs on security_* */
-	METER_MAKE_NETWORK, /* cgroup programs only: addresses and bytes, no files */
+	METER_MAKE_NETWORK,  /* cgroup programs only: addresses and bytes, no files */
 	METER_MAKE_COUNT
 };
 const char *meter_make_name(enum meter_make make);
 
 struct meter_options {
 	enum meter_make make;
-	const char *pin_directory; /* on a bpffs, made when absent; NULL = everything goes with meter_close() */
-	int cgroup_fd; /* directory, on the unified hierarchy, above the cgroups of all runs; -1 = no network programs */
-	const char *without_hook; /* leave this one program out: for tests that show what it is there for; or NULL */
+	const char *pin_directory; /* on a bpffs, made when absent; NULL = everything goes with
+				      meter_close() */
+	int cgroup_fd; /* directory, on the unified hierarchy, above the cgroups of all runs; -1 =
+			  no network programs */
+	const char *without_hook; /* leave this one program out: for tests that show what it is
+				     there for; or NULL */
 };
 
-/* Load and attach the programs, or adopt those that are pinned: an adopted meter costs no loading. Pinned programs of
- * another build stay until those of this build are attached. Maps of another METER_ABI are refused.
- * Errors: ERROR_UNSUPPORTED naming the program or feature that this kernel lacks. */
-int meter_open(const struct meter_options *options, struct meter **ret_meter, struct error *err) must_check;
+/* Load and attach the programs, or adopt those that are pinned: an adopted meter costs no loading.
+ * Pinned programs of another build stay until those of this build are attached. Maps of another
+ * METER_ABI are refused. Errors: ERROR_UNSUPPORTED naming the program or feature that this kernel
+ * lacks. */
+int meter_open(const struct meter_options *options, struct meter **ret_meter,
+	struct error *err) must_check;
 void meter_close(struct meter *meter); /* NULL is fine; pinned programs go on */
 enum meter_make meter_make(const struct meter *meter);
 bool meter_adopted(const struct meter *meter);
@@ -40,64 +46,73 @@ bool meter_adopted(const struct meter *meter);
 int meter_unpin(const char *pin_directory, struct error *err) must_check;
 /* True while every program that this meter attached or adopted is still attached. */
 bool meter_attached(const struct meter *meter);
-/* Programs that were skipped by the kernel because a task was preempted inside of one (fentry, fexit and fmod_ret only,
- * never LSM or cgroup programs): each skip may be an effect that was not counted. */
+/* Programs that were skipped by the kernel because a task was preempted inside of one (fentry,
+ * fexit and fmod_ret only, never LSM or cgroup programs): each skip may be an effect that was not
+ * counted. */
 uint64_t meter_skipped(const struct meter *meter);
 /* A sign of life: what is done without one is up to each run's orphan_posture. */
 void meter_heartbeat(struct meter *meter);
 
-/* ---- accounts -------------------------------------------------------------------------------- */
+/* ---- accounts ---- */
 
-/* Find or make the account of an agent or a group. identity: 16 bytes that mean it everywhere (a hash of its name and
- * kind). Its counters last until meter_account_release(). -ENOSPC: every account is taken. */
-int meter_account(struct meter *meter, const uint8_t identity[16], uint32_t *ret_account, struct error *err) must_check;
-int meter_account_release(struct meter *meter, const uint8_t identity[16], struct error *err) must_check;
+/* Find or make the account of an agent or a group. identity: 16 bytes that mean it everywhere (a
+ * hash of its name and kind). Its counters last until meter_account_release(). -ENOSPC: every
+ * account is taken. */
+int meter_account(struct meter *meter, const uint8_t identity[16], uint32_t *ret_account,
+	struct error *err) must_check;
+int meter_account_release(
+	struct meter *meter, const uint8_t identity[16], struct error *err) must_check;
 /* Every counter unlimited, no threshold, no breaker. */
 void meter_limits_none(struct meter_limits *limits);
-int meter_limits_set(struct meter *meter, uint32_t account, const struct meter_limits *limits, struct error *err) must_check;
+int meter_limits_set(struct meter *meter, uint32_t account, const struct meter_limits *limits,
+	struct error *err) must_check;
 /* A look at an account, without a system call. Borrowed; lives as long as the meter. */
 const struct meter_account *meter_look(const struct meter *meter, uint32_t account);
 /* The account's own posture (METER_NO_WRITE …), not the effective one. Account 0 is the host. */
 uint32_t meter_posture(const struct meter *meter, uint32_t account);
-/* Add and take away refusals in one atomic step; what a program adds meanwhile is kept. Returns the new posture. */
+/* Add and take away refusals in one atomic step; what a program adds meanwhile is kept. Returns the
+ * new posture. */
 uint32_t meter_posture_change(struct meter *meter, uint32_t account, uint32_t add, uint32_t remove);
 
-/* ---- runs ------------------------------------------------------------------------------------ */
+/* ---- runs ---- */
 
 struct meter_run_request {
-	uint64_t run_id; /* never reused */
+	uint64_t run_id;    /* never reused */
 	uint64_t cgroup_id; /* of the run's cgroup (name_to_handle_at), 0 = none */
-	uint32_t agent; /* account, or 0 */
-	uint32_t group; /* account, or 0 */
-	uint32_t scope; /* from meter_scope_create(), or 0: count only */
-	uint32_t flags; /* METER_RUN_ACTIVITY … */
+	uint32_t agent;     /* account, or 0 */
+	uint32_t group;     /* account, or 0 */
+	uint32_t scope;     /* from meter_scope_create(), or 0: count only */
+	uint32_t flags;     /* METER_RUN_ACTIVITY … */
 	uint32_t orphan_posture;
 	uint64_t orphan_after_ns;
-	uint32_t seen_max; /* distinct files and hosts remembered; 0 = a default */
+	uint32_t seen_max;   /* distinct files and hosts remembered; 0 = a default */
 	uint32_t ring_bytes; /* each ring, a power of two of at least a page; 0 = a default */
 	const struct meter_limits *limits; /* of the run; NULL = none */
 };
 
-/* Take a slot. Nothing is in the run until meter_run_enrol(). The run's account has the slot's number. */
-int meter_run_create(struct meter *meter, const struct meter_run_request *request, uint32_t *ret_slot, struct error *err)
-	must_check;
-/* Put a process that has one thread and waits (so that nothing happens in between) into the run, with all that it
- * will ever start. */
+/* Take a slot. Nothing is in the run until meter_run_enrol(). The run's account has the slot's
+ * number. */
+int meter_run_create(struct meter *meter, const struct meter_run_request *request,
+	uint32_t *ret_slot, struct error *err) must_check;
+/* Put a process that has one thread and waits (so that nothing happens in between) into the run,
+ * with all that it will ever start. */
 int meter_run_enrol(struct meter *meter, uint32_t slot, int pidfd, struct error *err) must_check;
 /* Give the slot back. Tasks that are left are refused everything. */
 void meter_run_destroy(struct meter *meter, uint32_t slot);
 
-/* ---- rules ----------------------------------------------------------------------------------- */
+/* ---- rules ---- */
 
 struct meter_anchor_rule {
-	int fd; /* O_PATH: must stay open as long as the rule is meant to hold, else what is beneath it is refused */
+	int fd; /* O_PATH: must stay open as long as the rule is meant to hold, else what is beneath
+		   it is refused */
 	const char *path; /* as the run sees it, absolute and normal */
-	uint32_t rights; /* METER_RIGHT_… */
-	uint32_t rule; /* index into Plan.rules */
+	uint32_t rights;  /* METER_RIGHT_… */
+	uint32_t rule;    /* index into Plan.rules */
 };
 
 struct meter_name_rule {
-	const char *pattern; /* as the run sees it: absolute, "*" and "?" within a component, "**" for any depth */
+	const char *pattern; /* as the run sees it: absolute, "*" and "?" within a component, "**"
+				for any depth */
 	bool no_read;
 	bool no_write;
 	bool canary;
@@ -105,13 +120,13 @@ struct meter_name_rule {
 };
 
 struct meter_net_rule {
-	uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */
+	uint8_t address[16];  /* IPv4 as ::ffff:a.b.c.d */
 	uint32_t prefix_bits; /* of the 128; an IPv4 prefix has 96 more */
-	uint16_t first_port; /* inclusive */
+	uint16_t first_port;  /* inclusive */
 	uint16_t last_port;
 	uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP, 0 = both */
-	bool allow; /* deny wins over allow, whatever the prefixes */
-	bool listen; /* a local address to bind, not a peer */
+	bool allow;       /* deny wins over allow, whatever the prefixes */
+	bool listen;      /* a local address to bind, not a peer */
 	uint32_t rule;
 };
 
@@ -125,31 +140,35 @@ struct meter_rules {
 	uint64_t families; /* bit AF_x: socket(AF_x) is allowed */
 };
 
-/* Compile rules and put them into the kernel; runs with the same plan can share a scope. Errors: ERROR_UNSUPPORTED
- * naming the pattern or address that does not fit. */
-int meter_scope_create(struct meter *meter, const struct meter_rules *rules, uint32_t *ret_scope, struct error *err)
-	must_check;
+/* Compile rules and put them into the kernel; runs with the same plan can share a scope. Errors:
+ * ERROR_UNSUPPORTED naming the pattern or address that does not fit. */
+int meter_scope_create(struct meter *meter, const struct meter_rules *rules, uint32_t *ret_scope,
+	struct error *err) must_check;
 /* Anchor one more inode for an existing scope: the mounts that are made afresh for each run. */
-int meter_scope_anchor(struct meter *meter, uint32_t scope, const struct meter_anchor_rule *anchor, struct error *err)
-	must_check;
+int meter_scope_anchor(struct meter *meter, uint32_t scope, const struct meter_anchor_rule *anchor,
+	struct error *err) must_check;
 void meter_scope_destroy(struct meter *meter, uint32_t scope);
 
-/* ---- events ---------------------------------------------------------------------------------- */
+/* ---- events ---- */
 
 /* text: the event's components, leaf first, each NUL-terminated (event->text_bytes of them). */
-typedef void (*meter_event_handler)(void *context, const struct meter_event *event, const char *text);
+typedef void (*meter_event_handler)(
+	void *context, const struct meter_event *event, const char *text);
 
-/* Read the events of a run. The descriptor is for poll(2): verdicts wake it, activity is found when asked. */
-int meter_events_open(struct meter *meter, uint32_t slot, meter_event_handler handler, void *context,
-	struct meter_events **ret_events, struct error *err) must_check;
+/* Read the events of a run. The descriptor is for poll(2): verdicts wake it, activity is found when
+ * asked. */
+int meter_events_open(struct meter *meter, uint32_t slot, meter_event_handler handler,
+	void *context, struct meter_events **ret_events, struct error *err) must_check;
 int meter_events_fd(const struct meter_events *events);
 /* Hand every waiting event to the handler; returns how many there were. */
 int meter_events_read(struct meter_events *events);
 void meter_events_close(struct meter_events *events);
 
-/* ---- proof ----------------------------------------------------------------------------------- */
+/* ---- proof ---- */
 
-/* Try in a child of its own what every attached program is there for, and see it fire: a program that attaches and
- * never runs looks the same otherwise. directory_fd: an empty directory on an ordinary file system, writable.
+/* Try in a child of its own what every attached program is there for, and see it fire: a program
+ * that attaches and never runs looks the same otherwise. directory_fd: an empty directory on an
+ * ordinary file system, writable; what the proof leaves in it is the caller's to remove. cgroup_fd:
+ * an empty cgroup below the one given to meter_open(), -1 where no network programs were loaded.
  * Errors: ERROR_UNSUPPORTED naming the first hook that did not fire. */
-int meter_prove(struct meter *meter, int directory_fd, struct error *err) must_check;
+int meter_prove(struct meter *meter, int directory_fd, int cgroup_fd, struct error *err) must_check;

@@ -18,7 +18,7 @@ struct pattern {
 	struct component part[COMPONENTS_MAX];
 	size_t count;
 	size_t first_bit; /* of part[from] */
-	size_t from; /* parts before it are consumed by every anchor */
+	size_t from;      /* parts before it are consumed by every anchor */
 };
 
 static void bit_set(struct meter_bits *bits, size_t bit)
@@ -69,13 +69,18 @@ static int split(const char *text, struct pattern *pattern, struct error *err)
 		part.glob = !part.any_depth && memchr(at, '*', length);
 		part.glob = part.glob || memchr(at, '?', length);
 		if (length > NAME_BYTES_MAX)
-			return error_set(err, -ENAMETOOLONG, ERROR_INPUT, "a component of %s is too long", text);
+			return error_set(err, -ENAMETOOLONG, ERROR_INPUT,
+				"a component of %s is too long", text);
 		if (length == 1 && *at == '*')
 			return error_set(err, -ENOTSUP, ERROR_UNSUPPORTED,
-				"the meter cannot hold %s: a component that is only * matches every name", text);
-		if (!part.any_depth || pattern->count == 0 || !pattern->part[pattern->count - 1].any_depth) {
+				"the meter cannot hold %s: a component that is only * matches "
+				"every name",
+				text);
+		if (!part.any_depth || pattern->count == 0 ||
+			!pattern->part[pattern->count - 1].any_depth) {
 			if (pattern->count == COMPONENTS_MAX)
-				return error_set(err, -E2BIG, ERROR_UNSUPPORTED, "%s has too many components", text);
+				return error_set(err, -E2BIG, ERROR_UNSUPPORTED,
+					"%s has too many components", text);
 			pattern->part[pattern->count++] = part;
 		}
 		at += length;
@@ -85,7 +90,8 @@ static int split(const char *text, struct pattern *pattern, struct error *err)
 	while (pattern->count && pattern->part[pattern->count - 1].any_depth)
 		pattern->count--;
 	if (pattern->count == 0)
-		return error_set(err, -EINVAL, ERROR_UNSUPPORTED, "the pattern %s matches everything", text);
+		return error_set(
+			err, -EINVAL, ERROR_UNSUPPORTED, "the pattern %s matches everything", text);
 	return 0;
 }
 
@@ -123,7 +129,8 @@ static void open_position(const struct pattern *pattern, struct positions *at, s
 {
 	at->live[position] = true;
 	if (position < pattern->count && pattern->part[position].any_depth)
-		at->live[position + 1] = true; /* "**" may stand for nothing; it is never the last */
+		at->live[position + 1] =
+			true; /* "**" may stand for nothing; it is never the last */
 }
 
 static void consume(const struct pattern *pattern, const char *path, struct positions *at)
@@ -155,20 +162,22 @@ static void consume(const struct pattern *pattern, const char *path, struct posi
 	}
 }
 
-/* ---- literals and globs ------------------------------------------------------------------------------ */
+/* ---- literals and globs ---- */
 
 static void allow_length(struct meter_scope *scope, size_t length)
 {
 	scope->length_mask[length / 64] |= 1ULL << (length % 64);
 }
 
-static int add_literal(struct pattern_tables *t, const struct component *part, size_t bit, struct error *err)
+static int add_literal(
+	struct pattern_tables *t, const struct component *part, size_t bit, struct error *err)
 {
 	uint64_t hash = pattern_hash(part->text, part->length);
 
 	if (part->length >= METER_LITERAL_BYTES)
-		return error_set(err, -ENOTSUP, ERROR_UNSUPPORTED, "the meter cannot hold the name %.*s: over %d bytes",
-			(int)part->length, part->text, METER_LITERAL_BYTES - 1);
+		return error_set(err, -ENOTSUP, ERROR_UNSUPPORTED,
+			"the meter cannot hold the name %.*s: over %d bytes", (int)part->length,
+			part->text, METER_LITERAL_BYTES - 1);
 	allow_length(&t->scope, part->length);
 	for (size_t i = 0; i < t->literal_count; i++) {
 		if (t->literals[i].hash == hash && t->literals[i].length == part->length) {
@@ -177,7 +186,8 @@ static int add_literal(struct pattern_tables *t, const struct component *part, s
 		}
 	}
 	if (t->literal_count == PATTERN_LITERALS_MAX)
-		return error_set(err, -E2BIG, ERROR_UNSUPPORTED, "over %d protected names", PATTERN_LITERALS_MAX);
+		return error_set(err, -E2BIG, ERROR_UNSUPPORTED, "over %d protected names",
+			PATTERN_LITERALS_MAX);
 	t->literals[t->literal_count].hash = hash;
 	t->literals[t->literal_count].length = (uint32_t)part->length;
 	bit_set(&t->literals[t->literal_count].bits, bit);
@@ -185,8 +195,10 @@ static int add_literal(struct pattern_tables *t, const struct component *part, s
 	return 0;
 }
 
+/* What is handed on from one pattern to the next. */
 struct glob_builder {
 	size_t state; /* next free */
+	size_t bit;   /* next free */
 	const struct component *done[METER_GLOBS];
 };
 
@@ -198,8 +210,8 @@ static void mark_edge(uint32_t *table, char edge, uint32_t glob)
 			table[c] |= 1u << glob;
 }
 
-static int add_glob(struct pattern_tables *t, struct glob_builder *builder, const struct component *part, size_t bit,
-	struct error *err)
+static int add_glob(struct pattern_tables *t, struct glob_builder *builder,
+	const struct component *part, size_t bit, struct error *err)
 {
 	struct meter_scope *s = &t->scope;
 	uint32_t number = s->glob_count;
@@ -207,7 +219,8 @@ static int add_glob(struct pattern_tables *t, struct glob_builder *builder, cons
 	bool star = false;
 
 	for (uint32_t i = 0; i < s->glob_count; i++) {
-		if (builder->done[i]->length == part->length && !memcmp(builder->done[i]->text, part->text, part->length)) {
+		if (builder->done[i]->length == part->length &&
+			!memcmp(builder->done[i]->text, part->text, part->length)) {
 			bit_set(&s->glob[i].bits, bit);
 			return 0;
 		}
@@ -215,7 +228,8 @@ static int add_glob(struct pattern_tables *t, struct glob_builder *builder, cons
 	for (size_t i = 0; i < part->length; i++)
 		least += part->text[i] != '*';
 	if (number == METER_GLOBS || builder->state + least + 1 > METER_GLOB_STATES)
-		return error_set(err, -E2BIG, ERROR_UNSUPPORTED, "no room for the glob %.*s: at most %d globs of %d bytes",
+		return error_set(err, -E2BIG, ERROR_UNSUPPORTED,
+			"no room for the glob %.*s: at most %d globs of %d bytes",
 			(int)part->length, part->text, METER_GLOBS, METER_GLOB_STATES);
 	s->glob_start[builder->state / 64] |= 1ULL << (builder->state % 64);
 	for (size_t i = 0; i < part->length; i++) {
@@ -227,7 +241,8 @@ static int add_glob(struct pattern_tables *t, struct glob_builder *builder, cons
 		builder->state++;
 		for (size_t c = 0; c < 256; c++)
 			if (part->text[i] == '?' || (unsigned char)part->text[i] == c)
-				s->glob_accepts[c][builder->state / 64] |= 1ULL << (builder->state % 64);
+				s->glob_accepts[c][builder->state / 64] |= 1ULL
+									   << (builder->state % 64);
 	}
 	s->glob[number].accept = (uint32_t)builder->state++;
 	bit_set(&s->glob[number].bits, bit);
@@ -240,18 +255,19 @@ static int add_glob(struct pattern_tables *t, struct glob_builder *builder, cons
 	return 0;
 }
 
-/* ---- patterns ------------------------------------------------------------------------------------------ */
+/* ---- patterns ---- */
 
-static int place_pattern(struct pattern_tables *t, struct glob_builder *builder, const struct meter_name_rule *rule,
-	struct pattern *pattern, size_t *next_bit, struct error *err)
+static int place_pattern(struct pattern_tables *t, struct glob_builder *builder,
+	const struct meter_name_rule *rule, struct pattern *pattern, struct error *err)
 {
 	struct meter_scope *s = &t->scope;
 	size_t last;
 
-	pattern->first_bit = *next_bit;
-	if (*next_bit + pattern->count - pattern->from > METER_NAME_BITS)
-		return error_set(err, -E2BIG, ERROR_UNSUPPORTED, "no room for the pattern %s: over %d components in all",
-			rule->pattern, METER_NAME_BITS);
+	pattern->first_bit = builder->bit;
+	if (builder->bit + pattern->count - pattern->from > METER_NAME_BITS)
+		return error_set(err, -E2BIG, ERROR_UNSUPPORTED,
+			"no room for the pattern %s: over %d components in all", rule->pattern,
+			METER_NAME_BITS);
 	for (size_t i = pattern->from; i < pattern->count; i++) {
 		size_t bit = pattern->first_bit + i - pattern->from;
 		int r = 0;
@@ -266,8 +282,8 @@ static int place_pattern(struct pattern_tables *t, struct glob_builder *builder,
 		if (r)
 			return r;
 	}
-	*next_bit += pattern->count - pattern->from;
-	last = *next_bit - 1;
+	builder->bit += pattern->count - pattern->from;
+	last = builder->bit - 1;
 	bit_set(&s->final, last);
 	if (rule->no_read)
 		bit_set(&s->no_read, last);
@@ -280,7 +296,7 @@ static int place_pattern(struct pattern_tables *t, struct glob_builder *builder,
 }
 
 static int compile_one(const struct meter_rules *rules, size_t index, struct pattern_tables *t,
-	struct glob_builder *builder, size_t *next_bit, struct pattern *pattern, struct error *err)
+	struct glob_builder *builder, struct pattern *pattern, struct error *err)
 {
 	const struct meter_name_rule *rule = &rules->names[index];
 	int r = split(rule->pattern, pattern, err);
@@ -303,7 +319,7 @@ static int compile_one(const struct meter_rules *rules, size_t index, struct pat
 	}
 	if (!reached)
 		return 0; /* nothing that the run can see lies there */
-	r = place_pattern(t, builder, rule, pattern, next_bit, err);
+	r = place_pattern(t, builder, rule, pattern, err);
 	for (size_t a = 0; !r && a < rules->anchor_count; a++) {
 		consume(pattern, rules->anchors[a].path, &at);
 		for (size_t i = pattern->from; i < pattern->count && !at.complete; i++)
@@ -313,11 +329,11 @@ static int compile_one(const struct meter_rules *rules, size_t index, struct pat
 	return r;
 }
 
-int pattern_compile(const struct meter_rules *rules, struct pattern_tables *tables, struct error *err)
+int pattern_compile(
+	const struct meter_rules *rules, struct pattern_tables *tables, struct error *err)
 {
 	struct glob_builder builder = {0};
 	autofree struct pattern *patterns = calloc(rules->name_count + 1, sizeof(*patterns));
-	size_t next_bit = 0;
 
 	memset(tables, 0, sizeof(*tables));
 	tables->live = calloc(rules->anchor_count + 1, sizeof(*tables->live));
@@ -326,7 +342,7 @@ int pattern_compile(const struct meter_rules *rules, struct pattern_tables *tabl
 		return error_errno(err, "allocate patterns");
 	for (size_t i = 0; i < rules->name_count; i++) {
 		/* Globs are compared with earlier ones, so every pattern stays until the end. */
-		int r = compile_one(rules, i, tables, &builder, &next_bit, &patterns[i], err);
+		int r = compile_one(rules, i, tables, &builder, &patterns[i], err);
 
 		if (r)
 			return r;

@@ -19,7 +19,8 @@ struct pattern_tables {
 	struct pattern_literal literals[PATTERN_LITERALS_MAX];
 	size_t literal_count;
 	struct meter_bits *live; /* of each anchor, in order; owned */
-	bool *covered; /* of each anchor: it lies at or beneath a pattern that refuses writing or reading; owned */
+	bool *covered; /* of each anchor: it lies at or beneath a pattern that refuses writing or
+			  reading; owned */
 };
 
 void pattern_tables_finish(struct pattern_tables *tables);
@@ -27,6 +28,7 @@ void pattern_tables_finish(struct pattern_tables *tables);
 /* The hash of one component, as the kernel computes it. */
 uint64_t pattern_hash(const char *name, size_t length);
 
-/* Compile the names of rules, relative to its anchors. Release with pattern_tables_finish(), also after a failure.
- * Errors: ERROR_UNSUPPORTED naming the pattern that does not fit. */
-int pattern_compile(const struct meter_rules *rules, struct pattern_tables *tables, struct error *err) must_check;
+/* Compile the names of rules, relative to its anchors. Release with pattern_tables_finish(), also
+ * after a failure. Errors: ERROR_UNSUPPORTED naming the pattern that does not fit. */
+int pattern_compile(const struct meter_rules *rules, struct pattern_tables *tables,
+	struct error *err) must_check;

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Rules as the kernel programs read them: anchored inodes, bit tables of names, tries of addresses. */
+/* Rules as the kernel programs read them: anchored inodes, bit tables of names, tries of addresses.
+ */
 #include "meter/internal.h"
 #include "meter/patterns.h"
 
 #include <arpa/inet.h>
 #include <string.h>
 
-/* ---- anchors ------------------------------------------------------------------------------------------- */
+/* ---- anchors ---- */
 
-/* The domain of an inode: its own number for as long as it stays in memory, which fd takes care of. */
+/* The domain of an inode: its own number for as long as it stays in memory, which fd takes care of.
+ */
 static int domain_of(struct meter *m, int fd, uint32_t *ret_domain, struct error *err)
 {
 	struct meter_anchor anchor = {0};
@@ -23,7 +25,8 @@ static int domain_of(struct meter *m, int fd, uint32_t *ret_domain, struct error
 	}
 	anchor.domain = 1 + __atomic_fetch_add(&m->host->next_domain, 1, __ATOMIC_RELAXED);
 	if (bpf_map_update_elem(m->map_fd[METER_MAP_anchors], &fd, &anchor, BPF_NOEXIST)) {
-		if (errno != EEXIST || bpf_map_lookup_elem(m->map_fd[METER_MAP_anchors], &fd, &anchor))
+		if (errno != EEXIST ||
+			bpf_map_lookup_elem(m->map_fd[METER_MAP_anchors], &fd, &anchor))
 			return error_errno(err, "anchor an inode");
 	}
 	*ret_domain = anchor.domain;
@@ -33,7 +36,8 @@ static int domain_of(struct meter *m, int fd, uint32_t *ret_domain, struct error
 static int set_anchor(struct meter *m, uint32_t scope, const struct meter_anchor_rule *anchor,
 	const struct meter_bits *live, struct error *err)
 {
-	struct meter_right_value value = {.rights = anchor->rights, .rule = anchor->rule, .live = *live};
+	struct meter_right_value value = {
+		.rights = anchor->rights, .rule = anchor->rule, .live = *live};
 	struct meter_right_key key = {.scope = scope};
 	int r;
 
@@ -48,14 +52,15 @@ static int set_anchor(struct meter *m, uint32_t scope, const struct meter_anchor
 	return 0;
 }
 
-int meter_scope_anchor(struct meter *meter, uint32_t scope, const struct meter_anchor_rule *anchor, struct error *err)
+int meter_scope_anchor(struct meter *meter, uint32_t scope, const struct meter_anchor_rule *anchor,
+	struct error *err)
 {
 	static const struct meter_bits none;
 
 	return set_anchor(meter, scope, anchor, &none, err);
 }
 
-/* ---- addresses ------------------------------------------------------------------------------------------- */
+/* ---- addresses ---- */
 
 static bool covers(const struct meter_net_rule *wide, const struct meter_net_rule *narrow)
 {
@@ -69,8 +74,10 @@ static bool covers(const struct meter_net_rule *wide, const struct meter_net_rul
 	return rest == 0 || ((wide->address[whole] ^ narrow->address[whole]) & mask) == 0;
 }
 
-/* Everything that covers one rule's prefix, denials first: the kernel finds the longest prefix and looks no further. */
-static int set_network(struct meter *m, uint32_t scope, const struct meter_rules *rules, size_t index, struct error *err)
+/* Everything that covers one rule's prefix, denials first: the kernel finds the longest prefix and
+ * looks no further. */
+static int set_network(struct meter *m, uint32_t scope, const struct meter_rules *rules,
+	size_t index, struct error *err)
 {
 	const struct meter_net_rule *own = &rules->networks[index];
 	struct meter_net_value value = {0};
@@ -81,7 +88,8 @@ static int set_network(struct meter *m, uint32_t scope, const struct meter_rules
 	};
 
 	if (own->prefix_bits > 128 || own->first_port > own->last_port)
-		return error_set(err, -EINVAL, ERROR_INPUT, "network rule %u makes no sense", own->rule);
+		return error_set(
+			err, -EINVAL, ERROR_INPUT, "network rule %u makes no sense", own->rule);
 	memcpy(key.address, own->address, sizeof(key.address));
 	for (int allow = 0; allow < 2; allow++) {
 		for (size_t i = 0; i < rules->network_count; i++) {
@@ -91,7 +99,8 @@ static int set_network(struct meter *m, uint32_t scope, const struct meter_rules
 				continue;
 			if (value.count == METER_NET_RANGES)
 				return error_set(err, -E2BIG, ERROR_UNSUPPORTED,
-					"over %d network rules for the same addresses (rule %u)", METER_NET_RANGES, own->rule);
+					"over %d network rules for the same addresses (rule %u)",
+					METER_NET_RANGES, own->rule);
 			value.range[value.count++] = (struct meter_net_range){
 				.first = rule->first_port,
 				.last = rule->last_port,
@@ -106,10 +115,10 @@ static int set_network(struct meter *m, uint32_t scope, const struct meter_rules
 	return 0;
 }
 
-/* ---- scopes ------------------------------------------------------------------------------------------------ */
+/* ---- scopes ---- */
 
-static int fill_scope(struct meter *m, uint32_t scope, const struct meter_rules *rules, struct pattern_tables *tables,
-	struct error *err)
+static int fill_scope(struct meter *m, uint32_t scope, const struct meter_rules *rules,
+	struct pattern_tables *tables, struct error *err)
 {
 	int r = pattern_compile(rules, tables, err);
 
@@ -120,7 +129,8 @@ static int fill_scope(struct meter *m, uint32_t scope, const struct meter_rules 
 			.length = tables->literals[i].length,
 		};
 
-		if (bpf_map_update_elem(m->map_fd[METER_MAP_names], &key, &tables->literals[i].bits, BPF_ANY))
+		if (bpf_map_update_elem(
+			    m->map_fd[METER_MAP_names], &key, &tables->literals[i].bits, BPF_ANY))
 			r = error_errno(err, "set a protected name");
 	}
 	tables->scope.families = rules->families;
@@ -139,7 +149,8 @@ static int fill_scope(struct meter *m, uint32_t scope, const struct meter_rules 
 	return r;
 }
 
-int meter_scope_create(struct meter *meter, const struct meter_rules *rules, uint32_t *ret_scope, struct error *err)
+int meter_scope_create(struct meter *meter, const struct meter_rules *rules, uint32_t *ret_scope,
+	struct error *err)
 {
 	autofree struct pattern_tables *tables = calloc(1, sizeof(*tables));
 	uint32_t scope = 0;
@@ -150,12 +161,13 @@ int meter_scope_create(struct meter *meter, const struct meter_rules *rules, uin
 	for (uint32_t i = 1; i < METER_SCOPES && !scope; i++) {
 		uint32_t nobody = 0;
 
-		if (__atomic_compare_exchange_n(&meter->host->scope_owner[i], &nobody, (uint32_t)getpid(), false,
-			    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		if (__atomic_compare_exchange_n(&meter->host->scope_owner[i], &nobody,
+			    (uint32_t)getpid(), false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 			scope = i;
 	}
 	if (!scope)
-		return error_set(err, -ENOSPC, ERROR_INTERNAL, "all %d sets of rules are taken", METER_SCOPES - 1);
+		return error_set(err, -ENOSPC, ERROR_INTERNAL, "all %d sets of rules are taken",
+			METER_SCOPES - 1);
 	r = fill_scope(meter, scope, rules, tables, err);
 	pattern_tables_finish(tables);
 	if (r) {
@@ -167,7 +179,8 @@ int meter_scope_create(struct meter *meter, const struct meter_rules *rules, uin
 }
 
 /* Remove the keys of one scope from a map. scope_of says whose a key is. */
-static void remove_keys(int fd, size_t key_bytes, uint32_t scope, uint32_t (*scope_of)(const void *key))
+static void remove_keys(
+	int fd, size_t key_bytes, uint32_t scope, uint32_t (*scope_of)(const void *key))
 {
 	_Alignas(8) unsigned char key[64], next[64];
 	bool more = bpf_map_get_next_key(fd, NULL, next) == 0;
@@ -200,8 +213,11 @@ void meter_scope_destroy(struct meter *meter, uint32_t scope)
 {
 	if (scope == 0 || scope >= METER_SCOPES)
 		return;
-	remove_keys(meter->map_fd[METER_MAP_rights], sizeof(struct meter_right_key), scope, scope_of_right);
-	remove_keys(meter->map_fd[METER_MAP_names], sizeof(struct meter_name_key), scope, scope_of_name);
-	remove_keys(meter->map_fd[METER_MAP_networks], sizeof(struct meter_net_key), scope, scope_of_network);
+	remove_keys(meter->map_fd[METER_MAP_rights], sizeof(struct meter_right_key), scope,
+		scope_of_right);
+	remove_keys(meter->map_fd[METER_MAP_names], sizeof(struct meter_name_key), scope,
+		scope_of_name);
+	remove_keys(meter->map_fd[METER_MAP_networks], sizeof(struct meter_net_key), scope,
+		scope_of_network);
 	__atomic_store_n(&meter->host->scope_owner[scope], 0, __ATOMIC_RELEASE);
 }

@@ -34,8 +34,8 @@ static uint32_t take_account(struct meter *m, uint32_t first, uint32_t end)
 	for (uint32_t i = first; i < end; i++) {
 		uint32_t nobody = 0;
 
-		if (__atomic_compare_exchange_n(&m->controls[i].owner, &nobody, (uint32_t)getpid(), false,
-			    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		if (__atomic_compare_exchange_n(&m->controls[i].owner, &nobody, (uint32_t)getpid(),
+			    false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 			return i;
 	}
 	return 0;
@@ -57,7 +57,8 @@ static int clear_account(struct meter *m, uint32_t account, struct error *err)
 	return 0;
 }
 
-int meter_account(struct meter *meter, const uint8_t identity[16], uint32_t *ret_account, struct error *err)
+int meter_account(
+	struct meter *meter, const uint8_t identity[16], uint32_t *ret_account, struct error *err)
 {
 	struct meter_identity key;
 	struct meter_limits none;
@@ -69,21 +70,24 @@ int meter_account(struct meter *meter, const uint8_t identity[16], uint32_t *ret
 		return 0;
 	account = take_account(meter, METER_RUNS, METER_ACCOUNTS);
 	if (!account)
-		return error_set(err, -ENOSPC, ERROR_INTERNAL, "every account for agents and groups is taken");
+		return error_set(err, -ENOSPC, ERROR_INTERNAL,
+			"every account for agents and groups is taken");
 	meter_limits_none(&none);
 	r = clear_account(meter, account, err);
 	if (!r)
 		r = meter_limits_set(meter, account, &none, err);
-	if (!r && bpf_map_update_elem(meter->map_fd[METER_MAP_identities], &key, &account, BPF_NOEXIST)) {
+	if (!r && bpf_map_update_elem(
+			  meter->map_fd[METER_MAP_identities], &key, &account, BPF_NOEXIST)) {
 		/* Another process was faster with the same identity: its account counts. */
 		r = errno == EEXIST ? -EEXIST : error_errno(err, "keep an account's identity");
 	}
 	if (r) {
 		give_account(meter, account);
 		if (r == -EEXIST)
-			r = bpf_map_lookup_elem(meter->map_fd[METER_MAP_identities], &key, ret_account) ?
-				    error_errno(err, "find an account") :
-				    0;
+			r = bpf_map_lookup_elem(
+				    meter->map_fd[METER_MAP_identities], &key, ret_account)
+				    ? error_errno(err, "find an account")
+				    : 0;
 		return r;
 	}
 	*ret_account = account;
@@ -111,11 +115,13 @@ void meter_limits_none(struct meter_limits *limits)
 		limits->cap[i] = METER_UNLIMITED;
 }
 
-int meter_limits_set(struct meter *meter, uint32_t account, const struct meter_limits *limits, struct error *err)
+int meter_limits_set(
+	struct meter *meter, uint32_t account, const struct meter_limits *limits, struct error *err)
 {
 	if (limits->denial_count > METER_DENIALS_KEPT)
-		return error_set(err, -EINVAL, ERROR_UNSUPPORTED, "a window can count at most %d denials, not %u",
-			METER_DENIALS_KEPT, limits->denial_count);
+		return error_set(err, -EINVAL, ERROR_UNSUPPORTED,
+			"a window can count at most %d denials, not %u", METER_DENIALS_KEPT,
+			limits->denial_count);
 	if (bpf_map_update_elem(meter->map_fd[METER_MAP_limits], &account, limits, BPF_ANY))
 		return error_errno(err, "set the limits of account %u", account);
 	return 0;
@@ -128,7 +134,8 @@ const struct meter_account *meter_look(const struct meter *meter, uint32_t accou
 
 uint32_t meter_posture(const struct meter *meter, uint32_t account)
 {
-	return __atomic_load_n(&meter->controls[account < METER_ACCOUNTS ? account : 0].posture, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(
+		&meter->controls[account < METER_ACCOUNTS ? account : 0].posture, __ATOMIC_ACQUIRE);
 }
 
 uint32_t meter_posture_change(struct meter *meter, uint32_t account, uint32_t add, uint32_t remove)
@@ -139,14 +146,16 @@ uint32_t meter_posture_change(struct meter *meter, uint32_t account, uint32_t ad
 
 	do
 		after = (before & ~remove) | add;
-	while (!__atomic_compare_exchange_n(posture, &before, after, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+	while (!__atomic_compare_exchange_n(
+		posture, &before, after, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
 	return after;
 }
 
-/* ---- runs ----------------------------------------------------------------------------------------- */
+/* ---- runs ---- */
 
 /* Put a new inner map into an outer one. */
-static int give_inner_map(struct meter *m, enum meter_map outer, uint32_t slot, int inner_fd, struct error *err)
+static int give_inner_map(
+	struct meter *m, enum meter_map outer, uint32_t slot, int inner_fd, struct error *err)
 {
 	if (inner_fd < 0)
 		return error_errno(err, "make a map for slot %u", slot);
@@ -155,26 +164,31 @@ static int give_inner_map(struct meter *m, enum meter_map outer, uint32_t slot, 
 	return 0;
 }
 
-static int make_inner_maps(struct meter *m, const struct meter_run_request *request, uint32_t slot, struct error *err)
+static int make_inner_maps(
+	struct meter *m, const struct meter_run_request *request, uint32_t slot, struct error *err)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_NO_PREALLOC);
 	uint32_t ring_bytes = request->ring_bytes ? request->ring_bytes : RING_DEFAULT;
-	autoclose int seen_fd = bpf_map_create(BPF_MAP_TYPE_HASH, "meter_seen", sizeof(struct meter_seen_key),
-		sizeof(uint32_t), request->seen_max ? request->seen_max : SEEN_DEFAULT, &options);
-	autoclose int verdicts_fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "meter_verdicts", 0, 0, ring_bytes, NULL);
+	autoclose int seen_fd = bpf_map_create(BPF_MAP_TYPE_HASH, "meter_seen",
+		sizeof(struct meter_seen_key), sizeof(uint32_t),
+		request->seen_max ? request->seen_max : SEEN_DEFAULT, &options);
+	autoclose int verdicts_fd =
+		bpf_map_create(BPF_MAP_TYPE_RINGBUF, "meter_verdicts", 0, 0, ring_bytes, NULL);
 	autoclose int activity_fd = -1;
 	int r = give_inner_map(m, METER_MAP_seen, slot, seen_fd, err);
 
 	if (!r)
 		r = give_inner_map(m, METER_MAP_verdicts, slot, verdicts_fd, err);
 	if (!r && (request->flags & METER_RUN_ACTIVITY)) {
-		activity_fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "meter_activity", 0, 0, ring_bytes, NULL);
+		activity_fd = bpf_map_create(
+			BPF_MAP_TYPE_RINGBUF, "meter_activity", 0, 0, ring_bytes, NULL);
 		r = give_inner_map(m, METER_MAP_activity, slot, activity_fd, err);
 	}
 	return r;
 }
 
-static int fill_run(struct meter *m, const struct meter_run_request *request, uint32_t slot, struct error *err)
+static int fill_run(
+	struct meter *m, const struct meter_run_request *request, uint32_t slot, struct error *err)
 {
 	struct meter_run run;
 	struct meter_limits none;
@@ -205,19 +219,21 @@ static int fill_run(struct meter *m, const struct meter_run_request *request, ui
 	};
 	if (bpf_map_update_elem(m->map_fd[METER_MAP_runs], &slot, &run, BPF_ANY))
 		return error_errno(err, "fill slot %u", slot);
-	if (request->cgroup_id &&
-		bpf_map_update_elem(m->map_fd[METER_MAP_cgroups], &request->cgroup_id, &slot, BPF_ANY))
+	if (request->cgroup_id && bpf_map_update_elem(m->map_fd[METER_MAP_cgroups],
+					  &request->cgroup_id, &slot, BPF_ANY))
 		return error_errno(err, "bind slot %u to its cgroup", slot);
 	return 0;
 }
 
-int meter_run_create(struct meter *meter, const struct meter_run_request *request, uint32_t *ret_slot, struct error *err)
+int meter_run_create(struct meter *meter, const struct meter_run_request *request,
+	uint32_t *ret_slot, struct error *err)
 {
 	uint32_t slot = take_account(meter, 1, METER_RUNS);
 	int r;
 
 	if (!slot)
-		return error_set(err, -ENOSPC, ERROR_INTERNAL, "all %d slots for runs are taken", METER_RUNS - 1);
+		return error_set(err, -ENOSPC, ERROR_INTERNAL, "all %d slots for runs are taken",
+			METER_RUNS - 1);
 	r = fill_run(meter, request, slot, err);
 	if (r) {
 		meter_run_destroy(meter, slot);
@@ -232,7 +248,8 @@ int meter_run_enrol(struct meter *meter, uint32_t slot, int pidfd, struct error 
 	struct meter_task task = {.slot = slot};
 	struct meter_run run;
 
-	if (bpf_map_lookup_elem(meter->map_fd[METER_MAP_runs], &slot, &run) || !(run.flags & METER_RUN_LIVE))
+	if (bpf_map_lookup_elem(meter->map_fd[METER_MAP_runs], &slot, &run) ||
+		!(run.flags & METER_RUN_LIVE))
 		return error_set(err, -EINVAL, ERROR_INTERNAL, "slot %u holds no run", slot);
 	task.run_id = run.run_id;
 	task.generation = run.generation;
@@ -248,7 +265,8 @@ void meter_run_destroy(struct meter *meter, uint32_t slot)
 	if (slot == 0 || slot >= METER_RUNS)
 		return;
 	if (bpf_map_lookup_elem(meter->map_fd[METER_MAP_runs], &slot, &run) == 0) {
-		/* The generation stays and is raised by the next run: tasks that are left match neither. */
+		/* The generation stays and is raised by the next run: tasks that are left match
+		 * neither. */
 		run.flags = 0;
 		bpf_map_update_elem(meter->map_fd[METER_MAP_runs], &slot, &run, BPF_ANY);
 		if (run.cgroup_id)

@@ -30,7 +30,8 @@ void expect_equal(int64_t a, int64_t b, const char *text, const char *file, int 
 	if (a == b)
 		return;
 	world.failures++;
-	printf("# %s:%d: not so: %s: %lld and %lld\n", file, line, text, (long long)a, (long long)b);
+	printf("# %s:%d: not so: %s: %lld and %lld\n", file, line, text, (long long)a,
+		(long long)b);
 }
 
 uint64_t counted_at(uint32_t account, enum meter_counter counter)
@@ -45,7 +46,8 @@ uint64_t counted(enum meter_counter counter)
 
 void make_file(const char *name, size_t bytes)
 {
-	autoclose int fd = openat(world.directory_fd, name, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0644);
+	autoclose int fd =
+		openat(world.directory_fd, name, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0644);
 
 	EXPECT(fd >= 0);
 	EXPECT(ftruncate(fd, (off_t)bytes) == 0);
@@ -60,7 +62,8 @@ int64_t size_of(const char *name)
 {
 	struct stat status;
 
-	return fstatat(world.directory_fd, name, &status, AT_SYMLINK_NOFOLLOW) ? -1 : status.st_size;
+	return fstatat(world.directory_fd, name, &status, AT_SYMLINK_NOFOLLOW) ? -1
+									       : status.st_size;
 }
 
 /* A cgroup for the run; its id is what name_to_handle_at(2) says. */
@@ -75,7 +78,8 @@ static uint64_t make_cgroup(void)
 
 	if (world.cgroup_fd < 0)
 		return 0;
-	snprintf(name, sizeof(name), "run%u", row_number * 100 + world.slot + (unsigned)next_run_id);
+	snprintf(
+		name, sizeof(name), "run%u", row_number * 100 + world.slot + (unsigned)next_run_id);
 	if (mkdirat(world.cgroup_fd, name, 0755))
 		return 0;
 	own_close(&run_cgroup_fd);
@@ -123,7 +127,9 @@ static int finish_child(pid_t pid)
 
 static void join_cgroup(void)
 {
-	autoclose int fd = run_cgroup_fd < 0 ? -1 : openat(run_cgroup_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	autoclose int fd = run_cgroup_fd < 0
+				   ? -1
+				   : openat(run_cgroup_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
 
 	if (fd >= 0 && write(fd, "0", 1) != 1)
 		printf("# cgroup: %s\n", strerror(errno));
@@ -179,7 +185,8 @@ static void tally_event(void *context, const struct meter_event *event, const ch
 	tally->last_sequence = event->sequence;
 	tally->total++;
 	tally->last = *event;
-	memcpy(tally->text, text, event->text_bytes < sizeof(tally->text) ? event->text_bytes : sizeof(tally->text));
+	memcpy(tally->text, text,
+		event->text_bytes < sizeof(tally->text) ? event->text_bytes : sizeof(tally->text));
 }
 
 void read_events(struct tally *tally)
@@ -222,7 +229,8 @@ static bool run_row(const struct row *row)
 
 static int open_meter(enum meter_make make, const char *without_hook)
 {
-	struct meter_options options = {.make = make, .cgroup_fd = world.cgroup_fd, .without_hook = without_hook};
+	struct meter_options options = {
+		.make = make, .cgroup_fd = world.cgroup_fd, .without_hook = without_hook};
 	struct error err = {0};
 	int r = meter_open(&options, &world.meter, &err);
 
@@ -231,18 +239,22 @@ static int open_meter(enum meter_make make, const char *without_hook)
 	return r;
 }
 
-static const struct row *const tables[] = {write_rows, name_rows, task_rows, rule_rows, net_rows};
+static const struct row *const tables[] = {
+	write_rows, name_rows, task_rows, rule_rows, net_rows, life_rows};
 
-/* Usage: meter [auto|lsm|fmod_ret] [WORD]: only rows whose name has the word; "ablation" tries each hook's row without it. */
+/* Usage: meter [auto|lsm|fmod_ret] [WORD]: only rows whose name has the word; "ablation" tries each
+ * hook's row without it. */
 int main(int argc, char **argv)
 {
-	enum meter_make make = argc > 1 && !strcmp(argv[1], "fmod_ret") ? METER_MAKE_FMOD_RET : METER_MAKE_AUTO;
+	enum meter_make make =
+		argc > 1 && !strcmp(argv[1], "fmod_ret") ? METER_MAKE_FMOD_RET : METER_MAKE_AUTO;
 	bool ablation = argc > 2 && !strcmp(argv[2], "ablation");
 	const char *only = argc > 2 && !ablation ? argv[2] : "";
 	unsigned passed = 0, failed = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shared = mmap(
+		NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	mkdir("/tmp/meter", 0777);
 	if (mount("meter", "/tmp/meter", "tmpfs", 0, NULL))
 		perror("mount");
@@ -273,7 +285,8 @@ int main(int argc, char **argv)
 		}
 	}
 	if (world.meter)
-		printf("# skipped by the kernel: %llu\n", (unsigned long long)meter_skipped(world.meter));
+		printf("# skipped by the kernel: %llu\n",
+			(unsigned long long)meter_skipped(world.meter));
 	meter_close(world.meter);
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed ? 1 : 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Rows about the bpf make of the meter, run as root in a guest. Each row starts runs of its own, lets children do things in
- * them, and then looks from outside: at the files, at the counters, at the events. */
+/* Rows about the bpf make of the meter, run as root in a guest. Each row starts runs of its own,
+ * lets children do things in them, and then looks from outside: at the files, at the counters, at
+ * the events. */
 
 #include "meter/meter.h"
 
@@ -14,23 +15,24 @@ struct row {
 	const char *hook; /* without this hook the row must fail; NULL = not tried */
 };
 
-extern const struct row write_rows[], name_rows[], task_rows[], rule_rows[], net_rows[];
+extern const struct row write_rows[], name_rows[], task_rows[], rule_rows[], net_rows[], life_rows[];
 
 /* What the rows share. */
 struct world {
 	struct meter *meter;
 	char directory[64]; /* fresh for each row, on the file system under test */
 	int directory_fd;
-	int cgroup_fd; /* above the cgroups of runs */
-	uint32_t slot; /* of the run that start() made last */
+	int cgroup_fd;                    /* above the cgroups of runs */
+	uint32_t slot;                    /* of the run that start() made last */
 	struct meter_run_request request; /* what start() uses; reset for each row */
-	struct meter_limits limits; /* of that run */
-	struct meter_rules rules; /* scope is made of them where there is an anchor */
-	unsigned failures; /* of this row */
+	struct meter_limits limits;       /* of that run */
+	struct meter_rules rules;         /* scope is made of them where there is an anchor */
+	unsigned failures;                /* of this row */
 };
 extern struct world world;
 
-/* Make a run of world.request and world.limits; a cgroup of its own where network programs are loaded. */
+/* Make a run of world.request and world.limits; a cgroup of its own where network programs are
+ * loaded. */
 void start(void);
 void finish(void);
 

@@ -243,7 +243,8 @@ static int bind_socket(const char *name)
 static int make_every_kind(void *context)
 {
 	(void)context;
-	if (mkdir("dir", 0700) || symlink("x", "symlink") || mkfifo("fifo", 0600) || link("file", "hard"))
+	if (mkdir("dir", 0700) || symlink("x", "symlink") || mkfifo("fifo", 0600) ||
+		link("file", "hard"))
 		return errno;
 	return ERRNO_OF(bind_socket("socket"));
 }
@@ -291,7 +292,8 @@ static int denied_by_mode(void *context)
 	if (setgid(1000) || setuid(1000))
 		return 1;
 	for (int i = 0; i < 10; i++)
-		if (unlink("locked/file") != -1 || errno != EACCES || open("locked/file", O_WRONLY) != -1)
+		if (unlink("locked/file") != -1 || errno != EACCES ||
+			open("locked/file", O_WRONLY) != -1)
 			return 2;
 	if (chmod("locked", 0777) != -1 || truncate("locked/file", 0) != -1)
 		return 3;

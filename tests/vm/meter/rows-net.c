@@ -36,7 +36,8 @@ static struct sockaddr_in address4(const char *text, uint16_t port)
 	return address;
 }
 
-static void rule(const char *address, uint32_t bits, uint16_t first, uint16_t last, bool allow, bool listening)
+static void rule(const char *address, uint32_t bits, uint16_t first, uint16_t last, bool allow,
+	bool listening)
 {
 	struct meter_net_rule *r = &rules[world.rules.network_count++];
 
@@ -71,7 +72,9 @@ static void open_world(void)
 	listeners[1] = listener(SOCK_STREAM, OTHER_PORT);
 	datagrams[0] = listener(SOCK_DGRAM, ALLOWED_PORT);
 	datagrams[1] = listener(SOCK_DGRAM, OTHER_PORT);
-	root = (struct meter_anchor_rule){.fd = world.directory_fd, .path = "/", .rights = METER_RIGHT_READ | METER_RIGHT_WRITE};
+	root = (struct meter_anchor_rule){.fd = world.directory_fd,
+		.path = "/",
+		.rights = METER_RIGHT_READ | METER_RIGHT_WRITE};
 	world.rules.anchors = &root;
 	world.rules.anchor_count = 1;
 	world.rules.families = 1u << AF_UNIX | 1u << AF_INET | 1u << AF_INET6;
@@ -147,9 +150,11 @@ static int connect_everywhere(void *context)
 	(void)context;
 	if (connect4_to("127.0.0.1", ALLOWED_PORT) || connect6_to("::ffff:127.0.0.1", ALLOWED_PORT))
 		return 1;
-	if (connect6_to("::1", ALLOWED_PORT) != EPERM || connect4_to("127.9.9.9", ALLOWED_PORT) != EPERM)
+	if (connect6_to("::1", ALLOWED_PORT) != EPERM ||
+		connect4_to("127.9.9.9", ALLOWED_PORT) != EPERM)
 		return 2;
-	if (connect4_to("127.0.0.1", OTHER_PORT) != EPERM || connect6_to("::ffff:127.0.0.1", OTHER_PORT) != EPERM)
+	if (connect4_to("127.0.0.1", OTHER_PORT) != EPERM ||
+		connect6_to("::ffff:127.0.0.1", OTHER_PORT) != EPERM)
 		return 3;
 	if (connect4_to("0.0.0.0", OTHER_PORT) != EPERM || connect6_to("::", OTHER_PORT) != EPERM)
 		return 4;
@@ -199,10 +204,12 @@ static int fast_open(void *context)
 	int one = 1;
 
 	(void)context;
-	if (sendto(fd, "secret", 6, MSG_FASTOPEN, (struct sockaddr *)&other, sizeof(other)) != -1 || errno != EPERM)
+	if (sendto(fd, "secret", 6, MSG_FASTOPEN, (struct sockaddr *)&other, sizeof(other)) != -1 ||
+		errno != EPERM)
 		return 1;
 	setsockopt(later, SOL_TCP, TCP_FASTOPEN_CONNECT, &one, sizeof(one));
-	if (connect(later, (struct sockaddr *)&other, sizeof(other)) == 0 && write(later, "secret", 6) >= 0)
+	if (connect(later, (struct sockaddr *)&other, sizeof(other)) == 0 &&
+		write(later, "secret", 6) >= 0)
 		return 2;
 	return 0;
 }
@@ -222,14 +229,21 @@ static void row_fast_open(void)
 
 static int send_datagrams(void *context)
 {
-	struct sockaddr_in good = address4("127.0.0.1", ALLOWED_PORT), bad = address4("127.0.0.1", OTHER_PORT);
+	struct sockaddr_in good = address4("127.0.0.1", ALLOWED_PORT),
+			   bad = address4("127.0.0.1", OTHER_PORT);
 	struct sockaddr_in6 mapped = address6("::ffff:127.0.0.1", OTHER_PORT);
 	autoclose int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	autoclose int fd6 = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct iovec part = {.iov_base = "0123456789", .iov_len = 10};
 	struct mmsghdr both[2] = {
-		{.msg_hdr = {.msg_name = &good, .msg_namelen = sizeof(good), .msg_iov = &part, .msg_iovlen = 1}},
-		{.msg_hdr = {.msg_name = &bad, .msg_namelen = sizeof(bad), .msg_iov = &part, .msg_iovlen = 1}},
+		{.msg_hdr = {.msg_name = &good,
+			 .msg_namelen = sizeof(good),
+			 .msg_iov = &part,
+			 .msg_iovlen = 1}},
+		{.msg_hdr = {.msg_name = &bad,
+			 .msg_namelen = sizeof(bad),
+			 .msg_iov = &part,
+			 .msg_iovlen = 1}},
 	};
 
 	(void)context;
@@ -241,7 +255,8 @@ static int send_datagrams(void *context)
 		return 3;
 	if (sendmmsg(fd, both, 2, 0) != 1)
 		return 4;
-	if (sendto(fd6, "x", 1, 0, (struct sockaddr *)&mapped, sizeof(mapped)) != -1 || errno != EPERM)
+	if (sendto(fd6, "x", 1, 0, (struct sockaddr *)&mapped, sizeof(mapped)) != -1 ||
+		errno != EPERM)
 		return 5;
 	if (connect(fd, (struct sockaddr *)&good, sizeof(good)))
 		return 6;
@@ -279,7 +294,8 @@ static int stream_bytes(void *context)
 	if (connect(fd, (struct sockaddr *)&good, sizeof(good)))
 		return 1;
 	while (sent < *bytes) {
-		ssize_t n = write(fd, block, *bytes - sent < sizeof(block) ? *bytes - sent : sizeof(block));
+		ssize_t n = write(
+			fd, block, *bytes - sent < sizeof(block) ? *bytes - sent : sizeof(block));
 
 		if (n <= 0)
 			break;
@@ -373,13 +389,15 @@ static void row_odd_sockets(void)
 
 static int bind_ports(void *context)
 {
-	struct sockaddr_in allowed = address4("127.0.0.1", 7100), other = address4("127.0.0.1", 7200);
+	struct sockaddr_in allowed = address4("127.0.0.1", 7100),
+			   other = address4("127.0.0.1", 7200);
 	struct sockaddr_in any = address4("0.0.0.0", 7100);
 	autoclose int a = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	autoclose int b = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	(void)context;
-	if (bind(b, (struct sockaddr *)&other, sizeof(other)) != -1 || bind(b, (struct sockaddr *)&any, sizeof(any)) != -1)
+	if (bind(b, (struct sockaddr *)&other, sizeof(other)) != -1 ||
+		bind(b, (struct sockaddr *)&any, sizeof(any)) != -1)
 		return 1;
 	return ERRNO_OF(bind(a, (struct sockaddr *)&allowed, sizeof(allowed)));
 }

@@ -102,28 +102,33 @@ static int plant(void *context)
 {
 	(void)context;
 	/* Names that are not there yet, and every verb that could make them. */
-	if (touch_file(".envrc") != EPERM || touch_file("a/b/.env.local") != EPERM || touch_file("a/key.pem") != EPERM)
+	if (touch_file(".envrc") != EPERM || touch_file("a/b/.env.local") != EPERM ||
+		touch_file("a/key.pem") != EPERM)
 		return 1;
 	if (mkdir(".git", 0777) || touch_file(".git/description"))
 		return 2;
 	if (mkdir(".git/hooks", 0777) != -1 || errno != EPERM)
 		return 3;
-	if (touch_file("tmp") || rename("tmp", ".envrc") != -1 || link("tmp", ".envrc") != -1 || symlink("tmp", ".envrc") != -1)
+	if (touch_file("tmp") || rename("tmp", ".envrc") != -1 || link("tmp", ".envrc") != -1 ||
+		symlink("tmp", ".envrc") != -1)
 		return 4;
 	/* A directory that brings a protected name along. */
 	if (mkdir("x", 0777) || mkdir("x/hooks", 0777) || touch_file("x/hooks/pre-commit"))
 		return 5;
-	if (rename(".git", "gone") != -1 || syscall(SYS_renameat2, AT_FDCWD, "x", AT_FDCWD, ".git", 2) != -1)
+	if (rename(".git", "gone") != -1 ||
+		syscall(SYS_renameat2, AT_FDCWD, "x", AT_FDCWD, ".git", 2) != -1)
 		return 6;
 	if (rmdir(".git/none") == 0)
 		return 7;
 	/* ".git" as a file says where git should look. */
-	if (unlink(".git/description") || rmdir(".git") || touch_file(".git") != EPERM || symlink("x", ".git") != -1)
+	if (unlink(".git/description") || rmdir(".git") || touch_file(".git") != EPERM ||
+		symlink("x", ".git") != -1)
 		return 8;
 	if (rename("x", ".git") != -1 || errno != EPERM)
 		return 9;
 	/* Near misses are nobody's business. */
-	if (touch_file("envrc") || touch_file("a/.environ") != EPERM || touch_file("key.pem.txt") || touch_file("hooks"))
+	if (touch_file("envrc") || touch_file("a/.environ") != EPERM || touch_file("key.pem.txt") ||
+		touch_file("hooks"))
 		return 10;
 	return 0;
 }
@@ -229,7 +234,8 @@ static int run_copies(void *context)
 	syscall(SYS_execveat, unnamed, "", argv, envp, AT_EMPTY_PATH);
 	if (errno != EPERM)
 		return 4;
-	if (mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, unnamed, 0) != MAP_FAILED || errno != EPERM)
+	if (mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, unnamed, 0) != MAP_FAILED ||
+		errno != EPERM)
 		return 5;
 	execve("/bin/true", argv, envp);
 	return 6;
@@ -253,7 +259,8 @@ static int map_executable_memory(void *context)
 	(void)context;
 	if (memory == MAP_FAILED || mprotect(memory, 4096, PROT_READ | PROT_EXEC))
 		return errno;
-	if (mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
+	if (mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		    0) == MAP_FAILED)
 		return errno;
 	return 0;
 }
@@ -276,7 +283,10 @@ static void send_descriptor(int socket_fd, int fd)
 {
 	char control[CMSG_SPACE(sizeof(int))] = {0};
 	struct iovec part = {.iov_base = "x", .iov_len = 1};
-	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct msghdr message = {.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control)};
 	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
 
 	head->cmsg_level = SOL_SOCKET;
@@ -292,7 +302,10 @@ static int receive_descriptor(void *context)
 {
 	char control[CMSG_SPACE(sizeof(int))] = {0}, byte;
 	struct iovec part = {.iov_base = &byte, .iov_len = 1};
-	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct msghdr message = {.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control)};
 	struct cmsghdr *head;
 	int fd;
 
@@ -392,7 +405,8 @@ static int use_overlay(void *context)
 	fd = open("low", O_WRONLY | O_APPEND | O_CLOEXEC); /* copies a mebibyte up */
 	if (fd < 0 || write(fd, "0123456789", 10) != 10)
 		return errno;
-	if (touch_file("fresh") || mkdir("dir", 0700) || rename("fresh", "renamed") || unlink("gone"))
+	if (touch_file("fresh") || mkdir("dir", 0700) || rename("fresh", "renamed") ||
+		unlink("gone"))
 		return errno;
 	if (chmod("low", 0600) || truncate("low", 5))
 		return errno;
@@ -401,12 +415,15 @@ static int use_overlay(void *context)
 
 static void row_overlay(void)
 {
-	EXPECT_EQ(mkdirat(world.directory_fd, "lower", 0777) | mkdirat(world.directory_fd, "upper", 0777) |
-			  mkdirat(world.directory_fd, "work", 0777) | mkdirat(world.directory_fd, "merged", 0777),
+	EXPECT_EQ(mkdirat(world.directory_fd, "lower", 0777) |
+			  mkdirat(world.directory_fd, "upper", 0777) |
+			  mkdirat(world.directory_fd, "work", 0777) |
+			  mkdirat(world.directory_fd, "merged", 0777),
 		0);
 	make_file("lower/low", 1 << 20);
 	make_file("lower/gone", 5);
-	if (mount("overlay", "merged", "overlay", 0, "lowerdir=lower,upperdir=upper,workdir=work")) {
+	if (mount("overlay", "merged", "overlay", 0,
+		    "lowerdir=lower,upperdir=upper,workdir=work")) {
 		printf("# no overlayfs here: %s\n", strerror(errno));
 		return;
 	}
@@ -424,7 +441,8 @@ static void row_overlay(void)
 
 const struct row rule_rows[] = {
 	{"what lies outside of the anchors is refused by every verb", row_anchors, "file_open"},
-	{"protected names hold before they exist and against every verb", row_protected_names, "path_rename"},
+	{"protected names hold before they exist and against every verb", row_protected_names,
+		"path_rename"},
 	{"deeper than the walk goes is refused", row_depth, NULL},
 	{"programs run from where they may and from nowhere else", row_exec, "bprm_check_security"},
 	{"executable memory without a file is the profile's choice", row_executable_memory, NULL},

@@ -197,7 +197,8 @@ static void row_frozen(void)
 static int try_to_escape(void *context)
 {
 	const pid_t *victim = context;
-	union bpf_attr attribute = {.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1};
+	union bpf_attr attribute = {
+		.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1};
 
 	if (kill(*victim, SIGKILL) != -1 || errno != EPERM)
 		return 1;

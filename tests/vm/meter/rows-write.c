@@ -16,7 +16,8 @@
 #include <sys/uio.h>
 
 static char buffer[1 << 20];
-/* Not there, and not even an address of user space: the second fails before the meter hears of it. */
+/* Not there, and not even an address of user space: the second fails before the meter hears of it.
+ */
 static void *volatile nowhere = (void *)8;
 static void *volatile kernel_side = (void *)-4096;
 
@@ -132,7 +133,8 @@ static int map_and_store(void *context)
 {
 	bool later = context != NULL;
 	autoclose int fd = open("file", O_RDWR | O_CLOEXEC);
-	char *memory = mmap(NULL, 1 << 20, later ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	char *memory =
+		mmap(NULL, 1 << 20, later ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (memory == MAP_FAILED)
 		return errno;
@@ -214,7 +216,8 @@ static int submit_aio(void *context)
 		struct iocb *list[] = {&one};
 		struct io_event event;
 
-		if (syscall(SYS_io_submit, aio, 1, list) != 1 || syscall(SYS_io_getevents, aio, 1, 1, &event, NULL) != 1)
+		if (syscall(SYS_io_submit, aio, 1, list) != 1 ||
+			syscall(SYS_io_getevents, aio, 1, 1, &event, NULL) != 1)
 			return errno;
 	}
 	/* A write that fails must not give back what the others were charged. */
@@ -297,7 +300,8 @@ static int make_noise(void *context)
 	if (pipe(pipes) || socketpair(AF_UNIX, SOCK_STREAM, 0, sockets))
 		return errno;
 	for (int i = 0; i < 16; i++)
-		if (write(null, buffer, sizeof(buffer)) < 0 || write(memory, buffer, sizeof(buffer)) < 0)
+		if (write(null, buffer, sizeof(buffer)) < 0 ||
+			write(memory, buffer, sizeof(buffer)) < 0)
 			return errno;
 	if (write(pipes[1], buffer, 4096) != 4096 || write(sockets[0], buffer, 4096) != 4096)
 		return errno;
@@ -325,7 +329,8 @@ static int write_through_old_descriptor(void *context)
 		return 2;
 	if (ftruncate(fd, 0) != -1 || errno != EPERM)
 		return 3;
-	if (open("file", O_WRONLY | O_CLOEXEC) >= 0 || open("new", O_CREAT | O_WRONLY | O_CLOEXEC, 0600) >= 0)
+	if (open("file", O_WRONLY | O_CLOEXEC) >= 0 ||
+		open("new", O_CREAT | O_WRONLY | O_CLOEXEC, 0600) >= 0)
 		return 4;
 	if (mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) != MAP_FAILED)
 		return 5;
@@ -355,8 +360,10 @@ static void row_read_only(void)
 }
 
 const struct row write_rows[] = {
-	{"written bytes are counted to the byte, inside a run only", row_write_exact, "file_permission"},
-	{"the write that would cross the cap leaves the file as it was", row_big_write_refused, NULL},
+	{"written bytes are counted to the byte, inside a run only", row_write_exact,
+		"file_permission"},
+	{"the write that would cross the cap leaves the file as it was", row_big_write_refused,
+		NULL},
 	{"destroying without a byte counts each file once", row_truncate, NULL},
 	{"truncation stops at the cap", row_truncate_capped, NULL},
 	{"a shared mapping is charged when it is made or made writable", row_mapping, "mmap_file"},
