@@ -13,9 +13,11 @@ struct row {
 	const char *name; /* a sentence */
 	void (*run)(void);
 	const char *hook; /* without this hook the row must fail; NULL = not tried */
+	bool needs_lsm;   /* of the network rows: cgroup programs alone do not do it */
 };
 
-extern const struct row write_rows[], name_rows[], task_rows[], rule_rows[], net_rows[], life_rows[];
+extern const struct row write_rows[], name_rows[], task_rows[], rule_rows[], net_rows[],
+	life_rows[];
 
 /* What the rows share. */
 struct world {
