@@ -34,7 +34,8 @@ static const char *const map_name[METER_MAP_COUNT] = {
 /* libbpf's last complaint, kept for the error text: it names the program and the reason. */
 static char last_complaint[ERROR_TEXT_MAX / 2];
 
-static int keep_complaint(enum libbpf_print_level level, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static int keep_complaint(
+	enum libbpf_print_level level, const char *format, va_list arguments)
 {
 	if (level == LIBBPF_WARN && last_complaint[0] == '\0') {
 		vsnprintf(last_complaint, sizeof(last_complaint), format, arguments);
