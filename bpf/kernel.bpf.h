@@ -50,6 +50,8 @@
 #define RENAME_EXCHANGE 2
 #define RENAME_WHITEOUT 4
 #define S_SETID 06000
+#define SOCK_STREAM 1 /* linux/net.h */
+#define SOCK_DGRAM 2
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10

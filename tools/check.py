@@ -28,13 +28,14 @@ BUILDS = os.path.join(SOURCE, "build-check")
 WHOLE_SECONDS = 80 * 60  # the last stop; the run is meant to take under 20 minutes on two cores
 BUILD_SECONDS = 900
 WALLS = {"integration", "escape"}  # suites that build sandboxes, so that the place matters
-SANITIZED = ["-Dstatic=false", "-Dwerror=false", "-Db_sanitize=address,undefined", "-Db_lundef=false",
+COMPLETE = ["-Dbpf=enabled"]  # nothing is left out because something was not found
+SANITIZED = [*COMPLETE, "-Dstatic=false", "-Dwerror=false", "-Db_sanitize=address,undefined", "-Db_lundef=false",
              "-Dbuildtype=debugoptimized"]
 
 # name -> environment of meson setup, its options
 CONFIGURATIONS = {
-    "gcc": ({"CC": "gcc"}, ["-Dstatic=true", "-Dwerror=true"]),
-    "clang": ({"CC": "clang"}, ["-Dstatic=false", "-Dwerror=true"]),
+    "gcc": ({"CC": "gcc"}, [*COMPLETE, "-Dstatic=true", "-Dwerror=true"]),
+    "clang": ({"CC": "clang"}, [*COMPLETE, "-Dstatic=false", "-Dwerror=true"]),
     "sanitized": ({"CC": "gcc"}, [*SANITIZED, "-Dfailpoints=true"]),
     "fuzz": ({"CC": "clang"}, [*SANITIZED, "-Dfuzz=true"]),
 }
