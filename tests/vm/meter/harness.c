@@ -260,8 +260,9 @@ static int open_cgroup(void)
 static const struct row *const tables[] = {
 	write_rows, name_rows, task_rows, rule_rows, net_rows, life_rows};
 
-/* Usage: meter-rows [auto|fmod_ret|network] [WORD]: only rows whose name has the word; "ablation"
- * tries each hook's row without it; "network" runs the network rows with cgroup programs alone. */
+/* Usage: meter-rows [auto|fmod_ret|network] [life|ablation|WORD]: all rows but those about the life
+ * of the programs, or only those, or each hook's row without that hook, or the rows whose name has
+ * the word. "network" runs the network rows with cgroup programs alone. */
 int main(int argc, char **argv)
 {
 	const char *wanted = argc > 1 ? argv[1] : "auto";
@@ -269,7 +270,8 @@ int main(int argc, char **argv)
 			       : !strcmp(wanted, "network") ? METER_MAKE_NETWORK
 							    : METER_MAKE_AUTO;
 	bool ablation = argc > 2 && !strcmp(argv[2], "ablation");
-	const char *only = argc > 2 && !ablation ? argv[2] : "";
+	bool life = argc > 2 && !strcmp(argv[2], "life");
+	const char *only = argc > 2 && !ablation && !life ? argv[2] : "";
 	unsigned passed = 0, failed = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -288,6 +290,8 @@ int main(int argc, char **argv)
 			bool good;
 
 			if ((ablation && !row->hook) || !strstr(row->name, only))
+				continue;
+			if (!ablation && !only[0] && life != (tables[t] == life_rows))
 				continue;
 			if (make == METER_MAKE_NETWORK && (tables[t] != net_rows || row->needs_lsm))
 				continue;
