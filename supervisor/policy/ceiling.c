@@ -34,7 +34,8 @@ static const char *number_text(enum value_type type, uint64_t value, char buffer
 		return number_format_size(value, buffer, 32);
 	if (type == VALUE_DURATION)
 		return number_format_duration(value, buffer, 32);
-	snprintf(buffer, 32, type == VALUE_CPU ? "%" PRIu64 "%%" : "%" PRIu64, value);
+	snprintf(buffer, 32,
+		type == VALUE_CPU || type == VALUE_PERCENT ? "%" PRIu64 "%%" : "%" PRIu64, value);
 	return buffer;
 }
 
@@ -68,6 +69,10 @@ static void narrow_limits(struct narrowing *n)
 	for (const struct key *key = sections[SECTION_LIMITS].keys; key->name; key++) {
 		if (key->stored)
 			narrow_limit(n, SECTION_LIMITS, key);
+	}
+	for (const struct key *key = sections[SECTION_BLAST_RADIUS].keys; key->name; key++) {
+		if (key->stored && key->type != VALUE_WORD)
+			narrow_limit(n, SECTION_BLAST_RADIUS, key);
 	}
 	narrow_limit(n, SECTION_TMP, key_find(SECTION_TMP, "size"));
 	narrow_limit(n, SECTION_HOME, key_find(SECTION_HOME, "size"));
@@ -264,6 +269,7 @@ int ceiling_apply(struct profile *profile, const struct profile *ceiling, struct
 	narrow_network(&n);
 	narrow_syscalls(&n);
 	narrow_env(&n);
+	narrow_pace(&n);
 	narrow_add_all(&n, &profile->pending, &ceiling->pending);
 	return n.no_memory ? -ENOMEM : 0;
 }

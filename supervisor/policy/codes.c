@@ -142,6 +142,10 @@ const struct code codes[CODE_COUNT] = {
 		"No profile can allow it."},
 	[CODE_CALL_ESSENTIAL] = {"E047", "system call that every program needs",
 		"Without this call no program starts or ends: the run would hang or die before the tool's first instruction."},
+	[CODE_TRIGGER] = {"E048", "trigger without what it needs",
+		"A trigger of pace has the numbers of its event and no others: denial has count and within, blast_radius has "
+		"above, approvals_unreachable may have for. A share of blast_radius needs a cap there: a share of nothing is "
+		"never reached."},
 	[CODE_WARNING_COVERED] = {"W001", "rule without effect",
 		"A grant is fully covered by a deny, so it allows nothing. deny wins over everything, in any order."},
 	[CODE_WARNING_EXEC_WRITABLE] = {"W002", "writable programs",
@@ -156,6 +160,9 @@ const struct code codes[CODE_COUNT] = {
 		"list the secrets in env.hide."},
 	[CODE_WARNING_READ_ALL] = {"W006", "everything readable",
 		"fs.read: / makes every file of the host readable that is not denied. Name the directories that are needed."},
+	[CODE_WARNING_NEVER] = {"W007", "never happens",
+		"What the line speaks of cannot happen in this profile: a warning or a state at a cap where no cap is written, "
+		"or the touch of a canary where there are none."},
 	[CODE_NOTE_NARROWED] = {"N001", "narrowed by the ceiling",
 		"The operator's ceiling allows only a part of what the profile asks for. The part is in force."},
 	[CODE_NOTE_DROPPED] = {"N002", "dropped by the ceiling",

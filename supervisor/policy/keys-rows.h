@@ -15,6 +15,16 @@
 	{                                                                                          \
 		__VA_ARGS__, NULL                                                                  \
 	}
+/* One for each of WORDS. */
+#define NEEDS(...)                                                                                 \
+	.word_needs = (const char *const[])                                                        \
+	{                                                                                          \
+		__VA_ARGS__                                                                        \
+	}
+#define TOOL_PROXY "the tool proxy"
+#define RECORDER "the flight recorder"
+#define APPROVALS "approvals"
+#define DNS_PROXY "the DNS proxy"
 
 extern const struct key keys_blast_radius[], keys_pace[], keys_phase[], keys_trigger[],
 	keys_response[], keys_recover[], keys_tools[], keys_server[], keys_argument[], keys_rate[],

@@ -27,7 +27,7 @@ static const struct key keys_top[] = {
 	{"remove", VALUE_REMOVE_MAP, .example = "{fs.read: [/etc/ssl]}",
 	 .help = "Entries to take out of what `extends` brought, exactly as they are written there. "
 		 "An entry that is not there is an error."},
-	{"mode", VALUE_WORD, WORDS("enforce", "audit"), .pending_words = 1 << 1, .needs = "the meter",
+	{"mode", VALUE_WORD, WORDS("enforce", "audit"), NEEDS(NULL, RECORDER),
 	 .default_text = "enforce", .example = "enforce",
 	 .help = "enforce applies every decision. audit records decisions and does not apply them."},
 	{"on_unsupported", VALUE_WORD, WORDS("refuse", "degrade"), .default_text = "refuse", .example = "refuse",
@@ -35,7 +35,7 @@ static const struct key keys_top[] = {
 	 .help = "What happens where this host cannot enforce a rule: refuse the start, or run without that rule "
 		 "and say so in every record."},
 	{"requires", VALUE_OBJECT, .of = SECTION_REQUIRES, .help = "What the host must give at least."},
-	{"feedback", VALUE_WORD, WORDS("code", "none", "hint"), .pending_words = 1 << 2, .needs = "the tool proxy",
+	{"feedback", VALUE_WORD, WORDS("code", "none", "hint"), NEEDS(NULL, NULL, TOOL_PROXY),
 	 .default_text = "code", .example = "code", STORED(feedback), AT(feedback_at),
 	 .help = "What the tool itself is told about a denial: an error code, nothing, or a hint. "
 		 "The operator always sees the full explanation."},
@@ -45,9 +45,9 @@ static const struct key keys_top[] = {
 	{"syscalls", VALUE_OBJECT, .of = SECTION_SYSCALLS, .help = "System calls. Few profiles need this section."},
 	{"env", VALUE_OBJECT, .of = SECTION_ENV, .help = "Environment variables. What is not listed is not passed on."},
 	{"limits", VALUE_OBJECT, .of = SECTION_LIMITS, .help = "What one run may use at any moment."},
-	{"blast_radius", VALUE_OBJECT, .flags = KEY_PENDING, .needs = "the meter", .of = SECTION_BLAST_RADIUS,
-	 .help = "What one run may do in total. The counters are never reset by the tool."},
-	{"pace", VALUE_OBJECT, .flags = KEY_PENDING, .needs = "the supervisor", .of = SECTION_PACE,
+	{"blast_radius", VALUE_OBJECT, .of = SECTION_BLAST_RADIUS,
+	 .help = "What one run may do in total. The tool cannot reset the counters."},
+	{"pace", VALUE_OBJECT, .of = SECTION_PACE,
 	 .help = "When a run moves to the alternate, contingency or emergency state, and what holds there."},
 	{"tools", VALUE_OBJECT, .flags = KEY_PENDING, .needs = "the tool proxy", .of = SECTION_TOOLS,
 	 .help = "Tool servers of the Model Context Protocol and what may be called on them."},
@@ -206,7 +206,7 @@ static const struct key keys_exec[] = {
 	 .help = "Wins over allow: a person is asked. Enforced as denied until approvals are there."},
 	{"deny", VALUE_EXEC_RULES, .of = SECTION_EXEC_RULE, .example = "[/usr/bin/sudo]", STORED(exec.deny),
 	 .help = "Wins over allow and ask, in any order."},
-	{"hash", VALUE_WORD, WORDS("off", "pin"), .pending_words = 1 << 1, .needs = "the exec meter",
+	{"hash", VALUE_WORD, WORDS("off", "pin"), NEEDS(NULL, "the exec meter"),
 	 .default_text = "off", .example = "pin",
 	 .help = "pin: programs named by path must keep the content they had when the run started."},
 	{0},
@@ -270,7 +270,7 @@ static const struct key keys_limits[] = {
 	 STORED(limits.wall_time_ms), .help = "How long the run may take. Then it is ended (exit 124)."},
 	{"io_weight", VALUE_COUNT, .least = 1, .most = 10000, .default_text = "100", .example = "50",
 	 STORED(limits.io_weight), .help = "The share of disk time, against 100 of others."},
-	{"output", VALUE_SIZE, .flags = KEY_PENDING, .needs = "the meter", .least = 1, .most = TIB,
+	{"output", VALUE_SIZE, .flags = KEY_PENDING, .needs = RECORDER, .least = 1, .most = TIB,
 	 .example = "16MiB", .help = "Bytes that the run may write to its output."},
 	{0},
 };

@@ -108,6 +108,8 @@ enum key_flags {
 	KEY_PENDING =
 		1 << 1, /* checked and shown; a run that has it is refused until `needs` is there */
 	KEY_TEST_NOT_RUN = 1 << 2, /* for check and test; changes nothing about a run */
+	KEY_PENDING_OBJECT =
+		1 << 3, /* VALUE_WORD_OR_OBJECT: as KEY_PENDING where it is a mapping */
 };
 
 struct key {
@@ -115,11 +117,12 @@ struct key {
 	enum value_type type;
 	enum content content; /* strings, string lists, names of a string map */
 	unsigned flags;       /* enum key_flags */
-	const char *needs; /* KEY_PENDING and pending_words: "the meter", "approvals" …; what this
-			      build lacks */
+	const char
+		*needs; /* KEY_PENDING, KEY_PENDING_OBJECT: "approvals" …; what this build lacks */
 	enum section_id of;       /* the section of the mappings this key holds */
 	const char *const *words; /* NULL-terminated, in the order of the enum they are stored as */
-	unsigned pending_words;   /* bit n: words[n] is pending, the others are not */
+	/* VALUE_WORD: what words[n] needs that this build lacks, NULL for the others; or NULL. */
+	const char *const *word_needs;
 	uint64_t least, most; /* VALUE_COUNT, VALUE_CPU (per cent), VALUE_SIZE, VALUE_DURATION; most
 				 0 = no bound */
 	const char *default_text; /* what holds where the key is not written, for people; NULL =

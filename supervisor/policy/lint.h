@@ -8,6 +8,9 @@
  * no effect, what is dangerous on purpose. Reported to d. */
 void lint_profile(const struct profile *profile, const char *home, struct diagnostics *d);
 
+/* The part of lint_profile() that is about blast_radius and pace. */
+void lint_pace(const struct profile *profile, struct diagnostics *d);
+
 /* Why nobody may be granted to write to a path (normal, absolute); NULL where it is fine. home may
  * be NULL. */
 const char *lint_protected_root(const char *path, const char *home);

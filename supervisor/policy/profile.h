@@ -115,6 +115,66 @@ struct limit {
 	struct source at;
 };
 
+/* The state that follows when a cap refuses. In order of strength. */
+enum on_exceed {
+	ON_EXCEED_DENY, /* none: the operation is refused, the run goes on */
+	ON_EXCEED_ALTERNATE,
+	ON_EXCEED_CONTINGENCY,
+	ON_EXCEED_EMERGENCY,
+	ON_EXCEED_COUNT
+};
+
+enum trigger_event {
+	TRIGGER_DENIAL,
+	TRIGGER_BLAST_RADIUS,
+	TRIGGER_TOOL_CHANGED,
+	TRIGGER_APPROVALS_UNREACHABLE,
+	TRIGGER_CANARY_TOUCHED,
+	TRIGGER_RECORDER_FAILED,
+	TRIGGER_ESCAPE_ATTEMPT,
+	TRIGGER_COUNT
+};
+
+/* Something that moves a run into a state of pace. Numbers that are not the event's own are not
+ * set. */
+struct trigger {
+	enum trigger_event event;
+	struct limit count, within_ms; /* TRIGGER_DENIAL */
+	struct limit above_percent;    /* TRIGGER_BLAST_RADIUS: of any cap */
+	struct limit for_ms;           /* TRIGGER_APPROVALS_UNREACHABLE */
+	struct source at;
+};
+
+struct triggers {
+	struct trigger *items;
+	size_t count;
+};
+
+/* Values of the words of a response, which count from 1. */
+enum response_word { RESPONSE_DENY = 1, RESPONSE_ASK };
+enum response_run { RESPONSE_FREEZE = 1, RESPONSE_KILL };
+
+/* What holds in a state, beside the profile. Nothing set: what the state means by itself, see
+ * phase_posture(). */
+struct response {
+	struct limit fs_write, network, exec; /* enum response_word; ask is enforced as deny */
+	struct limit run;                     /* enum response_run */
+};
+
+enum recover {
+	RECOVER_MANUAL, /* a person ends the state */
+	RECOVER_NEVER,
+	RECOVER_COUNT
+};
+
+/* One state of pace, beside the primary one, which is the profile itself. */
+struct phase_rules {
+	struct triggers when;
+	struct response then;
+	enum recover recover;
+	struct source recover_at;
+};
+
 enum network_mode {
 	NETWORK_MODE_SCOPED, /* own namespace; what allow lists, nothing else */
 	NETWORK_MODE_HOST,   /* explicit: the host's network */
@@ -213,6 +273,19 @@ struct profile {
 		struct limit memory_bytes, pids, open_files, file_size_bytes, wall_time_ms,
 			io_weight;
 	} limits;
+
+	/* What one run may do in total; bytes_… in bytes. */
+	struct {
+		struct limit files_changed, files_deleted, bytes_written, bytes_sent,
+			hosts_contacted, processes_started;
+		struct limit warn_at; /* per cent of every cap */
+		enum on_exceed on_exceed;
+		struct source on_exceed_at;
+	} blast_radius;
+
+	struct {
+		struct phase_rules alternate, contingency, emergency;
+	} pace;
 
 	struct {
 		struct pending *items;

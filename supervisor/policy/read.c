@@ -15,10 +15,14 @@ static void pop(struct reader *r)
 	r->depth--;
 }
 
-/* Take back what a file that this one extends said about a key. */
+/* Take back what a file that this one extends said about a key. What stands in a list stays: the
+ * lists of both files hold. */
 static void forget_pending(struct profile *p, const char *key)
 {
 	size_t kept = 0;
+
+	if (strstr(key, "[]"))
+		return;
 
 	for (size_t i = 0; i < p->pending.count; i++) {
 		if (strcmp(p->pending.items[i].key, key) != 0)
@@ -77,11 +81,11 @@ static void read_word(struct reader *r, const struct key *key, const struct node
 	if (!value_word(r, node, key, &index))
 		return;
 	store_word(key, base, index, node->key_at);
-	if (!key->pending_words)
+	if (!key->word_needs)
 		return;
 	forget_pending(r->profile, reader_where(r));
-	if (key->pending_words & 1u << index)
-		remember_pending(r, key->needs, node->key_at);
+	if (key->word_needs[index])
+		remember_pending(r, key->word_needs[index], node->key_at);
 }
 
 static void read_bool(struct reader *r, const struct key *key, const struct node *node, void *base)
@@ -168,13 +172,16 @@ static void read_string_map(struct reader *r, const struct key *key, const struc
 static void read_object(
 	struct reader *r, const struct key *key, const struct node *node, void *base)
 {
-	if (value_is_mapping(r, node, key->type))
-		read_section(r, key->of, node, base);
+	if (!value_is_mapping(r, node, key->type))
+		return;
+	/* A mapping that has a place of its own is what the offsets of its keys are in. */
+	read_section(r, key->of, node, key->stored ? (char *)base + key->offset : base);
 }
 
-/* Lists and maps of mappings, which belong to sections that are checked only. */
-static void read_objects(
-	struct reader *r, const struct key *key, const struct node *node, unsigned levels)
+/* Lists and maps of mappings. Only triggers are stored; the others belong to sections that are
+ * checked only. */
+static void read_objects(struct reader *r, const struct key *key, const struct node *node,
+	void *base, unsigned levels)
 {
 	bool list = key->type == VALUE_OBJECT_LIST;
 
@@ -187,11 +194,13 @@ static void read_objects(
 			continue;
 		push(r, list ? "[]" : entry->key);
 		if (levels > 1)
-			read_objects(r, key, entry, levels - 1);
+			read_objects(r, key, entry, base, levels - 1);
 		else if (list && node_is_null(entry))
 			diagnostics_report(r->d, CODE_EMPTY, entry->at, "an empty entry in `%s`",
 				reader_where(r));
-		else if (value_is_mapping(r, entry, VALUE_OBJECT))
+		else if (value_is_mapping(r, entry, VALUE_OBJECT) && key->of == SECTION_TRIGGER)
+			read_trigger(r, entry, (void *)((char *)base + key->offset));
+		else if (entry->kind == NODE_MAPPING || node_is_null(entry))
 			read_section(r, key->of, entry, NULL);
 		pop(r);
 	}
@@ -288,13 +297,13 @@ static void read_value(struct reader *r, const struct key *key, const struct nod
 		if (key->flags & KEY_TEST_NOT_RUN)
 			read_tests(r, node);
 		else
-			read_objects(r, key, node, 1);
+			read_objects(r, key, node, base, 1);
 		return;
 	case VALUE_OBJECT_MAP:
-		read_objects(r, key, node, 1);
+		read_objects(r, key, node, base, 1);
 		return;
 	case VALUE_OBJECT_MAP_MAP:
-		read_objects(r, key, node, 2);
+		read_objects(r, key, node, base, 2);
 		return;
 	case VALUE_PATH_RULES:
 	case VALUE_EXEC_RULES:
@@ -310,6 +319,12 @@ static void read_value(struct reader *r, const struct key *key, const struct nod
  * Lists that are stored are looked at when everything is merged, since entries may be removed. */
 static void note_pending(struct reader *r, const struct key *key, const struct node *node)
 {
+	if (key->flags & KEY_PENDING_OBJECT) {
+		forget_pending(r->profile, reader_where(r));
+		if (node->kind == NODE_MAPPING)
+			remember_pending(r, key->needs, node->key_at);
+		return;
+	}
 	if (!(key->flags & KEY_PENDING) || key->stored || node_is_null(node) ||
 		(node->kind != NODE_SCALAR && node->count == 0))
 		return;

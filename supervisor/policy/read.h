@@ -51,6 +51,8 @@ void read_network_rules(struct reader *r, const struct key *key, const struct no
 	struct network_rules *rules);
 void read_exec_rules(
 	struct reader *r, const struct key *key, const struct node *list, struct exec_rules *rules);
+/* One entry of pace.….when, onto its list. */
+void read_trigger(struct reader *r, const struct node *entry, struct triggers *triggers);
 void read_tests(struct reader *r, const struct node *list);
 
 /* One value of a type; each reports what is wrong and then returns NULL or false. */

@@ -54,6 +54,17 @@ static const struct {
 	{"limits.file_size",       "rlimit of each process"},
 	{"limits.wall_time",       "supervisor's timer"},
 	{"limits.io_weight",       "cgroup v2"},
+	{"blast_radius.files_changed",     "programs in the kernel; without them user notification, which counts each open for writing"},
+	{"blast_radius.files_deleted",     "programs in the kernel; without them user notification"},
+	{"blast_radius.bytes_written",     "programs in the kernel; without them the start is refused"},
+	{"blast_radius.bytes_sent",        "cgroup programs; without them the start is refused"},
+	{"blast_radius.hosts_contacted",   "cgroup programs; without them the start is refused"},
+	{"blast_radius.processes_started", "programs in the kernel; without them user notification"},
+	{"blast_radius.warn_at",           "as its caps"},
+	{"blast_radius.on_exceed",         "as its caps"},
+	{"pace.alternate.when",            "as the caps; canary_touched: programs in the kernel only"},
+	{"pace.alternate.then",            "programs in the kernel; without them user notification (weaker: what is open stays open)"},
+	{"pace.alternate.recover",         "supervisor"},
 };
 /* clang-format on */
 
@@ -152,8 +163,9 @@ static void type_puts(struct text *out, const struct key *key)
 	for (const char *const *word = key->words; word && *word; word++) {
 		text_puts(out, word == key->words ? ": " : ", ");
 		code_puts(out, *word);
-		if (key->pending_words & 1U << (word - key->words))
-			text_printf(out, " (checked only, needs %s)", key->needs);
+		if (key->word_needs && key->word_needs[word - key->words])
+			text_printf(out, " (checked only, needs %s)",
+				key->word_needs[word - key->words]);
 	}
 }
 

@@ -178,9 +178,9 @@ static void what_a_ceiling_demands_and_nobody_can_enforce_yet_is_pending(void **
 	(void)state;
 	loading_init(&l);
 	load_under(&l, HEAD "network: {allow: [{host: example.com}]}\n",
-		HEAD "blast_radius: {files_deleted: 5}\n");
+		HEAD "blast_radius: {tool_calls: 5}\n");
 	assert_int_equal(l.profile->pending.count, 1);
-	assert_string_equal(l.profile->pending.items[0].key, "blast_radius.files_deleted");
+	assert_string_equal(l.profile->pending.items[0].key, "blast_radius.tool_calls");
 }
 
 static void a_ceiling_with_an_error_refuses_the_profile(void **state)

@@ -101,6 +101,8 @@ static const struct row {
 	{HEAD "limits: {wall_time: 1h30m}\n", "3:21: error[E015]"},
 	{HEAD "blast_radius: {warn_at: 50}\n", "3:25: error[E015]"},
 	{HEAD "blast_radius: {warn_at: 1001%}\n", "3:25: error[E015]"},
+	{HEAD "pace: {alternate: {when: [{event: denial, count: 3}]}}\n",
+	 "3:35: error[E048]: the event denial needs `within: 10m` beside it"},
 	{HEAD "fs: {tmp: {private: no}}\n", "3:21: error[E016]: `fs.tmp.private`: booleans are true or false"},
 	{HEAD "requires: {notify: \"true\"}\n", "3:20: error[E016]"},
 	{HEAD "requires: {bpf: }\n", "3:17: error[E016]"},
@@ -210,6 +212,7 @@ static const struct row {
 	{HEAD "network: {allow: [{cidr: 0.0.0.0/1}]}\n", "3:26: warning[W003]"},
 	{HEAD "env: {pass: [\"*\"]}\n", "3:14: warning[W005]"},
 	{HEAD "fs: {read: [/]}\n", "3:13: warning[W006]"},
+	{HEAD "blast_radius: {warn_at: 50%}\n", "3:16: warning[W007]: blast_radius.warn_at"},
 };
 /* clang-format on */
 

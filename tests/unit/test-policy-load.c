@@ -151,16 +151,15 @@ static void what_cannot_be_enforced_yet_is_remembered_by_key_and_line(void **sta
 	static const struct {
 		const char *key;
 		unsigned line;
-	} rows[] = {{"mode", 3}, {"limits.output", 4}, {"blast_radius.files_deleted", 6},
+	} rows[] = {{"mode", 3}, {"limits.output", 4}, {"blast_radius.tool_calls", 6},
 		{"orphan", 7}, {"network.allow", 8}, {"exec.deny[].command", 9}};
 
 	(void)state;
 	loading_init(&l);
-	load_good(&l,
-		HEAD "mode: audit\nlimits: {output: 1MiB}\nblast_radius:\n  files_deleted: 5\n"
-		     "orphan: kill\nnetwork: {allow: [{host: example.com}]}\n"
-		     "exec: {deny: [{command: [git, push]}]}\n"
-		     "tests: [{do: read /etc/shadow, expect: deny}]\n");
+	load_good(&l, HEAD "mode: audit\nlimits: {output: 1MiB}\nblast_radius:\n  tool_calls: 5\n"
+			   "orphan: kill\nnetwork: {allow: [{host: example.com}]}\n"
+			   "exec: {deny: [{command: [git, push]}]}\n"
+			   "tests: [{do: read /etc/shadow, expect: deny}]\n");
 	assert_int_equal(l.profile->pending.count, array_size(rows));
 	for (size_t i = 0; i < array_size(rows); i++) {
 		assert_string_equal(l.profile->pending.items[i].key, rows[i].key);

@@ -78,7 +78,7 @@ static void every_enforced_key_says_by_what_and_every_word_is_about_a_key(void *
 {
 	static const enum section_id checked[] = {SECTION_REQUIRES, SECTION_FS, SECTION_TMP,
 		SECTION_HOME, SECTION_NETWORK, SECTION_EXEC, SECTION_SYSCALLS, SECTION_ENV,
-		SECTION_LIMITS};
+		SECTION_LIMITS, SECTION_BLAST_RADIUS};
 
 	(void)state;
 	for (size_t i = 0; i < array_size(checked); i++) {
@@ -95,7 +95,7 @@ static void every_enforced_key_says_by_what_and_every_word_is_about_a_key(void *
 		}
 	}
 	assert_null(profile_enforced_by("fs.reed"));
-	assert_null(profile_enforced_by("blast_radius.files_deleted"));
+	assert_null(profile_enforced_by("blast_radius.tool_calls"));
 }
 
 static void the_reference_names_every_key(void **state)
