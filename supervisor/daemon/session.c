@@ -244,6 +244,13 @@ void session_run(struct session *session, struct run_result *ret_result)
 	const struct run_callbacks callbacks = {
 		.context = session, .denied = on_denied, .traced = on_traced};
 
+	/* A plan that counts is never run by what does not. */
+	if (session->plan->meter) {
+		*ret_result = (struct run_result){.outcome = RUN_SETUP_FAILED, .code = 125};
+		error_set(&ret_result->error, -EOPNOTSUPP, ERROR_UNSUPPORTED,
+			"blast_radius and pace need the meter, which this build does not have");
+		return;
+	}
 	run_plan(session->plan, &callbacks, ret_result);
 }
 

@@ -146,6 +146,7 @@ static int (*const steps[])(struct compiler *c) = {
 	plan_facts,
 	plan_covers,
 	plan_requirements,
+	plan_meter,
 	plan_identity,
 	plan_grants,
 	plan_owner,

@@ -44,6 +44,20 @@ enum rule_section {
 	RULES_LIMITS_FILE_SIZE,
 	RULES_LIMITS_WALL_TIME,
 	RULES_LIMITS_IO_WEIGHT,
+	RULES_BLAST_FILES_CHANGED,
+	RULES_BLAST_FILES_DELETED,
+	RULES_BLAST_BYTES_WRITTEN,
+	RULES_BLAST_BYTES_SENT,
+	RULES_BLAST_HOSTS_CONTACTED,
+	RULES_BLAST_PROCESSES_STARTED,
+	RULES_BLAST_WARN_AT,
+	RULES_BLAST_ON_EXCEED,
+	RULES_ALTERNATE_WHEN,
+	RULES_ALTERNATE_THEN,
+	RULES_CONTINGENCY_WHEN,
+	RULES_CONTINGENCY_THEN,
+	RULES_EMERGENCY_WHEN,
+	RULES_EMERGENCY_THEN,
 	RULES_SECTION_COUNT
 };
 
@@ -229,6 +243,9 @@ int plan_environment(struct compiler *c) must_check;
 int plan_limits(struct compiler *c) must_check;
 int plan_network(struct compiler *c) must_check;
 void plan_canaries(struct compiler *c);
+
+/* meter.c: whether the run is metered and by what (Plan.meter), its caps, states and breakers. */
+int plan_meter(struct compiler *c) must_check;
 
 /* message.c: parts of the Plan. They never return NULL; see out_of_memory. */
 Berm__Wire__Mount *message_mount(

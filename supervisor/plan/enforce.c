@@ -234,6 +234,8 @@ static const char *usual(const struct compiler *c, const char *key)
 		return "environment";
 	if (strncmp(key, "network.", 8) == 0)
 		return "nothing (not yet)";
+	if (strncmp(key, "blast_radius.", 13) == 0)
+		return "as the caps";
 	return "";
 }
 

@@ -30,6 +30,10 @@ struct plan_request {
  * costs convenience (the links of a merged /usr, say), never a wall. */
 const char *const *plan_fact_paths(void);
 
+/* True where a run of the profile can need the meter: only then facts about it (meter_…, network_…)
+ * are worth gathering. */
+bool plan_needs_meter(const struct profile *profile);
+
 /* Compile a profile for a host. Pure: no system call, no clock, no environment; the same input
  * gives the same bytes. Refuses (kind UNSUPPORTED, naming rule, file:line and feature) what this
  * host cannot enforce unless degrading was allowed for that feature, and (kind INPUT) what is wrong

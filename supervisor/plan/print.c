@@ -10,8 +10,7 @@
 #define PLACE_COLUMN 72
 #define SHOWN_MAX 4096 /* bytes of one value */
 
-/* Begin a line; what is written to it afterwards is padded by line_end(). */
-static size_t line_begin(struct text *out, const char *word)
+size_t print_begin(struct text *out, const char *word)
 {
 	size_t start = out->length;
 
@@ -19,7 +18,7 @@ static size_t line_begin(struct text *out, const char *word)
 	return start;
 }
 
-static void line_end(struct text *out)
+void print_end(struct text *out)
 {
 	while (out->length && out->data[out->length - 1] == ' ')
 		out->data[--out->length] = '\0';
@@ -31,9 +30,7 @@ void print_escaped(struct text *out, const char *string)
 	text_escape(out, string, strlen(string), SHOWN_MAX);
 }
 
-/* End the line with the rule that it comes from. */
-static void line_end_rule(
-	struct text *out, size_t start, const Berm__Wire__Plan *plan, uint32_t rule)
+void print_end_rule(struct text *out, size_t start, const Berm__Wire__Plan *plan, uint32_t rule)
 {
 	const Berm__Wire__Rule *r = rule < plan->n_rules ? plan->rules[rule] : NULL;
 
@@ -48,15 +45,15 @@ static void line_end_rule(
 			text_printf(out, ":%u:%u", r->line, r->column);
 		}
 	}
-	line_end(out);
+	print_end(out);
 }
 
 static void print_bytes(struct text *out, const char *word, const uint8_t *bytes, size_t length)
 {
-	line_begin(out, word);
+	print_begin(out, word);
 	for (size_t i = 0; i < length; i++)
 		text_printf(out, "%02x", bytes[i]);
-	line_end(out);
+	print_end(out);
 }
 
 static void print_head(const Berm__Wire__Plan *plan, struct text *out)
@@ -65,53 +62,53 @@ static void print_head(const Berm__Wire__Plan *plan, struct text *out)
 	uint8_t digest[PLAN_DIGEST_BYTES];
 	char duration[32];
 
-	line_begin(out, "plan");
+	print_begin(out, "plan");
 	text_printf(out, "%u ", plan->version);
 	print_escaped(out, plan->profile_name);
-	line_end(out);
+	print_end(out);
 	if (plan_digest(plan, digest) == 0)
 		print_bytes(out, "digest", digest, sizeof(digest));
 	else
 		out->failed = true;
 	print_bytes(out, "profile", plan->profile_digest.data, plan->profile_digest.len);
-	line_begin(out, "command");
+	print_begin(out, "command");
 	for (size_t i = 0; i < plan->n_argv; i++) {
 		text_puts(out, i ? " " : "");
 		print_escaped(out, plan->argv[i]);
 	}
-	line_end(out);
-	line_begin(out, "directory");
+	print_end(out);
+	print_begin(out, "directory");
 	print_escaped(out, plan->working_directory);
-	line_end(out);
-	line_begin(out, "hostname");
+	print_end(out);
+	print_begin(out, "hostname");
 	print_escaped(out, plan->host_name);
-	line_end(out);
+	print_end(out);
 	if (id) {
-		line_begin(out, "identity");
+		print_begin(out, "identity");
 		text_printf(out, "uid=%u:%u gid=%u:%u%s user=", id->inside_uid, id->outside_uid,
 			id->inside_gid, id->outside_gid,
 			id->drop_from_root ? " drop-from-root" : "");
 		print_escaped(out, id->user_name);
 		text_puts(out, " home=");
 		print_escaped(out, id->home);
-		line_end(out);
+		print_end(out);
 	}
 	if (plan->wall_time_ms) {
-		line_begin(out, "wall-time");
+		print_begin(out, "wall-time");
 		text_puts(out,
 			number_format_duration(plan->wall_time_ms, duration, sizeof(duration)));
-		line_end(out);
+		print_end(out);
 	}
 	for (size_t i = 0; i < plan->n_degraded; i++) {
-		line_begin(out, "degraded");
+		print_begin(out, "degraded");
 		print_escaped(out, plan->degraded[i]);
-		line_end(out);
+		print_end(out);
 	}
 	if (plan->trace_denials || plan->memfd_noexec) {
-		line_begin(out, "options");
+		print_begin(out, "options");
 		text_printf(out, "%s%s", plan->trace_denials ? "trace-denials " : "",
 			plan->memfd_noexec ? "memfd-noexec" : "");
-		line_end(out);
+		print_end(out);
 	}
 }
 
@@ -140,7 +137,7 @@ static void print_mounts(const Berm__Wire__Plan *plan, struct text *out)
 
 	for (size_t i = 0; i < plan->n_mounts; i++) {
 		const Berm__Wire__Mount *m = plan->mounts[i];
-		size_t start = line_begin(out, "mount");
+		size_t start = print_begin(out, "mount");
 
 		print_enum(out, &berm__wire__mount_kind__descriptor, (int)m->kind, "MOUNT_");
 		print_escaped(out, m->target);
@@ -166,7 +163,7 @@ static void print_mounts(const Berm__Wire__Plan *plan, struct text *out)
 		if (m->source_ino)
 			text_printf(out, " inode=%llu:%llu", (unsigned long long)m->source_dev,
 				(unsigned long long)m->source_ino);
-		line_end_rule(out, start, plan, m->rule);
+		print_end_rule(out, start, plan, m->rule);
 	}
 }
 
@@ -197,10 +194,10 @@ static void print_bits(struct text *out, uint64_t bits, const char *const *names
 static void print_handled(
 	struct text *out, const char *what, uint64_t bits, const char *const *names, size_t count)
 {
-	line_begin(out, "landlock");
+	print_begin(out, "landlock");
 	text_printf(out, "%s ", what);
 	print_bits(out, bits, names, count);
-	line_end(out);
+	print_end(out);
 }
 
 static void print_landlock(const Berm__Wire__Plan *plan, struct text *out)
@@ -209,27 +206,27 @@ static void print_landlock(const Berm__Wire__Plan *plan, struct text *out)
 
 	if (!l)
 		return;
-	line_begin(out, "landlock");
+	print_begin(out, "landlock");
 	text_printf(out, "abi %u", l->abi);
-	line_end(out);
+	print_end(out);
 	print_handled(out, "handled-fs", l->handled_fs, fs_rights, array_size(fs_rights));
 	print_handled(out, "handled-net", l->handled_net, net_rights, array_size(net_rights));
 	print_handled(out, "scoped", l->scoped, scopes, array_size(scopes));
 	for (size_t i = 0; i < l->n_paths; i++) {
-		size_t start = line_begin(out, "landlock");
+		size_t start = print_begin(out, "landlock");
 
 		text_puts(out, "path ");
 		print_escaped(out, l->paths[i]->path);
 		text_puts(out, " ");
 		print_bits(out, l->paths[i]->access, fs_rights, array_size(fs_rights));
-		line_end_rule(out, start, plan, l->paths[i]->rule);
+		print_end_rule(out, start, plan, l->paths[i]->rule);
 	}
 	for (size_t i = 0; i < l->n_ports; i++) {
-		size_t start = line_begin(out, "landlock");
+		size_t start = print_begin(out, "landlock");
 
 		text_printf(out, "port %u ", l->ports[i]->port);
 		print_bits(out, l->ports[i]->access, net_rights, array_size(net_rights));
-		line_end_rule(out, start, plan, l->ports[i]->rule);
+		print_end_rule(out, start, plan, l->ports[i]->rule);
 	}
 }
 
@@ -239,10 +236,10 @@ static void print_network(const Berm__Wire__Plan *plan, struct text *out)
 
 	if (!plan->network)
 		return;
-	start = line_begin(out, "network");
+	start = print_begin(out, "network");
 	print_enum(
 		out, &berm__wire__network_mode__descriptor, (int)plan->network->mode, "NETWORK_");
-	line_end_rule(out, start, plan, plan->network->rule);
+	print_end_rule(out, start, plan, plan->network->rule);
 }
 
 static const char *rlimit_name(uint32_t resource, char *buffer, size_t capacity)
@@ -273,26 +270,26 @@ static void print_limits(const Berm__Wire__Plan *plan, struct text *out)
 	for (size_t i = 0; i < plan->n_rlimits; i++) {
 		const Berm__Wire__Rlimit *r = plan->rlimits[i];
 
-		start = line_begin(out, "rlimit");
+		start = print_begin(out, "rlimit");
 		text_printf(out, "%s %llu", rlimit_name(r->resource, number, sizeof(number)),
 			(unsigned long long)r->soft);
 		if (r->hard != r->soft)
 			text_printf(out, ":%llu", (unsigned long long)r->hard);
-		line_end_rule(out, start, plan, r->rule);
+		print_end_rule(out, start, plan, r->rule);
 	}
 	if (!plan->cgroup || !plan->cgroup->use)
 		return;
-	line_begin(out, "cgroup");
+	print_begin(out, "cgroup");
 	text_puts(out, "in ");
 	print_escaped(out, plan->cgroup->parent);
-	line_end(out);
+	print_end(out);
 	for (size_t i = 0; i < plan->cgroup->n_values; i++) {
-		start = line_begin(out, "cgroup");
+		start = print_begin(out, "cgroup");
 		print_escaped(out, plan->cgroup->values[i]->file);
 		text_puts(out, " = ");
 		print_escaped(out, plan->cgroup->values[i]->value);
 		text_puts(out, plan->cgroup->values[i]->optional ? " optional" : "");
-		line_end_rule(out, start, plan, plan->cgroup->values[i]->rule);
+		print_end_rule(out, start, plan, plan->cgroup->values[i]->rule);
 	}
 }
 
@@ -300,13 +297,13 @@ static void print_canaries(const Berm__Wire__Plan *plan, struct text *out)
 {
 	for (size_t i = 0; i < plan->n_canaries; i++) {
 		const Berm__Wire__Canary *canary = plan->canaries[i];
-		size_t start = line_begin(out, "canary");
+		size_t start = print_begin(out, "canary");
 
 		print_enum(out, &berm__wire__canary_kind__descriptor, (int)canary->kind, "CANARY_");
 		print_escaped(out, canary->path);
 		if (canary->number)
 			text_printf(out, "%u", canary->number);
-		line_end_rule(out, start, plan, canary->rule);
+		print_end_rule(out, start, plan, canary->rule);
 	}
 }
 
@@ -315,7 +312,7 @@ static void print_rules(const Berm__Wire__Plan *plan, struct text *out)
 	for (size_t i = 0; i < plan->n_rules; i++) {
 		const Berm__Wire__Rule *r = plan->rules[i];
 
-		line_begin(out, "rule");
+		print_begin(out, "rule");
 		text_printf(out, "%zu ", i);
 		print_escaped(out, r->key);
 		text_puts(out, " ");
@@ -331,7 +328,7 @@ static void print_rules(const Berm__Wire__Plan *plan, struct text *out)
 			text_puts(out, " because ");
 			print_escaped(out, r->reason);
 		}
-		line_end(out);
+		print_end(out);
 	}
 }
 
@@ -344,10 +341,11 @@ void plan_print(const Berm__Wire__Plan *plan, struct text *out)
 	print_network(plan, out);
 	print_limits(plan, out);
 	for (size_t i = 0; i < plan->n_environment; i++) {
-		line_begin(out, "env");
+		print_begin(out, "env");
 		print_escaped(out, plan->environment[i]);
-		line_end(out);
+		print_end(out);
 	}
 	print_canaries(plan, out);
+	print_meter(plan, out);
 	print_rules(plan, out);
 }

@@ -14,8 +14,10 @@ enum section_shape {
 	SHAPE_MS,
 	SHAPE_PERCENT,
 	SHAPE_COUNT,
-	SHAPE_WORD,   /* a single word: add_word() */
-	SHAPE_PRIVATE /* fs.tmp, fs.home */
+	SHAPE_WORD,    /* a single word: add_word() */
+	SHAPE_PRIVATE, /* fs.tmp, fs.home */
+	SHAPE_TRIGGERS,
+	SHAPE_RESPONSE
 };
 
 /* clang-format off */
@@ -53,6 +55,21 @@ static const struct {
 	[RULES_LIMITS_FILE_SIZE]     = {"limits.file_size",    SHAPE_BYTES,        AT(limits.file_size_bytes)},
 	[RULES_LIMITS_WALL_TIME]     = {"limits.wall_time",    SHAPE_MS,           AT(limits.wall_time_ms)},
 	[RULES_LIMITS_IO_WEIGHT]     = {"limits.io_weight",    SHAPE_COUNT,        AT(limits.io_weight)},
+	[RULES_BLAST_FILES_CHANGED]  = {"blast_radius.files_changed",     SHAPE_COUNT, AT(blast_radius.files_changed)},
+	[RULES_BLAST_FILES_DELETED]  = {"blast_radius.files_deleted",     SHAPE_COUNT, AT(blast_radius.files_deleted)},
+	[RULES_BLAST_BYTES_WRITTEN]  = {"blast_radius.bytes_written",     SHAPE_BYTES, AT(blast_radius.bytes_written)},
+	[RULES_BLAST_BYTES_SENT]     = {"blast_radius.bytes_sent",        SHAPE_BYTES, AT(blast_radius.bytes_sent)},
+	[RULES_BLAST_HOSTS_CONTACTED] = {"blast_radius.hosts_contacted",  SHAPE_COUNT, AT(blast_radius.hosts_contacted)},
+	[RULES_BLAST_PROCESSES_STARTED] = {"blast_radius.processes_started", SHAPE_COUNT,
+					   AT(blast_radius.processes_started)},
+	[RULES_BLAST_WARN_AT]        = {"blast_radius.warn_at",   SHAPE_PERCENT,   AT(blast_radius.warn_at)},
+	[RULES_BLAST_ON_EXCEED]      = {"blast_radius.on_exceed", SHAPE_WORD,      0},
+	[RULES_ALTERNATE_WHEN]       = {"pace.alternate.when",    SHAPE_TRIGGERS,  AT(pace.alternate.when)},
+	[RULES_ALTERNATE_THEN]       = {"pace.alternate.then",    SHAPE_RESPONSE,  AT(pace.alternate.then)},
+	[RULES_CONTINGENCY_WHEN]     = {"pace.contingency.when",  SHAPE_TRIGGERS,  AT(pace.contingency.when)},
+	[RULES_CONTINGENCY_THEN]     = {"pace.contingency.then",  SHAPE_RESPONSE,  AT(pace.contingency.then)},
+	[RULES_EMERGENCY_WHEN]       = {"pace.emergency.when",    SHAPE_TRIGGERS,  AT(pace.emergency.when)},
+	[RULES_EMERGENCY_THEN]       = {"pace.emergency.then",    SHAPE_RESPONSE,  AT(pace.emergency.then)},
 };
 #undef AT
 /* clang-format on */
@@ -183,20 +200,76 @@ static void add_word(struct compiler *c, enum rule_section section)
 {
 	static const char *const decisions[DECISION_COUNT] = {"deny", "ask", "allow"};
 	static const char *const modes[NETWORK_MODE_COUNT] = {"scoped", "host"};
+	static const char *const states[ON_EXCEED_COUNT] = {
+		"deny", "alternate", "contingency", "emergency"};
 	const struct profile *p = c->profile;
 	const struct {
 		enum rule_section section;
-		const char *word;
+		const char *word; /* NULL: no rule */
 		const struct source *at;
 	} words[] = {
 		{RULES_NETWORK_MODE, modes[p->network.mode], &p->network.mode_at},
 		{RULES_EXEC_DEFAULT, decisions[p->exec.default_decision], &p->exec.default_at},
+		{RULES_BLAST_ON_EXCEED,
+			p->blast_radius.on_exceed_at.line ? states[p->blast_radius.on_exceed]
+							  : NULL,
+			&p->blast_radius.on_exceed_at},
 	};
 
 	for (size_t i = 0; i < array_size(words); i++) {
-		if (words[i].section == section)
+		if (words[i].section == section && words[i].word)
 			add(c, section, words[i].word, words[i].at, NULL);
 	}
+}
+
+static void add_triggers(
+	struct compiler *c, enum rule_section section, const struct triggers *triggers)
+{
+	static const char *const events[TRIGGER_COUNT] = {"denial", "blast_radius", "tool_changed",
+		"approvals_unreachable", "canary_touched", "recorder_failed", "escape_attempt"};
+
+	for (size_t i = 0; i < triggers->count; i++) {
+		const struct trigger *t = &triggers->items[i];
+		char value[96], within[32];
+
+		if (t->event == TRIGGER_DENIAL)
+			snprintf(value, sizeof(value), "denial, %llu within %s",
+				(unsigned long long)t->count.value,
+				number_format_duration(t->within_ms.value, within, sizeof(within)));
+		else if (t->event == TRIGGER_BLAST_RADIUS)
+			snprintf(value, sizeof(value), "blast_radius above %llu%%",
+				(unsigned long long)t->above_percent.value);
+		else
+			snprintf(value, sizeof(value), "%s", events[t->event]);
+		add(c, section, value, &t->at, NULL);
+	}
+}
+
+static void add_response(
+	struct compiler *c, enum rule_section section, const struct response *response)
+{
+	static const char *const decisions[] = {"", "deny", "ask"}, *const ends[] = {
+									    "", "freeze", "kill"};
+	const struct {
+		const struct limit *limit;
+		const char *key;
+		const char *const *words;
+	} parts[] = {{&response->fs_write, "fs_write", decisions},
+		{&response->network, "network", decisions}, {&response->exec, "exec", decisions},
+		{&response->run, "run", ends}};
+	const struct source *at = NULL;
+	autotext struct text value = {0};
+
+	for (size_t i = 0; i < array_size(parts); i++) {
+		if (!parts[i].limit->set)
+			continue;
+		text_printf(&value, "%s%s: %s", at ? ", " : "", parts[i].key,
+			parts[i].words[parts[i].limit->value]);
+		at = at && at->line ? at : &parts[i].limit->at;
+	}
+	c->out_of_memory |= value.failed;
+	if (at)
+		add(c, section, text_string(&value), at, NULL);
 }
 
 static void add_section(struct compiler *c, enum rule_section section)
@@ -227,6 +300,10 @@ static void add_section(struct compiler *c, enum rule_section section)
 		return add_word(c, section);
 	case SHAPE_PRIVATE:
 		return add_private(c, section);
+	case SHAPE_TRIGGERS:
+		return add_triggers(c, section, member);
+	case SHAPE_RESPONSE:
+		return add_response(c, section, member);
 	}
 }
 
