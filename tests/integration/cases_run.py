@@ -72,7 +72,7 @@ def bad_profile(sandbox, case):
 
 
 def pending_section(sandbox, case):
-    path = sandbox.write_profile("pending", "blast_radius:\n  files_deleted: 25\n")
+    path = sandbox.write_profile("pending", "blast_radius:\n  tool_calls: 25\n")
     result = sandbox.run(["true"], profile=path)
     case.code(result, 125)
     case.that("blast_radius" in result.errors and "pending.yaml" in result.errors, result.errors)
