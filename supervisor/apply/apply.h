@@ -89,11 +89,16 @@ struct run_callbacks {
 	void (*watch)(void *context);
 };
 
-/* Stop every process of the run, or let them go on; the tool cannot tell by a signal. By the
- * cgroup's freezer where the run has a cgroup, by SIGSTOP to each process (races with fork are run
- * to a fixed point, bounded) where it has none. Returns when all are stopped. */
+/* Stop every process of the run, or let them go on. By the cgroup's freezer where the run has a
+ * cgroup of version 2: the tool cannot tell. By SIGSTOP to each process where it has none (races
+ * with fork are run to a fixed point, bounded): a program can find out that a child of it was
+ * stopped. Returns when all are stopped. While a run is frozen SIGINT, SIGTERM, SIGHUP and SIGQUIT
+ * to berm kill it (RUN_KILLED) and other signals are dropped. Not from the gate callback: its
+ * caller waits for the answer and cannot stop. Errors: -ETIMEDOUT where something still ran after a
+ * second; the rest is stopped. */
 int run_freeze(struct run_handle *handle, bool frozen, struct error *err) must_check;
-/* Kill every process of the run; its outcome is then RUN_BREAKER or RUN_KILLED as given. */
+/* Kill every process of the run; its outcome is then RUN_BREAKER or RUN_KILLED as first given, also
+ * where the tool ended by itself meanwhile. From any callback. */
 void run_kill(struct run_handle *handle, enum run_outcome outcome);
 
 struct run_result {

@@ -155,7 +155,7 @@ void child_main(struct launch *launch)
 	own_close(&launch->sync[0]);
 	own_close(&launch->janitor_fd);
 	prctl(PR_SET_NAME, "berm-init");
-	reaper_signals(&waited);
+	reaper_own_signals(&waited);
 	wait_for(launch, SYNC_GO);
 	if (build_walls(launch, &listener, &err) < 0)
 		fail(launch, &err);

@@ -140,9 +140,13 @@ int canary_try(const struct launch *launch, struct error *err) must_check;
 
 /* PID 1 of the run; never returns. */
 void child_main(struct launch *launch) __attribute__((noreturn));
-/* Reap and forward until the tool has ended; its wait status. */
 /* The signals that PID 1 waits for and the supervisor forwards; blocked in both. */
 void reaper_signals(sigset_t *ret_set);
+/* The same, and those that are between the supervisor and PID 1 alone. */
+void reaper_own_signals(sigset_t *ret_set);
+/* From the supervisor to PID 1: stop everything else in the namespace. */
+#define REAPER_STOP_ALL SIGRTMIN
+/* Reap and forward until the tool has ended; its wait status. */
 int reaper_run(pid_t tool_pid);
 
 /* Notifications of refused and traced calls (plan->seccomp->listener), seccomp_unotify(2). */

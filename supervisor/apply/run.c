@@ -1,51 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/control.h"
 #include "apply/launch.h"
 #include "apply/sys.h"
-#include "base/memory.h"
-#include "base/path.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #define EXIT_TIMEOUT 124
 #define EXIT_SETUP 125
 #define EXIT_REFUSED 126
 #define EXIT_NOT_FOUND 127
-/* After the time limit the tool is asked to end, and killed this much later. */
-#define TIMEOUT_GRACE_MS 2000
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
-
-struct supervision {
-	struct launch *launch;
-	struct listener listener;
-	struct run_result *result;
-	int signal_fd;
-	uint64_t deadline_ms; /* monotonic; 0: none */
-	bool asked_to_end;    /* the time limit passed, SIGTERM was sent */
-	bool timed_out;
-	bool started; /* the canary is through, the tool's program runs or is about to */
-	bool exited;  /* PID 1 told the tool's status */
-	bool failed;  /* one of the run's processes told why it could not start */
-	bool init_gone;
-	bool idle; /* nothing happened for a while: memory was given back */
-	int wait_status;
-};
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 static const char *environment_value(const Berm__Wire__Plan *plan, const char *name)
 {
@@ -199,107 +169,24 @@ static void release(struct launch *launch)
 	free(launch->placeholders);
 }
 
-/* Take every message that is there. */
-static void drain_messages(void *context)
-{
-	struct supervision *s = context;
-	struct sync_message message;
-	int r;
-
-	while ((r = sync_receive(s->launch->sync[0], &message, NULL, MSG_DONTWAIT)) == 0) {
-		if (message.type == SYNC_PROVED) {
-			s->started = true;
-			s->listener.proving = false;
-		} else if (message.type == SYNC_FAILED) {
-			s->failed = true;
-			s->result->error = message.error;
-		} else if (message.type == SYNC_EXIT) {
-			s->exited = true;
-			s->wait_status = message.status;
-		}
-	}
-	if (r != -EAGAIN)
-		own_close(&s->launch->sync[0]); /* PID 1 is ending: do not poll its end again */
-}
-
-static void kill_run(const struct supervision *s)
-{
-	/* The kernel kills every process of a pid namespace with its PID 1 (pid_namespaces(7)). */
-	pidfd_send_signal(s->launch->init_fd, SIGKILL, NULL, 0);
-}
-
-static void forward_signals(const struct supervision *s)
-{
-	struct signalfd_siginfo info;
-
-	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info))
-		if (info.ssi_signo != SIGCHLD)
-			pidfd_send_signal(s->launch->init_fd, (int)info.ssi_signo, NULL, 0);
-}
-
-static void check_deadline(struct supervision *s)
-{
-	if (!s->deadline_ms || now_ms() < s->deadline_ms)
-		return;
-	if (!s->asked_to_end && s->started) {
-		s->asked_to_end = s->timed_out = true;
-		s->deadline_ms = now_ms() + TIMEOUT_GRACE_MS;
-		pidfd_send_signal(s->launch->init_fd, SIGTERM, NULL, 0);
-		return;
-	}
-	s->timed_out = true;
-	s->deadline_ms = 0;
-	kill_run(s);
-}
-
-static int poll_timeout_ms(const struct supervision *s)
-{
-	uint64_t now = now_ms(), most = s->idle ? 60000 : MEMORY_IDLE_MS;
-
-	if (!s->deadline_ms)
-		return s->idle ? -1 : MEMORY_IDLE_MS;
-	if (now >= s->deadline_ms)
-		return 0;
-	return (int)(s->deadline_ms - now < most ? s->deadline_ms - now : most);
-}
-
-static void supervise(struct supervision *s)
-{
-	while (!s->init_gone) {
-		struct pollfd fds[] = {
-			{.fd = s->launch->init_fd, .events = POLLIN},
-			{.fd = s->launch->sync[0], .events = POLLIN},
-			{.fd = s->signal_fd, .events = POLLIN},
-			{.fd = s->listener.fd, .events = POLLIN},
-		};
-
-		int ready = poll(fds, array_size(fds), poll_timeout_ms(s));
-
-		if (ready < 0 && errno != EINTR)
-			break;
-		if (ready == 0 && !s->idle) {
-			s->idle = true;
-			memory_release_program();
-		}
-		if (fds[2].revents)
-			forward_signals(s);
-		if (fds[3].revents & POLLIN)
-			listener_handle(&s->listener, drain_messages, s);
-		else if (fds[3].revents & (POLLHUP | POLLERR))
-			own_close(&s->listener.fd); /* the last process under the filter is gone */
-		drain_messages(s);
-		if (fds[0].revents)
-			s->init_gone = true;
-		check_deadline(s);
-	}
-}
-
 static void reap_init(const struct launch *launch, struct rusage *usage)
 {
 	int status;
 
 	while (wait4(launch->init_pid, &status, 0, usage) < 0 && errno == EINTR)
 		;
+}
+
+static int enter(struct supervision *s, struct error *err)
+{
+	const struct run_entry entry = {.handle = &s->handle,
+		.init_pidfd = s->launch->init_fd,
+		.init_pid = s->launch->init_pid,
+		.cgroup_fd = s->launch->cgroup_fd};
+
+	if (!s->callbacks || !s->callbacks->enter)
+		return 0;
+	return s->callbacks->enter(s->callbacks->context, &entry, err);
 }
 
 /* Let the run build its walls, hand over the listener and start the tool. */
@@ -331,6 +218,9 @@ static int confine(struct supervision *s, struct error *err)
 			err, -EPROTO, ERROR_INTERNAL, "the run's first process broke the protocol");
 	if (s->listener.fd >= 0)
 		listener_tune(&s->listener);
+	r = enter(s, err);
+	if (r < 0)
+		return r;
 	message = (struct sync_message){.type = SYNC_START};
 	r = sync_send(launch->sync[0], &message, -1);
 	return r < 0 ? error_set(err, r, ERROR_INTERNAL,
@@ -357,6 +247,10 @@ static void judge(const struct supervision *s, struct run_result *result)
 		struct error err = result->error;
 
 		judge_failure(&err, result);
+	} else if (s->handle.asked != RUN_OUTCOME_COUNT) {
+		result->outcome = s->handle.asked;
+		result->signal = s->handle.asked_signal ? s->handle.asked_signal : SIGKILL;
+		result->code = 128 + result->signal;
 	} else if (!s->exited) {
 		/* PID 1 was killed from outside, or by the kernel: nothing of the run is left. */
 		result->outcome = RUN_KILLED;
@@ -370,7 +264,8 @@ static void judge(const struct supervision *s, struct run_result *result)
 		result->outcome = RUN_EXITED;
 		result->code = WEXITSTATUS(status);
 	}
-	if (cgroup_was_oom(s->launch) && result->outcome != RUN_EXITED)
+	if (cgroup_was_oom(s->launch) &&
+		(result->outcome == RUN_SIGNALED || result->outcome == RUN_KILLED))
 		result->outcome = RUN_OOM;
 	if (s->timed_out) {
 		result->outcome = RUN_TIMEOUT;
@@ -390,11 +285,11 @@ static void run_confined(struct supervision *s, struct run_result *result)
 	}
 	r = confine(s, &err);
 	if (r < 0)
-		kill_run(s);
+		supervise_kill(s);
 	else
 		supervise(s);
 	reap_init(launch, &result->usage);
-	drain_messages(s);
+	supervise_drain(s);
 	if (r < 0)
 		judge_failure(&err, result);
 	else
@@ -415,10 +310,12 @@ void run_plan(const Berm__Wire__Plan *plan, const struct run_callbacks *callback
 		.network_fd = -1,
 		.cover_fd = -1};
 	struct supervision s = {.launch = &launch,
+		.callbacks = callbacks,
+		.handle = {.launch = &launch, .asked = RUN_OUTCOME_COUNT},
 		.result = ret_result,
 		.signal_fd = -1,
 		.listener = {.fd = -1, .plan = plan, .callbacks = callbacks, .proving = true}};
-	uint64_t started_ms = now_ms();
+	uint64_t started_ms = control_now_ms();
 	sigset_t waited, before;
 	struct error err = {0};
 
@@ -439,5 +336,5 @@ void run_plan(const Berm__Wire__Plan *plan, const struct run_callbacks *callback
 	release(&launch);
 	own_close(&s.signal_fd);
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	ret_result->duration_ms = now_ms() - started_ms;
+	ret_result->duration_ms = control_now_ms() - started_ms;
 }

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* A run while it lasts. Private to apply/. */
+
+#include "apply/launch.h"
+
+struct run_handle {
+	const struct launch *launch;
+	bool frozen;
+	enum run_outcome asked; /* what run_kill() was told; RUN_OUTCOME_COUNT: it was not called */
+	int asked_signal;       /* the signal that ended a frozen run, else 0 */
+};
+
+/* CLOCK_BOOTTIME in milliseconds. */
+uint64_t control_now_ms(void);
+/* A signal for the tool: forwarded, or, where the run is frozen, obeyed in its place. */
+void control_signal(struct run_handle *handle, int number);
+
+/* Stop (SIGSTOP) or continue (SIGCONT) everything that PID 1 of a run has started, by any number of
+ * generations; PID 1 itself goes on, since it only reaps. Of the launch only init_pid and init_fd
+ * are used. Continued are children before their parents, so that none sees a child that is stopped;
+ * what was stopped before is continued with the rest. Errors: -ETIMEDOUT where something still ran
+ * after timeout_ms. */
+int stop_all(const struct launch *launch, bool stopped, unsigned timeout_ms,
+	struct error *err) must_check;
+
+/* What the supervisor of one run keeps. */
+struct supervision {
+	struct launch *launch;
+	struct listener listener;
+	const struct run_callbacks *callbacks;
+	struct run_handle handle;
+	struct run_result *result;
+	int signal_fd;
+	uint64_t deadline_ms;  /* of the time limit; these are of control_now_ms(), 0: none */
+	uint64_t watch_due_ms; /* of the next regular look */
+	uint64_t idle_due_ms;  /* when memory is given back unless something happens before */
+	bool asked_to_end;     /* the time limit passed, SIGTERM was sent */
+	bool timed_out;
+	bool started; /* the canary is through, the tool's program runs or is about to */
+	bool exited;  /* PID 1 told the tool's status */
+	bool failed;  /* one of the run's processes told why it could not start */
+	bool init_gone;
+	int wait_status;
+};
+
+/* Wait for what the run and the outside say and pass it on, until PID 1 of the run has ended. */
+void supervise(struct supervision *s);
+/* Take every message of the run that is there. */
+void supervise_drain(struct supervision *s);
+/* Kill the run without a word about why: the time limit or the failure says it. */
+void supervise_kill(const struct supervision *s);
