@@ -9,7 +9,7 @@
 #include <linux/types.h>
 #endif
 
-#define METER_ABI 1
+#define METER_ABI 2
 #define METER_ABI_MAGIC 0x4245524dU
 
 /* Accounts: what is charged. Account 0 is the host. A run's own account has the number of its slot;
@@ -19,8 +19,9 @@
 #define METER_LEVELS 3   /* run, agent, group */
 #define METER_SCOPES 256 /* scope 0: no file or network rules, effects are counted only */
 #define METER_COUNTERS 16
-#define METER_STEPS 3         /* thresholds of one counter beside its cap */
-#define METER_DENIALS_KEPT 64 /* most denials a window can count */
+#define METER_STEPS 4         /* thresholds of one counter beside its cap */
+#define METER_BREAKERS 4      /* of one account */
+#define METER_DENIALS_KEPT 64 /* most refusals that a breaker can wait for */
 #define METER_UNLIMITED                                                                            \
 	(1ULL << 62) /* the cap of what has none; also where every counter saturates */
 #define METER_WRITE_MAX 0x7ffff000ULL /* MAX_RW_COUNT: no single call writes more (fs.h) */
@@ -56,12 +57,12 @@ enum meter_posture {
 #define METER_POSTURE_FROZEN (METER_READ_ONLY | METER_NO_EXEC | METER_NO_FORK | METER_FROZEN)
 #define METER_POSTURE_DEAD (METER_POSTURE_FROZEN | METER_DEAD)
 
-/* What a refusal means for the breaker. */
+/* What a refusal means for the breakers. */
 enum meter_class {
 	METER_QUIET = 0, /* recorded, does not count */
 	METER_DENIAL,    /* counts */
-	METER_CANARY,    /* trips at once */
-	METER_ESCAPE,    /* trips at once */
+	METER_CANARY,    /* a canary was touched; counts as a denial too */
+	METER_ESCAPE,    /* an attempt to escape; counts as a denial too */
 };
 
 /* One number a hook, in the order of hooks.def: in events and in the proof that each program fires.
@@ -78,6 +79,12 @@ enum meter_hook {
 	METER_HOOK_COUNT
 };
 
+/* The last refusals that a breaker waits for: CLOCK_BOOTTIME, a ring. */
+struct meter_window {
+	__u64 next;
+	__u64 time_ns[METER_DENIALS_KEPT];
+};
+
 /* The kernel writes, user space maps it read-only. */
 struct meter_account {
 	__u64 value[METER_COUNTERS];   /* saturating; what happened */
@@ -86,10 +93,10 @@ struct meter_account {
 	__u64 lost[2];                 /* of those, not delivered */
 	__u64 untracked; /* files or hosts beyond the run's memory of distinct ones: each charged
 			    every time */
-	__u64 fired;     /* bit counter * 4 + step: that threshold was reported; step 3 is the cap
-			    itself */
-	__u64 denial_next;
-	__u64 denial_time_ns[METER_DENIALS_KEPT]; /* CLOCK_BOOTTIME of the last denials, a ring */
+	__u32 fired[METER_COUNTERS]; /* bit i: threshold i was reported; bit METER_STEPS: the cap */
+	__u32 tripped;               /* bit i: breaker i tripped once */
+	__u32 reserved;
+	struct meter_window window[METER_BREAKERS];
 };
 
 /* Both write, with atomic operations only. */
@@ -98,22 +105,33 @@ struct meter_control {
 	__u32 owner;   /* not 0: taken; which process did is for user space */
 };
 
+/* An id is for user space: the events of a cap, a step or a breaker carry it. */
+struct meter_cap {
+	__u64 limit;   /* the last value that is still allowed, <= METER_UNLIMITED */
+	__u32 posture; /* added to the account's when it refuses for the first time */
+	__u32 id;
+};
+
 struct meter_step {
 	__u64 at;      /* reached when value + refused arrives here; 0 = unused */
-	__u32 posture; /* added to the account's */
-	__u32 id;      /* for user space */
+	__u32 posture; /* added to the account's, once */
+	__u32 id;
+};
+
+/* So many refusals of a class in a window that ends with each of them. */
+struct meter_breaker {
+	__u64 within_ns; /* 0 = ever */
+	__u32 count;     /* 0 = no breaker; <= METER_DENIALS_KEPT */
+	__u32 class;     /* METER_DENIAL counts canaries and attempts to escape too */
+	__u32 posture;   /* added to the account's each time it trips */
+	__u32 id;
 };
 
 /* User space writes. */
 struct meter_limits {
-	__u64 cap[METER_COUNTERS]; /* the last value that is still allowed, <= METER_UNLIMITED */
+	struct meter_cap cap[METER_COUNTERS];
 	struct meter_step step[METER_COUNTERS][METER_STEPS];
-	__u32 cap_posture[METER_COUNTERS]; /* added when the cap refuses for the first time */
-	__u64 denial_within_ns;
-	__u32 denial_count; /* 0 = no breaker; <= METER_DENIALS_KEPT */
-	__u32 denial_posture;
-	__u32 canary_posture;
-	__u32 escape_posture;
+	struct meter_breaker breaker[METER_BREAKERS];
 };
 
 enum meter_run_flag {
@@ -308,7 +326,7 @@ enum meter_event_kind {
 	METER_EVENT_DENIAL = 1, /* an operation was refused */
 	METER_EVENT_CAP,        /* a cap refused for the first time; value = what was asked for */
 	METER_EVENT_STEP,       /* a threshold was reached */
-	METER_EVENT_BREAKER,    /* denials within the window; value = how many */
+	METER_EVENT_BREAKER,    /* a breaker tripped; value = refusals so far, limit = its count */
 	METER_EVENT_POSTURE,    /* an operation was refused because of the posture */
 	METER_EVENT_ACTIVITY,   /* an operation was let through */
 };
@@ -331,7 +349,7 @@ struct meter_event {
 	__u64 value;
 	__u64 limit;
 	__u32 posture; /* effective, after this event */
-	__u32 step;    /* id of the threshold */
+	__u32 id;      /* of the cap, step or breaker */
 	__u32 pid;     /* thread group, in the initial pid namespace */
 	__u32 tid;
 	__u64 device; /* kernel's s_dev */
@@ -369,9 +387,9 @@ static inline __u64 meter_hash_step(__u64 hash, __u64 eight_bytes)
 #ifndef METER_ASSERT
 #define METER_ASSERT(expression) _Static_assert(expression, #expression)
 #endif
-METER_ASSERT(sizeof(struct meter_account) == 32 * 8 + 4 * 8 + 3 * 8 + 64 * 8);
+METER_ASSERT(sizeof(struct meter_account) == 32 * 8 + 4 * 8 + 8 + 16 * 4 + 8 + 4 * 65 * 8);
 METER_ASSERT(sizeof(struct meter_control) == 8);
-METER_ASSERT(sizeof(struct meter_limits) == 128 + 16 * 3 * 16 + 64 + 8 + 16);
+METER_ASSERT(sizeof(struct meter_limits) == 16 * 16 + 16 * 4 * 16 + 4 * 24);
 METER_ASSERT(sizeof(struct meter_run) == 56);
 METER_ASSERT(sizeof(struct meter_task) == 16);
 METER_ASSERT(sizeof(struct meter_seen_key) == 24);
@@ -381,4 +399,3 @@ METER_ASSERT(sizeof(struct meter_net_key) == 28);
 METER_ASSERT(sizeof(struct meter_net_value) == 8 + 16 * 8);
 METER_ASSERT(sizeof(struct meter_event) == 136);
 METER_ASSERT(METER_COUNTER_COUNT <= METER_COUNTERS);
-METER_ASSERT(METER_COUNTERS * 4 <= 64);

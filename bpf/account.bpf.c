@@ -26,9 +26,9 @@ static __always_inline bool add_posture(__u32 account, __u32 posture)
 static __always_inline void reached(__u32 slot, __u32 account, struct meter_account *a,
 	__u32 counter, __u32 step, struct report *report)
 {
-	__u64 bit = 1ULL << ((counter * 4 + step) & 63);
+	__u32 bit = 1U << step;
 
-	if (__sync_fetch_and_or(&a->fired, bit) & bit)
+	if (__sync_fetch_and_or(&a->fired[counter & (METER_COUNTERS - 1)], bit) & bit)
 		return;
 	add_posture(account, report->posture);
 	report->account = account;
@@ -62,7 +62,7 @@ static __always_inline void steps(const struct charged *c, __u64 value)
 			.value = value,
 			.limit = step->at,
 			.posture = step->posture,
-			.step = step->id,
+			.id = step->id,
 		};
 		reached(c->slot, c->number, c->account, c->counter, i, &report);
 	}
@@ -77,8 +77,9 @@ static __always_inline void cap_refused(const struct charged *c, __u64 amount, _
 		.hook = c->hook,
 		.result = -EPERM,
 		.value = value + amount,
-		.limit = c->limits->cap[c->counter],
-		.posture = c->limits->cap_posture[c->counter],
+		.limit = c->limits->cap[c->counter].limit,
+		.posture = c->limits->cap[c->counter].posture,
+		.id = c->limits->cap[c->counter].id,
 	};
 
 	reached(c->slot, c->number, c->account, c->counter, METER_STEPS, &report);
@@ -130,7 +131,7 @@ __noinline int charge(__u32 slot, __u32 counter, __u64 amount, __u32 hook)
 		if (amount > METER_UNLIMITED)
 			break;
 		value = __sync_fetch_and_add(&a->value[counter], amount);
-		if (value + amount > l->cap[counter] || value + amount > METER_UNLIMITED) {
+		if (value + amount > l->cap[counter].limit || value + amount > METER_UNLIMITED) {
 			__sync_fetch_and_add(&a->value[counter], -amount);
 			break;
 		}
@@ -180,7 +181,7 @@ __noinline int account_only(__u32 slot, __u32 counter, __u64 amount, __u32 hook)
 		c = (struct charged){a, l, account, slot, counter, hook};
 		if (value > METER_UNLIMITED)
 			__sync_fetch_and_add(&a->value[counter], -amount); /* saturated */
-		else if (value > l->cap[counter])
+		else if (value > l->cap[counter].limit)
 			cap_refused(&c, 0, value);
 		else
 			steps(&c, value + a->refused[counter]);
@@ -212,23 +213,61 @@ __noinline int charge_host(__u32 slot, __u64 high, __u64 low, __u32 hook)
 	return 0;
 }
 
-/* The breaker counts exactly: the time of the denial before the last count - 1 is kept, so any
- * count of them within the window is seen, wherever the window begins. */
-static __always_inline bool breaker_tripped(struct meter_account *a, const struct meter_limits *l)
+/* A breaker counts exactly: the time of the refusal before the last count - 1 is kept, so any count
+ * of them within the window is seen, wherever the window begins. */
+static __always_inline bool has_tripped(
+	struct meter_window *window, const struct meter_breaker *breaker)
 {
 	__u64 now = bpf_ktime_get_boot_ns(), before;
-	__u32 kept = l->denial_count - 1;
+	__u32 kept = breaker->count - 1;
 	__u32 place;
 
-	if (l->denial_count == 0 || l->denial_count > METER_DENIALS_KEPT)
+	if (breaker->count > METER_DENIALS_KEPT)
 		return false;
 	if (kept == 0)
 		return true;
-	place = __sync_fetch_and_add(&a->denial_next, 1) % kept;
+	place = __sync_fetch_and_add(&window->next, 1) % kept;
 	barrier_var(place);
 	place &= METER_DENIALS_KEPT - 1;
-	before = __sync_lock_test_and_set(&a->denial_time_ns[place], now);
-	return before && now - before <= l->denial_within_ns;
+	before = __sync_lock_test_and_set(&window->time_ns[place], now);
+	return before && (!breaker->within_ns || now - before <= breaker->within_ns);
+}
+
+/* One account's breakers, after a refusal of this class. A trip is reported the first time, and
+ * whenever it takes something away that was open. */
+static __always_inline void try_breakers(__u32 slot, __u32 account, __u32 class)
+{
+	struct meter_limits *l = bpf_map_lookup_elem(&limits, &account);
+	struct meter_account *a = account_at(account);
+
+	if (!a || !l)
+		return;
+	__sync_fetch_and_add(&a->value[METER_DENIALS], 1);
+	for (__u32 i = 0; i < METER_BREAKERS; i++) {
+		const struct meter_breaker *breaker = &l->breaker[i];
+		__u32 bit = 1U << i;
+
+		if (!breaker->count)
+			continue;
+		if (breaker->class != class && breaker->class != METER_DENIAL)
+			continue;
+		if (!has_tripped(&a->window[i], breaker))
+			continue;
+		if (add_posture(account, breaker->posture) || !(a->tripped & bit)) {
+			struct report report = {
+				.kind = METER_EVENT_BREAKER,
+				.class = class,
+				.account = account,
+				.value = a->value[METER_DENIALS],
+				.limit = breaker->count,
+				.posture = breaker->posture,
+				.id = breaker->id,
+			};
+
+			__sync_fetch_and_or(&a->tripped, bit);
+			emit(slot, &report, 0);
+		}
+	}
 }
 
 __noinline int note_refusal(__u32 slot, __u32 class)
@@ -237,38 +276,9 @@ __noinline int note_refusal(__u32 slot, __u32 class)
 
 	if (!run || class == METER_QUIET)
 		return 0;
-	for (int level = 0; level < METER_LEVELS; level++) {
-		__u32 account = run->account[level];
-		struct meter_account *a;
-		struct meter_limits *l;
-		__u32 posture = 0;
-
-		if (!account)
-			continue;
-		a = account_at(account);
-		l = bpf_map_lookup_elem(&limits, &account);
-		if (!a || !l)
-			continue;
-		__sync_fetch_and_add(&a->value[METER_DENIALS], 1);
-		if (breaker_tripped(a, l))
-			posture |= l->denial_posture;
-		if (class == METER_CANARY)
-			posture |= l->canary_posture;
-		if (class == METER_ESCAPE)
-			posture |= l->escape_posture;
-		if (add_posture(account, posture)) {
-			struct report report = {
-				.kind = METER_EVENT_BREAKER,
-				.class = class,
-				.account = account,
-				.value = a->value[METER_DENIALS],
-				.limit = l->denial_count,
-				.posture = posture,
-			};
-
-			emit(slot, &report, 0);
-		}
-	}
+	for (int level = 0; level < METER_LEVELS; level++)
+		if (run->account[level])
+			try_breakers(slot, run->account[level], class);
 	return 0;
 }
 

@@ -27,7 +27,7 @@ static __always_inline void fill(struct meter_event *e, __u32 slot, const struct
 	e->value = r->value;
 	e->limit = r->limit;
 	e->posture = r->posture;
-	e->step = r->step;
+	e->id = r->id;
 	e->pid = r->pid;
 	e->tid = r->tid;
 	e->device = 0;

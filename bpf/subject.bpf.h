@@ -16,7 +16,7 @@ int refund(__u32 slot, __u32 counter, __u64 amount);
 int account_only(__u32 slot, __u32 counter, __u64 amount, __u32 hook);
 /* Charge an address (its two halves), each once a run. */
 int charge_host(__u32 slot, __u64 high, __u64 low, __u32 hook);
-/* Count a refusal for the breaker. */
+/* Count a refusal for the breakers. */
 int note_refusal(__u32 slot, __u32 class);
 /* End the pending operation: failed = give everything back; written = bytes of a write that really
  * happened. */
@@ -33,7 +33,7 @@ struct report {
 	__u64 value;
 	__u64 limit;
 	__u32 account;
-	__u32 step;
+	__u32 id;
 	__u32 posture;
 	__u32 pid;
 	__u32 tid;

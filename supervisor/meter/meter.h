@@ -62,7 +62,7 @@ int meter_account(struct meter *meter, const uint8_t identity[16], uint32_t *ret
 	struct error *err) must_check;
 int meter_account_release(
 	struct meter *meter, const uint8_t identity[16], struct error *err) must_check;
-/* Every counter unlimited, no threshold, no breaker. */
+/* Every counter unlimited, no step, no breaker. */
 void meter_limits_none(struct meter_limits *limits);
 int meter_limits_set(struct meter *meter, uint32_t account, const struct meter_limits *limits,
 	struct error *err) must_check;

@@ -112,16 +112,17 @@ void meter_limits_none(struct meter_limits *limits)
 {
 	memset(limits, 0, sizeof(*limits));
 	for (size_t i = 0; i < METER_COUNTERS; i++)
-		limits->cap[i] = METER_UNLIMITED;
+		limits->cap[i].limit = METER_UNLIMITED;
 }
 
 int meter_limits_set(
 	struct meter *meter, uint32_t account, const struct meter_limits *limits, struct error *err)
 {
-	if (limits->denial_count > METER_DENIALS_KEPT)
-		return error_set(err, -EINVAL, ERROR_UNSUPPORTED,
-			"a window can count at most %d denials, not %u", METER_DENIALS_KEPT,
-			limits->denial_count);
+	for (size_t i = 0; i < METER_BREAKERS; i++)
+		if (limits->breaker[i].count > METER_DENIALS_KEPT)
+			return error_set(err, -EINVAL, ERROR_UNSUPPORTED,
+				"a breaker can wait for at most %d refusals, not %u",
+				METER_DENIALS_KEPT, limits->breaker[i].count);
 	if (bpf_map_update_elem(meter->map_fd[METER_MAP_limits], &account, limits, BPF_ANY))
 		return error_errno(err, "set the limits of account %u", account);
 	return 0;

@@ -179,8 +179,10 @@ static void tally_event(void *context, const struct meter_event *event, const ch
 {
 	struct tally *tally = context;
 
-	if (event->kind < 8)
+	if (event->kind < 8) {
 		tally->kind[event->kind]++;
+		tally->id[event->kind] = event->id;
+	}
 	tally->in_order = tally->in_order && event->sequence > tally->last_sequence;
 	tally->last_sequence = event->sequence;
 	tally->total++;

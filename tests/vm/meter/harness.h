@@ -74,6 +74,7 @@ int64_t size_of(const char *name); /* -1 = absent */
 /* Events of the current run. */
 struct tally {
 	unsigned kind[8]; /* by enum meter_event_kind */
+	uint32_t id[8];   /* of the last one of that kind */
 	unsigned total;
 	uint64_t last_sequence;
 	bool in_order;

@@ -50,7 +50,7 @@ static int supervise(void *context)
 
 	(void)context;
 	meter_limits_none(&limits);
-	limits.cap[METER_FILES_DELETED] = 3;
+	limits.cap[METER_FILES_DELETED].limit = 3;
 	request.limits = &limits;
 	if (meter_open(&options, &meter, &err) || meter_run_create(meter, &request, &slot, &err)) {
 		printf("# supervisor: %s\n", err.text);

@@ -60,8 +60,11 @@ static void row_delete_race(void)
 		snprintf(name, sizeof(name), "f%d", i);
 		make_file(name, 0);
 	}
-	world.limits.cap[METER_FILES_DELETED] = 100;
-	world.limits.step[METER_FILES_DELETED][0].at = 50;
+	world.limits.cap[METER_FILES_DELETED].limit = 100;
+	world.limits.cap[METER_FILES_DELETED].id = 11;
+	for (int i = 0; i < METER_STEPS; i++)
+		world.limits.step[METER_FILES_DELETED][i] =
+			(struct meter_step){.at = (uint64_t)(i + 1) * 50, .id = 12 + (uint32_t)i};
 	start();
 	EXPECT_EQ(within(delete_with_threads, NULL), 0);
 	for (int i = 0; i < FILES; i++) {
@@ -75,7 +78,10 @@ static void row_delete_race(void)
 	EXPECT_EQ(meter_look(world.meter, world.slot)->refused[METER_FILES_DELETED], FILES - 100);
 	read_events(&tally);
 	EXPECT_EQ(tally.kind[METER_EVENT_CAP], 1);
-	EXPECT_EQ(tally.kind[METER_EVENT_STEP], 1);
+	/* 50 and 100 by what was deleted, 150 and 200 by what was refused. */
+	EXPECT_EQ(tally.kind[METER_EVENT_STEP], METER_STEPS);
+	EXPECT_EQ(tally.id[METER_EVENT_CAP], 11);
+	EXPECT_EQ(tally.id[METER_EVENT_STEP], 15);
 }
 
 /* The same cap again and again, with few files: a race that is lost once in a while shows. */
@@ -100,10 +106,10 @@ static void row_delete_rounds(void)
 	uint32_t agent = 0;
 
 	meter_limits_none(&limits);
-	limits.cap[METER_FILES_DELETED] = 60;
+	limits.cap[METER_FILES_DELETED].limit = 60;
 	EXPECT_EQ(meter_account(world.meter, identity, &agent, &err), 0);
 	EXPECT_EQ(meter_limits_set(world.meter, agent, &limits, &err), 0);
-	world.limits.cap[METER_FILES_DELETED] = 20;
+	world.limits.cap[METER_FILES_DELETED].limit = 20;
 	world.request.agent = agent;
 	for (int round = 0; round < 5; round++) {
 		char name[16];
@@ -279,7 +285,7 @@ static void row_every_kind(void)
 	EXPECT_EQ(counted(METER_FILES_CHANGED), 5);
 	EXPECT_EQ(counted(METER_FILES_DELETED), 0);
 	finish();
-	world.limits.cap[METER_FILES_CREATED] = 0;
+	world.limits.cap[METER_FILES_CREATED].limit = 0;
 	start();
 	EXPECT_EQ(unlinkat(world.directory_fd, "dir", AT_REMOVEDIR), 0);
 	EXPECT_EQ(within(make_every_kind, NULL), EPERM);
@@ -304,9 +310,10 @@ static void row_denied_by_mode(void)
 {
 	EXPECT_EQ(mkdirat(world.directory_fd, "locked", 0755), 0);
 	make_file("locked/file", 5);
-	world.limits.denial_count = 3;
-	world.limits.denial_within_ns = 1000000000ULL * 600;
-	world.limits.denial_posture = METER_POSTURE_FROZEN;
+	world.limits.breaker[0] = (struct meter_breaker){.class = METER_DENIAL,
+		.count = 3,
+		.within_ns = 1000000000ULL * 600,
+		.posture = METER_POSTURE_FROZEN};
 	start();
 	EXPECT_EQ(within(denied_by_mode, NULL), 0);
 	EXPECT_EQ(counted(METER_FILES_DELETED), 0);
@@ -344,7 +351,7 @@ static void row_attributes(void)
 	EXPECT_EQ(fstatat(world.directory_fd, "a", &status, 0), 0);
 	EXPECT_EQ(status.st_mode & 07000, 0);
 	finish();
-	world.limits.cap[METER_FILES_CHANGED] = 2;
+	world.limits.cap[METER_FILES_CHANGED].limit = 2;
 	start();
 	EXPECT_EQ(within(change_attributes, NULL), EPERM);
 	EXPECT_EQ(counted(METER_FILES_CHANGED), 2);

@@ -331,8 +331,8 @@ static void row_stream_capped(void)
 
 	open_world();
 	rule("::ffff:127.0.0.1", 128, ALLOWED_PORT, ALLOWED_PORT, true, false);
-	world.limits.cap[METER_BYTES_SENT] = 50000;
-	world.limits.cap_posture[METER_BYTES_SENT] = METER_NO_NETWORK;
+	world.limits.cap[METER_BYTES_SENT].limit = 50000;
+	world.limits.cap[METER_BYTES_SENT].posture = METER_NO_NETWORK;
 	start();
 	within(stream_bytes, &bytes);
 	received = drain(listeners[0], &connections);

@@ -388,7 +388,8 @@ static void row_canary(void)
 	usual_rules();
 	protect("/w/bait", true);
 	names[0].canary = true;
-	world.limits.canary_posture = METER_POSTURE_FROZEN;
+	world.limits.breaker[0] = (struct meter_breaker){
+		.class = METER_CANARY, .count = 1, .posture = METER_POSTURE_FROZEN};
 	start();
 	EXPECT_EQ(within(touch_canary, NULL), EPERM);
 	EXPECT_EQ(meter_posture(world.meter, world.slot), METER_POSTURE_FROZEN);

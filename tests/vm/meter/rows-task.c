@@ -109,7 +109,7 @@ static void row_programs(void)
 	EXPECT_EQ(counted(METER_PROGRAMS_STARTED), 800);
 	EXPECT_EQ(counted(METER_PROCESSES_STARTED), 808);
 	finish();
-	world.limits.cap[METER_PROGRAMS_STARTED] = 5;
+	world.limits.cap[METER_PROGRAMS_STARTED].limit = 5;
 	start();
 	rounds = 10;
 	EXPECT_EQ(within(start_programs, &rounds), EPERM);
@@ -154,7 +154,7 @@ static int exec_absent(void *context)
 
 static void row_forks(void)
 {
-	world.limits.cap[METER_PROCESSES_STARTED] = 20;
+	world.limits.cap[METER_PROCESSES_STARTED].limit = 20;
 	start();
 	EXPECT_EQ(within(in_own_group, NULL), EAGAIN);
 	EXPECT_EQ(shared->value[0], 20);
@@ -243,7 +243,8 @@ static void row_guard(void)
 	EXPECT_EQ(tally.kind[METER_EVENT_DENIAL], 5);
 	EXPECT(tally.in_order);
 	finish();
-	world.limits.escape_posture = METER_POSTURE_FROZEN;
+	world.limits.breaker[0] = (struct meter_breaker){
+		.class = METER_ESCAPE, .count = 1, .posture = METER_POSTURE_FROZEN};
 	start();
 	within(try_to_escape, &victim);
 	within(try_to_escape, &victim);
@@ -266,7 +267,8 @@ static void row_escape_trips(void)
 		pause();
 		_exit(0);
 	}
-	world.limits.escape_posture = METER_READ_ONLY;
+	world.limits.breaker[0] = (struct meter_breaker){
+		.class = METER_ESCAPE, .count = 1, .posture = METER_READ_ONLY};
 	start();
 	EXPECT_EQ(within(ptrace_outsider, &victim), EPERM);
 	EXPECT_EQ(meter_posture(world.meter, world.slot), METER_READ_ONLY);
@@ -289,9 +291,11 @@ static void row_breaker(void)
 	int times = 2;
 	struct tally tally;
 
-	world.limits.denial_count = 3;
-	world.limits.denial_within_ns = 400 * 1000000ULL;
-	world.limits.denial_posture = METER_READ_ONLY;
+	world.limits.breaker[0] = (struct meter_breaker){.class = METER_DENIAL,
+		.count = 3,
+		.within_ns = 400 * 1000000ULL,
+		.posture = METER_READ_ONLY,
+		.id = 21};
 	start();
 	EXPECT_EQ(within(be_denied, &times), 0);
 	EXPECT_EQ(meter_posture(world.meter, world.slot), METER_OPEN);
@@ -305,6 +309,44 @@ static void row_breaker(void)
 	read_events(&tally);
 	EXPECT_EQ(tally.kind[METER_EVENT_DENIAL], 5);
 	EXPECT_EQ(tally.kind[METER_EVENT_BREAKER], 1);
+	EXPECT_EQ(tally.id[METER_EVENT_BREAKER], 21);
+}
+
+static uint32_t posture_after(int times)
+{
+	EXPECT_EQ(within(be_denied, &times), 0);
+	return meter_posture(world.meter, world.slot);
+}
+
+static void row_breakers(void)
+{
+	struct tally tally;
+
+	for (uint32_t i = 0; i < 3; i++)
+		world.limits.breaker[i] = (struct meter_breaker){
+			.class = METER_DENIAL, .count = 2 + 2 * i, .id = 30 + i};
+	world.limits.breaker[0].posture = METER_NO_NETWORK;
+	world.limits.breaker[1].posture = 0; /* says so, takes nothing */
+	world.limits.breaker[2].posture = METER_POSTURE_FROZEN;
+	world.limits.breaker[3] = (struct meter_breaker){
+		.class = METER_ESCAPE, .count = 1, .posture = METER_POSTURE_DEAD, .id = 33};
+	start();
+	EXPECT_EQ(posture_after(1), METER_OPEN);
+	EXPECT_EQ(posture_after(1), METER_NO_NETWORK);
+	/* Opened by hand: what was counted stays, so the next one takes it away again. */
+	meter_posture_change(world.meter, world.slot, 0, METER_NO_NETWORK);
+	EXPECT_EQ(posture_after(1), METER_NO_NETWORK);
+	read_events(&tally);
+	EXPECT_EQ(tally.kind[METER_EVENT_BREAKER], 2);
+	EXPECT_EQ(tally.id[METER_EVENT_BREAKER], 30);
+	EXPECT_EQ(posture_after(2), METER_NO_NETWORK);
+	read_events(&tally);
+	EXPECT_EQ(tally.kind[METER_EVENT_BREAKER], 1);
+	EXPECT_EQ(tally.id[METER_EVENT_BREAKER], 31);
+	EXPECT_EQ(posture_after(1), METER_POSTURE_FROZEN);
+	read_events(&tally);
+	EXPECT_EQ(tally.kind[METER_EVENT_BREAKER], 1);
+	EXPECT_EQ(tally.id[METER_EVENT_BREAKER], 32);
 }
 
 static void row_events_lost(void)
@@ -377,6 +419,7 @@ const struct row task_rows[] = {
 	{"other processes, mounts and bpf are out of reach", row_guard, "task_kill"},
 	{"one attempt to escape trips", row_escape_trips, NULL},
 	{"three denials within the window trip and four spread out do not", row_breaker, NULL},
+	{"several breakers wait at once, each with its own count", row_breakers, NULL},
 	{"events taken and events lost make the sequence", row_events_lost, NULL},
 	{"a run without a supervisor gets its orphan posture", row_orphan, NULL},
 	{"what is left of an ended run is refused everything", row_stale, NULL},

@@ -53,8 +53,8 @@ static void row_big_write_refused(void)
 	struct tally tally;
 
 	make_file("file", 100);
-	world.limits.cap[METER_BYTES_WRITTEN] = 1000;
-	world.limits.cap_posture[METER_BYTES_WRITTEN] = METER_READ_ONLY;
+	world.limits.cap[METER_BYTES_WRITTEN].limit = 1000;
+	world.limits.cap[METER_BYTES_WRITTEN].posture = METER_READ_ONLY;
 	start();
 	EXPECT_EQ(within(write_file, &bytes), EPERM);
 	EXPECT_EQ(size_of("file"), 100);
@@ -121,7 +121,7 @@ static void row_truncate_capped(void)
 		snprintf(name, sizeof(name), "f%d", i);
 		make_file(name, 10);
 	}
-	world.limits.cap[METER_FILES_CHANGED] = 7;
+	world.limits.cap[METER_FILES_CHANGED].limit = 7;
 	start();
 	EXPECT_EQ(within(truncate_hundred, NULL), EPERM);
 	EXPECT_EQ(size_of("f6"), 0);
@@ -154,7 +154,7 @@ static void row_mapping(void)
 	EXPECT_EQ(within(map_and_store, shared), 0);
 	EXPECT_EQ(counted(METER_BYTES_WRITTEN), 2 << 20);
 	finish();
-	world.limits.cap[METER_BYTES_WRITTEN] = (1 << 20) - 1;
+	world.limits.cap[METER_BYTES_WRITTEN].limit = (1 << 20) - 1;
 	start();
 	EXPECT_EQ(within(map_and_store, NULL), EPERM);
 	EXPECT_EQ(within(map_and_store, shared), EPERM);
