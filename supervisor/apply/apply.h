@@ -77,8 +77,11 @@ struct run_callbacks {
 	void (*denied)(void *context, const struct denial_event *event);
 	void (*traced)(void *context, const struct trace_event *event);
 	/* 0: the call goes on; a positive errno: it is refused with that. NULL where the plan has
-	 * no gate. */
+	 * no gate. Not called for what the launcher does before the tool starts. The caller waits
+	 * meanwhile, and no signal but a deadly one reaches it. */
 	int (*gate)(void *context, const struct gate_call *call);
+	/* A call that gate let go on never ran: its caller was killed first. May be NULL. */
+	void (*undo)(void *context, const struct gate_call *call);
 	/* The last thing before the tool's process is made; an error ends the run (125). Or NULL.
 	 */
 	int (*enter)(void *context, const struct run_entry *entry, struct error *err);

@@ -68,6 +68,19 @@ static int own_names(const struct launch *launch, struct error *err)
 	return 0;
 }
 
+/* Leave out the places where nothing is, while no filter looks: an attempt to execute one would be
+ * counted as a program. One alone is left, so that the error is that of execve(2). */
+static void drop_absent_candidates(struct launch *launch)
+{
+	char **kept = launch->candidates;
+
+	for (char **path = launch->candidates; *path; path++)
+		if ((kept == launch->candidates && !path[1]) || access(*path, F_OK) == 0 ||
+			(errno != ENOENT && errno != ENOTDIR))
+			*kept++ = *path;
+	*kept = NULL;
+}
+
 static int build_walls(struct launch *launch, int *ret_listener, struct error *err)
 {
 	int r = memfd_no_exec(launch, err);
@@ -92,6 +105,8 @@ static int build_walls(struct launch *launch, int *ret_listener, struct error *e
 		r = landlock_apply(launch, err);
 	if (r == 0)
 		r = capabilities_drop(err);
+	if (r == 0)
+		drop_absent_candidates(launch);
 	if (r == 0)
 		r = syscalls_apply(launch, ret_listener, err);
 	return r;

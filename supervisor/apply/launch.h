@@ -158,8 +158,10 @@ struct listener {
 };
 /* Ask for the cheaper wake-up where the kernel has it (SECCOMP_IOCTL_NOTIF_SET_FLAGS, 6.6). */
 void listener_tune(const struct listener *listener);
-/* Receive, judge and answer one notification. before_judging is called between receiving and
- * judging, so that a message sent before the call is seen before it. */
+/* 0 where somebody is there to decide about the plan's gated calls; else an error. */
+int listener_check(const struct listener *listener, struct error *err) must_check;
+/* Receive, judge and answer what is there, up to a bound. before_judging is called between
+ * receiving and judging while proving, so that a message sent before the call is seen before it. */
 void listener_handle(struct listener *listener, void (*before_judging)(void *), void *context);
 
 struct seccomp_notif;

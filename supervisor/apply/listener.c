@@ -10,13 +10,23 @@
 #include <sys/syscall.h>
 
 /* The filter has decided by number and registers which calls come here; the same tables say what
- * each one is. A refused call is answered with its errno, a watched one goes on: nothing that is
- * refused is ever continued. */
+ * each one is. A refused call is answered with its errno, a watched one goes on, a gated one as its
+ * meter says: nothing that is refused is ever continued. What the meter decides by cannot change
+ * afterwards: the kernel keeps the registers, and no memory is looked at (seccomp_unotify(2)).
+ *
+ * A call that was let through did not run only where its caller was killed first; then the answer
+ * has nobody to go to, and what was counted is given back. Other signals wait until the call has
+ * been decided, since the filter is loaded with SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: none is
+ * counted twice. */
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
+
+#define ERRNO_MAX 4095 /* MAX_ERRNO of linux/err.h */
+/* At one wake-up; then the others that wait for this process have their turn. */
+#define NOTIFICATIONS_MAX 64
 
 /* A kernel newer than our headers may know larger records: room for them (SECCOMP_GET_NOTIF_SIZES).
  */
@@ -93,7 +103,72 @@ static void report_denied(const struct listener *listener, const struct seccomp_
 		listener->callbacks->denied(listener->callbacks->context, &event);
 }
 
-void listener_handle(struct listener *listener, void (*before_judging)(void *), void *context)
+static void report_watched(const struct listener *listener, const struct seccomp_notif *request,
+	const struct syscall_verdict *found)
+{
+	if (!listener->proving)
+		trace_report(listener, request, found->name);
+}
+
+static struct gate_call gate_call_of(
+	const struct seccomp_notif *request, const struct syscall_verdict *found)
+{
+	struct gate_call call = {.name = found->name,
+		.charge = found->charge,
+		.needs = found->needs,
+		.rule = found->rule,
+		.pid = request->pid};
+
+	memcpy(call.arguments, request->data.args, sizeof(call.arguments));
+	return call;
+}
+
+/* 0 or a positive errno. What the launcher itself does before the tool starts is let through and
+ * not counted. */
+static int ask_gate(const struct listener *listener, const struct gate_call *call)
+{
+	const struct run_callbacks *callbacks = listener->callbacks;
+	int r;
+
+	if (listener->proving)
+		return 0;
+	if (!callbacks || !callbacks->gate)
+		return EPERM;
+	r = callbacks->gate(callbacks->context, call);
+	return r < 0 || r > ERRNO_MAX ? EPERM : r;
+}
+
+/* EINTR comes of a stop and a continue of this process: unanswered, the caller would wait for ever
+ * (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV). ENOENT: the caller was killed. */
+static int answer(const struct listener *listener, struct seccomp_notif_resp *response)
+{
+	int r;
+
+	do
+		r = ioctl(listener->fd, SECCOMP_IOCTL_NOTIF_SEND, response);
+	while (r < 0 && errno == EINTR);
+	return r;
+}
+
+static void handle_gate(const struct listener *listener, const struct seccomp_notif *request,
+	const struct syscall_verdict *found, struct seccomp_notif_resp *response)
+{
+	const struct run_callbacks *callbacks = listener->callbacks;
+	const struct gate_call call = gate_call_of(request, found);
+	int refused = ask_gate(listener, &call);
+
+	if (!refused && found->watched)
+		report_watched(listener, request, found);
+	response->error = -refused;
+	response->flags = refused ? 0 : SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	if (answer(listener, response) < 0 && !refused && !listener->proving && callbacks &&
+		callbacks->undo)
+		callbacks->undo(callbacks->context, &call);
+}
+
+/* False where there is nothing left to receive. */
+static bool handle_one(
+	struct listener *listener, void (*before_judging)(void *context), void *context)
 {
 	union request_buffer in = {0};
 	union response_buffer out = {0};
@@ -101,13 +176,18 @@ void listener_handle(struct listener *listener, void (*before_judging)(void *), 
 
 	/* ENOENT: the caller was killed meanwhile; EINTR: poll again. Neither needs an answer. */
 	if (ioctl(listener->fd, SECCOMP_IOCTL_NOTIF_RECV, &in.request) < 0)
-		return;
-	before_judging(context);
+		return errno == ENOENT || errno == EINTR;
+	/* Later messages change nothing about a verdict. */
+	if (listener->proving)
+		before_judging(context);
 	found = judge(listener->plan->seccomp, &in.request.data);
 	out.response.id = in.request.id;
+	if (found.action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_GATE) {
+		handle_gate(listener, &in.request, &found, &out.response);
+		return true;
+	}
 	if (found.action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_TRACE) {
-		if (!listener->proving)
-			trace_report(listener, &in.request, found.name);
+		report_watched(listener, &in.request, &found);
 		out.response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	} else {
 		/* An answer of 0 would be a success: whatever comes here without an errno is
@@ -115,5 +195,40 @@ void listener_handle(struct listener *listener, void (*before_judging)(void *), 
 		report_denied(listener, &in.request, &found);
 		out.response.error = -(int32_t)(found.errno_value ? found.errno_value : EPERM);
 	}
-	(void)!ioctl(listener->fd, SECCOMP_IOCTL_NOTIF_SEND, &out.response);
+	(void)!answer(listener, &out.response);
+	return true;
+}
+
+/* Receiving waits where nothing is there. */
+static bool is_readable(const struct listener *listener)
+{
+	struct pollfd fd = {.fd = listener->fd, .events = POLLIN};
+
+	return poll(&fd, 1, 0) == 1 && fd.revents & POLLIN;
+}
+
+void listener_handle(struct listener *listener, void (*before_judging)(void *), void *context)
+{
+	unsigned handled = 0;
+
+	do
+		if (!handle_one(listener, before_judging, context))
+			return;
+	while (++handled < NOTIFICATIONS_MAX && is_readable(listener));
+}
+
+int listener_check(const struct listener *listener, struct error *err)
+{
+	const Berm__Wire__Meter *meter = listener->plan->meter;
+
+	if (!meter || !meter->gate)
+		return 0;
+	if (!listener->callbacks || !listener->callbacks->gate)
+		return error_set(err, -EINVAL, ERROR_INTERNAL,
+			"the plan's calls are to be counted one by one, and nobody counts");
+	if (!listener->plan->seccomp->listener)
+		return error_set(err, -EINVAL, ERROR_INTERNAL,
+			"the plan's calls are to be counted one by one, and nobody is told of "
+			"them");
+	return 0;
 }

@@ -328,7 +328,7 @@ void run_plan(const Berm__Wire__Plan *plan, const struct run_callbacks *callback
 	if (s.signal_fd < 0) {
 		error_errno(&err, "signalfd");
 		judge_failure(&err, ret_result);
-	} else if (prepare(&launch, &err) < 0) {
+	} else if (listener_check(&s.listener, &err) < 0 || prepare(&launch, &err) < 0) {
 		judge_failure(&err, ret_result);
 	} else {
 		run_confined(&s, ret_result);
