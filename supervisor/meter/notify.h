@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 /* Most denials that the window of a breaker can hold. */
-#define NOTIFY_BREAKER_COUNT_MAX 65536U
+#define NOTIFY_BREAKER_COUNT_MAX 1000000U
 #define NOTIFY_UNLIMITED UINT64_MAX
 
 enum notify_event_kind {

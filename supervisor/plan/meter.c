@@ -307,8 +307,7 @@ static int trigger_enforced(struct compiler *c, const struct trigger *t, uint32_
 	switch (t->event) {
 	case TRIGGER_DENIAL:
 		rule_enforced(c, rule,
-			"notify (weaker: refused system calls and caps count, refused paths do "
-			"not)");
+			"notify (weaker: refused system calls count, refused paths do not)");
 		note(c, "%s: without programs in the kernel a path that is refused does not count",
 			rule_text(c, rule));
 		return 0;
@@ -416,9 +415,11 @@ int plan_meter(struct compiler *c)
 	c->plan->meter = m;
 	m->programs = (Berm__Wire__MeterPrograms)c->facts->meter_programs;
 	m->gate = !meter_sees_all(c);
-	if (m->gate && !c->facts->seccomp_notify)
+	if (m->gate && !c->facts->seccomp_notify) {
+		m->gate = false;
 		r = feature_missing(c, "notify", 0,
 			"without programs in the kernel or user notification nobody counts");
+	}
 	if (r == 0)
 		r = add_caps(c);
 	if (r == 0)
