@@ -44,7 +44,9 @@ struct launch {
 	int cgroup_parent_fd;
 	unsigned char lo_up[LAUNCH_NETLINK_MAX]; /* the netlink message that brings lo up */
 	size_t lo_up_length;
-	int janitor_fd; /* closing it tells the janitor that all is clean; -1: no janitor */
+	unsigned link_index; /* the host's end of the run's link; 0: none */
+	int filter_fd;       /* owns the link's packet filter; -1: none */
+	int janitor_fd;      /* closing it tells the janitor that all is clean; -1: no janitor */
 	pid_t janitor_pid;
 	pid_t init_pid;
 	int init_fd; /* pidfd of the run's PID 1 */
@@ -97,6 +99,10 @@ void cgroup_remove(struct launch *launch);
 /* True where the kernel's OOM killer hit the run's cgroup. */
 bool cgroup_was_oom(const struct launch *launch);
 int network_prepare(struct launch *launch, struct error *err) must_check;
+/* The way out of the run's network namespace, for NETWORK_LINK: to be made when everything that
+ * decides what may pass stands, and the run's PID 1 waits. Both leave other modes alone. */
+int network_link(struct launch *launch, struct error *err) must_check;
+void network_unlink(struct launch *launch);
 int janitor_start(struct launch *launch, struct error *err) must_check;
 void janitor_dismiss(struct launch *launch);
 int identity_map(const struct launch *launch, struct error *err) must_check;

@@ -27,7 +27,7 @@ int network_prepare(struct launch *launch, struct error *err)
 	struct nl_msg *message;
 	int r = -ENOMEM;
 
-	if (launch->plan->network->mode != BERM__WIRE__NETWORK_MODE__NETWORK_NONE)
+	if (launch->plan->network->mode == BERM__WIRE__NETWORK_MODE__NETWORK_HOST)
 		return 0;
 	message = nlmsg_alloc_simple(RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK);
 	if (message && nlmsg_append(message, &info, sizeof(info), NLMSG_ALIGNTO) == 0 &&
@@ -82,8 +82,10 @@ static int make_namespace(const struct launch *launch, struct error *err)
 	return 0;
 }
 
-/* It shares the memory of PID 1, which saves copying it: errno is written by neither unless a call
- * fails, and then the start fails. */
+/* It shares the memory of PID 1, errno included, which saves copying it. PID 1 has calls that may
+ * fail and looks at errno after them; here each failure ends the start, so that in a start that
+ * goes on nothing is written over what PID 1 is about to read. Of a start that fails, the reason
+ * told can be that of a call that PID 1 made at the same time. */
 static int maker_main(void *argument)
 {
 	const struct launch *launch = argument;

@@ -152,6 +152,7 @@ static void release(struct launch *launch)
 	if (launch->grants)
 		for (size_t i = 0; i < launch->plan->n_mounts; i++)
 			own_close(&launch->grants[i].fd);
+	network_unlink(launch);
 	cgroup_remove(launch);
 	reserve_remove(launch, 0);
 	janitor_dismiss(launch);
@@ -185,7 +186,10 @@ static int enter(struct supervision *s, struct error *err)
 		.cgroup_fd = s->launch->cgroup_fd};
 
 	if (!s->callbacks || !s->callbacks->enter)
-		return 0;
+		return s->launch->plan->network->mode == BERM__WIRE__NETWORK_MODE__NETWORK_LINK
+			       ? error_set(err, -EINVAL, ERROR_INTERNAL,
+					 "a link with nobody to decide what may pass it")
+			       : 0;
 	return s->callbacks->enter(s->callbacks->context, &entry, err);
 }
 
@@ -219,6 +223,8 @@ static int confine(struct supervision *s, struct error *err)
 	if (s->listener.fd >= 0)
 		listener_tune(&s->listener);
 	r = enter(s, err);
+	if (r == 0)
+		r = network_link(launch, err);
 	if (r < 0)
 		return r;
 	message = (struct sync_message){.type = SYNC_START};
@@ -308,6 +314,7 @@ void run_plan(const Berm__Wire__Plan *plan, const struct run_callbacks *callback
 		.init_fd = -1,
 		.root_fd = -1,
 		.network_fd = -1,
+		.filter_fd = -1,
 		.cover_fd = -1};
 	struct supervision s = {.launch = &launch,
 		.callbacks = callbacks,
