@@ -90,6 +90,8 @@ struct meter_run_request {
 	const struct meter_limits *limits; /* of the run; NULL = none */
 };
 
+/* The id of a cgroup's directory on the unified hierarchy, as meter_run_request wants it. */
+int meter_cgroup_id(int cgroup_fd, uint64_t *ret_id, struct error *err) must_check;
 /* Take a slot. Nothing is in the run until meter_run_enrol(). The run's account has the slot's
  * number. */
 int meter_run_create(struct meter *meter, const struct meter_run_request *request,

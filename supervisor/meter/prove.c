@@ -55,18 +55,6 @@ static int child(int directory_fd, int cgroup_fd, int ready_fd, int go_fd)
 	return 0;
 }
 
-static uint64_t id_of_cgroup(int fd)
-{
-	struct {
-		struct file_handle head;
-		uint64_t id;
-	} handle = {.head = {.handle_bytes = sizeof(uint64_t)}};
-	int mount;
-
-	return fd < 0 || name_to_handle_at(fd, "", &handle.head, &mount, AT_EMPTY_PATH) ? 0
-											: handle.id;
-}
-
 static int enrol_and_wait(struct meter *meter, uint32_t slot, pid_t pid, const int ready[2],
 	const int go[2], struct error *err)
 {
@@ -137,15 +125,15 @@ int meter_prove(struct meter *meter, int directory_fd, int cgroup_fd, struct err
 {
 	struct meter_run_request request = {
 		.run_id = 1,
-		.cgroup_id = id_of_cgroup(cgroup_fd),
 		.flags = METER_RUN_PROOF,
 	};
 	uint64_t before[METER_HOOK_COUNT];
 	uint32_t slot;
-	int r;
+	int r = cgroup_fd < 0 ? 0 : meter_cgroup_id(cgroup_fd, &request.cgroup_id, err);
 
 	memcpy(before, meter->fired, sizeof(before));
-	r = meter_run_create(meter, &request, &slot, err);
+	if (r == 0)
+		r = meter_run_create(meter, &request, &slot, err);
 	if (r)
 		return error_wrap(err, "proof");
 	r = run_proof(meter, slot, directory_fd, cgroup_fd, err);

@@ -33,6 +33,26 @@ static int domain_of(struct meter *m, int fd, uint32_t *ret_domain, struct error
 	return 0;
 }
 
+/* The same inode at several places of one run: each mount's flags still hold there, so the rights
+ * come together. What is uncounted in one place only is counted, what is shut in one place stays
+ * shut, and the names protected below any of them are below all. */
+static void merge_rights(
+	struct meter *m, const struct meter_right_key *key, struct meter_right_value *value)
+{
+	struct meter_right_value earlier;
+
+	if (bpf_map_lookup_elem(m->map_fd[METER_MAP_rights], key, &earlier))
+		return;
+	if (earlier.rights == 0 || value->rights == 0)
+		value->rights = 0;
+	else
+		value->rights =
+			((value->rights | earlier.rights) & ~(uint32_t)METER_RIGHT_SCRATCH) |
+			(value->rights & earlier.rights & METER_RIGHT_SCRATCH);
+	for (size_t i = 0; i < METER_NAME_WORDS; i++)
+		value->live.word[i] |= earlier.live.word[i];
+}
+
 static int set_anchor(struct meter *m, uint32_t scope, const struct meter_anchor_rule *anchor,
 	const struct meter_bits *live, struct error *err)
 {
@@ -47,6 +67,7 @@ static int set_anchor(struct meter *m, uint32_t scope, const struct meter_anchor
 	r = domain_of(m, anchor->fd, &key.domain, err);
 	if (r)
 		return error_wrap(err, "%s", anchor->path);
+	merge_rights(m, &key, &value);
 	if (bpf_map_update_elem(m->map_fd[METER_MAP_rights], &key, &value, BPF_ANY))
 		return error_errno(err, "set the rights of %s", anchor->path);
 	return 0;

@@ -3,6 +3,7 @@
 /* Accounts, caps, postures, and the life of a run in the maps. */
 #include "meter/internal.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
 
@@ -153,6 +154,21 @@ uint32_t meter_posture_change(struct meter *meter, uint32_t account, uint32_t ad
 }
 
 /* ---- runs ---- */
+
+int meter_cgroup_id(int cgroup_fd, uint64_t *ret_id, struct error *err)
+{
+	/* The handle of a file on cgroupfs is its 64-bit node number (kernfs_encode_fh). */
+	struct {
+		struct file_handle head;
+		uint64_t id;
+	} handle = {.head = {.handle_bytes = sizeof(uint64_t)}};
+	int mount;
+
+	if (name_to_handle_at(cgroup_fd, "", &handle.head, &mount, AT_EMPTY_PATH))
+		return error_errno(err, "ask for the id of a cgroup");
+	*ret_id = handle.id;
+	return 0;
+}
 
 /* Put a new inner map into an outer one. */
 static int give_inner_map(

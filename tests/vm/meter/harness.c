@@ -260,7 +260,7 @@ static int open_cgroup(void)
 }
 
 static const struct row *const tables[] = {
-	write_rows, name_rows, task_rows, rule_rows, net_rows, life_rows};
+	write_rows, name_rows, task_rows, rule_rows, join_rows, net_rows, life_rows};
 
 /* Usage: meter-rows [auto|fmod_ret|network] [life|ablation|WORD]: all rows but those about the life
  * of the programs, or only those, or each hook's row without that hook, or the rows whose name has

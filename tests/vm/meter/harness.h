@@ -17,7 +17,7 @@ struct row {
 };
 
 extern const struct row write_rows[], name_rows[], task_rows[], rule_rows[], net_rows[],
-	life_rows[];
+	life_rows[], join_rows[];
 
 /* What the rows share. */
 struct world {
