@@ -2,6 +2,7 @@
 #include "daemon/session.h"
 
 #include "base/path.h"
+#include "daemon/network-file.h"
 #include "policy/decide.h"
 
 #include <string.h>
@@ -137,6 +138,9 @@ int session_check(struct session *session, struct error *err)
 	request.paths = paths;
 	request.globs = globs;
 	r = facts_gather(&request, &session->facts, err);
+	/* Nobody but root can make a link, and nobody else needs to be able to read the file. */
+	if (r == 0 && session->facts->privileged)
+		r = network_file_read(NETWORK_FILE, session->facts, &session->diagnostics, err);
 	if (r < 0)
 		return r;
 	return profile_check_paths(session->profile, session->facts, &session->diagnostics, err);
