@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan/meter.h"
+#include "policy/decide.h"
 #include "policy/host.h"
 #include "policy/port.h"
 
@@ -105,20 +106,19 @@ static struct address_range nat64_of(const struct address_range *range)
 	return twin;
 }
 
-static struct line line_of(
-	const struct network_rule *r, bool allow, uint32_t rule)
+static struct line line_of(const struct network_rule *r, bool allow, uint32_t rule)
 {
 	return (struct line){.ports = (const uint16_t(*)[2])r->ports,
 		.port_count = r->port_count,
-		.protocol = !r->proto		     ? 0
+		.protocol = !r->proto                 ? 0
 			    : strcmp(r->proto, "tcp") ? IPPROTO_UDP
 						      : IPPROTO_TCP,
 		.allow = allow,
 		.rule = rule};
 }
 
-/* Rules that the kernel can hold: a name needs the DNS proxy, and a program that a rule is for needs
- * the exec meter. Both are pending, and a run that has them is refused. */
+/* Rules that the kernel can hold: a name needs the DNS proxy, and a program that a rule is for
+ * needs the exec meter. Both are pending, and a run that has them is refused. */
 static bool is_block(const struct network_rule *r, struct address_range *ret_range)
 {
 	return r->cidr && !r->by_count && address_range_parse(r->cidr, ret_range);
@@ -132,7 +132,9 @@ static bool is_allowed_somewhere(const struct profile *p, const struct address_r
 	for (size_t i = 0; i < allow->count; i++) {
 		struct address_range range;
 
-		if (is_block(&allow->items[i], &range) && overlap(&range, block))
+		/* No IPv6 block holds an IPv4 address, though in the kernel's numbers it does. */
+		if (is_block(&allow->items[i], &range) &&
+			range.base.is_ipv4 == block->base.is_ipv4 && overlap(&range, block))
 			return true;
 	}
 	return p->network.mode == NETWORK_MODE_HOST;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan/meter.h"
 
-#include <limits.h>
+#include <sys/socket.h>
 
 /* What programs in the kernel hold of files: the places of the run with their rights (anchors) and
  * names that no mount can hold. The mounts stay underneath. */
@@ -18,8 +18,8 @@ bool meter_holds_pattern(const char *pattern)
 	return true;
 }
 
-void meter_name(
-	struct compiler *c, const char *pattern, enum protection_kind kind, bool canary, uint32_t rule)
+void meter_name(struct compiler *c, const char *pattern, enum protection_kind kind, bool canary,
+	uint32_t rule)
 {
 	Berm__Wire__Meter *m = c->plan->meter;
 	Berm__Wire__MeterName *name;
@@ -79,6 +79,7 @@ static uint32_t mount_rights(const struct compiler *c, const Berm__Wire__Mount *
 		return ANCHOR_READ | ANCHOR_CONNECT | (m->read_only ? 0 : (uint32_t)ANCHOR_WRITE) |
 		       (m->no_exec ? 0 : exec_rights(c, m->target));
 	case BERM__WIRE__MOUNT_KIND__MOUNT_PROC:
+		return ANCHOR_READ | ANCHOR_SCRATCH;
 	case BERM__WIRE__MOUNT_KIND__MOUNT_DEVPTS:
 	case BERM__WIRE__MOUNT_KIND__MOUNT_DEVICE:
 		return ANCHOR_READ | ANCHOR_WRITE | ANCHOR_SCRATCH;
@@ -162,8 +163,8 @@ static void add_families(struct compiler *c)
 	static const struct {
 		const char *name;
 		uint32_t number;
-	} families[] = {{"unix", AF_UNIX}, {"inet", AF_INET}, {"inet6", AF_INET6},
-		{"netlink", AF_NETLINK}};
+	} families[] = {
+		{"unix", AF_UNIX}, {"inet", AF_INET}, {"inet6", AF_INET6}, {"netlink", AF_NETLINK}};
 	const struct string_rules *list = &c->profile->syscalls.families;
 	Berm__Wire__Meter *m = c->plan->meter;
 
@@ -181,7 +182,7 @@ static void add_families(struct compiler *c)
 
 static bool is_idle(const Berm__Wire__Meter *m)
 {
-	return !m->n_caps && !m->n_phases && !m->n_names && !m->n_addresses;
+	return !m->n_caps && !m->n_breakers && !m->n_names && !m->n_addresses;
 }
 
 int plan_meter_scope(struct compiler *c)
