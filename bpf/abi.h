@@ -9,7 +9,7 @@
 #include <linux/types.h>
 #endif
 
-#define METER_ABI 2
+#define METER_ABI 3
 #define METER_ABI_MAGIC 0x4245524dU
 
 /* Accounts: what is charged. Account 0 is the host. A run's own account has the number of its slot;
@@ -78,6 +78,7 @@ enum meter_hook {
 #undef HOOK_PROBE
 	METER_HOOK_COUNT
 };
+#define METER_HOOK_WORDS 2
 
 /* The last refusals that a breaker waits for: CLOCK_BOOTTIME, a ring. */
 struct meter_window {
@@ -162,7 +163,9 @@ struct meter_host {
 	__u64 overflow;     /* task or run state that could not be made: each was refused */
 	__u32 next_domain;  /* of anchors: user space takes the next one with an atomic add */
 	__u32 reserved;
-	__u32 scope_owner[METER_SCOPES]; /* not 0: taken; which process did is for user space */
+	__u64 attached[METER_HOOK_WORDS]; /* bit i: the program of hook i was attached when these
+					     maps were last loaded for */
+	__u32 scope_owner[METER_SCOPES];  /* not 0: taken; which process did is for user space */
 };
 
 /* An agent or group; user space keeps its account here, across runs and restarts. */
@@ -228,12 +231,10 @@ struct meter_anchor {
 	__u32 reserved;
 };
 
-/* The kernel's own numbers for an inode: what stat(2) says of the device differs on btrfs and
- * overlayfs. */
-struct meter_inode_key {
-	__u64 device; /* s_dev */
+/* What the programs call an inode that is held open: where it is. */
+struct meter_open_inode {
 	__u64 inode;
-	__u32 generation;
+	__u32 fd;
 	__u32 reserved;
 };
 
@@ -398,4 +399,6 @@ METER_ASSERT(sizeof(struct meter_name_key) == 16);
 METER_ASSERT(sizeof(struct meter_net_key) == 28);
 METER_ASSERT(sizeof(struct meter_net_value) == 8 + 16 * 8);
 METER_ASSERT(sizeof(struct meter_event) == 136);
+METER_ASSERT(sizeof(struct meter_open_inode) == 16);
+METER_ASSERT(METER_HOOK_COUNT <= 64 * METER_HOOK_WORDS);
 METER_ASSERT(METER_COUNTER_COUNT <= METER_COUNTERS);

@@ -97,7 +97,7 @@ struct meter_numbered_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 65536);
-	__type(key, struct meter_inode_key);
+	__type(key, __u64);
 	__type(value, struct meter_anchor);
 };
 

@@ -7,26 +7,22 @@
 
 #include "names.bpf.h"
 
-/* inode storage is for LSM programs only (kernel/bpf/bpf_lsm.c). The fmod_ret twins find anchors by
- * what the kernel calls the inode; user space sets this before loading. */
+/* inode storage needs "bpf" among the LSMs (kernel/bpf/bpf_inode_storage.c). The fmod_ret twins
+ * find anchors by where the inode is in memory; user space sets this before loading. */
 extern const volatile __u32 anchors_by_number;
 
 static __always_inline __u32 domain_of(struct dentry *dentry)
 {
 	struct inode *inode = dentry->d_inode;
-	struct meter_inode_key key = {};
 	struct meter_anchor *anchor;
+	__u64 address;
 
 	if (!anchors_by_number) {
 		anchor = bpf_inode_storage_get(&anchors, inode, 0, 0); /* NULL is fine */
 		return anchor ? anchor->domain : 0;
 	}
-	if (!is_positive(dentry))
-		return 0;
-	key.device = inode->i_sb->s_dev;
-	key.inode = inode->i_ino;
-	key.generation = inode->i_generation;
-	anchor = bpf_map_lookup_elem(&numbered, &key);
+	address = (__u64)inode; /* 0 for a name that is not there: nothing is anchored at 0 */
+	anchor = bpf_map_lookup_elem(&numbered, &address);
 	return anchor ? anchor->domain : 0;
 }
 

@@ -50,6 +50,9 @@ struct loading {
 	struct bpf_program *program[METER_LINKS_MAX]; /* as meter.hook */
 };
 
+/* The name of the program list_inodes among the pinned links. */
+#define INODES_PIN "list_inodes"
+
 /* ---- which programs ---- */
 
 static bool is_in_lsm_list(const char *name)
@@ -269,6 +272,7 @@ static int load(struct meter *m, const struct meter_options *options, struct loa
 	if (r)
 		return r;
 	programs->rodata->anchors_by_number = m->make != METER_MAKE_LSM;
+	bpf_program__set_autoload(programs->progs.list_inodes, m->make == METER_MAKE_FMOD_RET);
 	/* Without "bpf" among the LSMs an inode has no room for storage: the map cannot even be
 	 * made. */
 	if (m->make != METER_MAKE_LSM)
@@ -287,6 +291,12 @@ static int load(struct meter *m, const struct meter_options *options, struct loa
 		return error_set(err, r, ERROR_UNSUPPORTED, "load the %s programs: %s: %s",
 			meter_make_name(m->make),
 			last_complaint[0] ? last_complaint : "no reason given", strerror(-r));
+	if (m->make == METER_MAKE_FMOD_RET) {
+		m->inodes_fd =
+			fcntl(bpf_program__fd(programs->progs.list_inodes), F_DUPFD_CLOEXEC, 3);
+		if (m->inodes_fd < 0)
+			return error_errno(err, "keep a program");
+	}
 	return take_maps(m, programs, err);
 }
 
@@ -295,7 +305,7 @@ static int load(struct meter *m, const struct meter_options *options, struct loa
 static int load_pinned(struct meter *m, const struct meter_options *options, int directory_fd,
 	struct loading *loading, struct error *err)
 {
-	char fresh[512], final[512];
+	char fresh[512], final[512], path[512 + 64];
 	int r = load(m, options, loading, err);
 
 	if (r)
@@ -308,6 +318,9 @@ static int load_pinned(struct meter *m, const struct meter_options *options, int
 	r = attach_all(m, loading, options, fresh, err);
 	if (r)
 		return r;
+	snprintf(path, sizeof(path), "%s/%s", fresh, INODES_PIN);
+	if (m->inodes_fd >= 0 && bpf_obj_pin(m->inodes_fd, path))
+		return error_errno(err, "pin %s", path);
 	if (rename(fresh, final))
 		return error_errno(err, "rename %s", fresh);
 	pins_remove_links(directory_fd, strrchr(final, '/') + 1);
@@ -344,6 +357,12 @@ static int adopt(struct meter *m, const struct meter_options *options, struct er
 		if (m->map_fd[i] < 0 && !(i == METER_MAP_anchors && m->make != METER_MAKE_LSM))
 			return error_errno(err, "adopt map %s", path);
 	}
+	snprintf(path, sizeof(path), "%s/%s", links, INODES_PIN);
+	if (m->make == METER_MAKE_FMOD_RET) {
+		m->inodes_fd = bpf_obj_get(path);
+		if (m->inodes_fd < 0)
+			return error_errno(err, "adopt %s", path);
+	}
 	m->adopted = true;
 	return 0;
 }
@@ -375,6 +394,7 @@ int meter_open(const struct meter_options *options, struct meter **ret_meter, st
 
 	if (!m)
 		return error_errno(err, "allocate the meter");
+	m->inodes_fd = -1;
 	memset(m->map_fd, -1, sizeof(m->map_fd));
 	memset(m->link_fd, -1, sizeof(m->link_fd));
 	memset(m->program_fd, -1, sizeof(m->program_fd));
@@ -415,6 +435,7 @@ void meter_close(struct meter *meter)
 	unshare_map(meter->controls, METER_ACCOUNTS * sizeof(*meter->controls));
 	unshare_map(meter->host, sizeof(*meter->host));
 	unshare_map(meter->fired, METER_HOOK_COUNT * sizeof(*meter->fired));
+	own_close(&meter->inodes_fd);
 	for (size_t i = 0; i < METER_LINKS_MAX; i++) {
 		own_close(&meter->link_fd[i]);
 		own_close(&meter->program_fd[i]);

@@ -105,8 +105,9 @@ void meter_run_destroy(struct meter *meter, uint32_t slot);
 /* ---- rules ---- */
 
 struct meter_anchor_rule {
-	int fd; /* O_PATH: must stay open as long as the rule is meant to hold, else what is beneath
-		   it is refused */
+	int fd; /* O_PATH; must stay open as long as the rule is meant to hold, unless a mount of
+		   the run keeps the inode in memory: else what is beneath it has the rights of
+		   what is above it, or none */
 	const char *path; /* as the run sees it, absolute and normal */
 	uint32_t rights;  /* METER_RIGHT_… */
 	uint32_t rule;    /* index into Plan.rules */

@@ -12,21 +12,29 @@
 
 /* The domain of an inode: its own number for as long as it stays in memory, which fd takes care of.
  */
-static int domain_of(struct meter *m, int fd, uint32_t *ret_domain, struct error *err)
+static int domain_of(struct meter *m, const struct inode_list *inodes, int fd, uint32_t *ret_domain,
+	struct error *err)
 {
+	bool by_address = m->make == METER_MAKE_FMOD_RET;
+	int map_fd = m->map_fd[by_address ? METER_MAP_numbered : METER_MAP_anchors];
+	uint64_t address = by_address ? inodes_find(inodes, fd) : 0;
+	const void *key = by_address ? (const void *)&address : (const void *)&fd;
 	struct meter_anchor anchor = {0};
 
-	if (m->make != METER_MAKE_LSM)
-		return error_set(err, -ENOTSUP, ERROR_UNSUPPORTED, "anchors need the %s make",
-			meter_make_name(METER_MAKE_LSM));
-	if (bpf_map_lookup_elem(m->map_fd[METER_MAP_anchors], &fd, &anchor) == 0) {
+	if (m->make == METER_MAKE_NETWORK)
+		return error_set(err, -ENOTSUP, ERROR_UNSUPPORTED,
+			"the network's programs hold no rules about files");
+	if (by_address && !address)
+		return error_set(err, -EBADF, ERROR_INTERNAL, "find an open inode");
+	/* An address that once was another inode's: its domain means nothing in a new scope, and
+	 * in one that still goes on the mount holds that inode where it was. */
+	if (bpf_map_lookup_elem(map_fd, key, &anchor) == 0) {
 		*ret_domain = anchor.domain;
 		return 0;
 	}
 	anchor.domain = 1 + __atomic_fetch_add(&m->host->next_domain, 1, __ATOMIC_RELAXED);
-	if (bpf_map_update_elem(m->map_fd[METER_MAP_anchors], &fd, &anchor, BPF_NOEXIST)) {
-		if (errno != EEXIST ||
-			bpf_map_lookup_elem(m->map_fd[METER_MAP_anchors], &fd, &anchor))
+	if (bpf_map_update_elem(map_fd, key, &anchor, BPF_NOEXIST)) {
+		if (errno != EEXIST || bpf_map_lookup_elem(map_fd, key, &anchor))
 			return error_errno(err, "anchor an inode");
 	}
 	*ret_domain = anchor.domain;
@@ -53,8 +61,8 @@ static void merge_rights(
 		value->live.word[i] |= earlier.live.word[i];
 }
 
-static int set_anchor(struct meter *m, uint32_t scope, const struct meter_anchor_rule *anchor,
-	const struct meter_bits *live, struct error *err)
+static int set_anchor(struct meter *m, const struct inode_list *inodes, uint32_t scope,
+	const struct meter_anchor_rule *anchor, const struct meter_bits *live, struct error *err)
 {
 	struct meter_right_value value = {
 		.rights = anchor->rights, .rule = anchor->rule, .live = *live};
@@ -64,7 +72,7 @@ static int set_anchor(struct meter *m, uint32_t scope, const struct meter_anchor
 	/* Whatever may be executed may be mapped. */
 	if (value.rights & METER_RIGHT_EXEC)
 		value.rights |= METER_RIGHT_MAP_EXEC;
-	r = domain_of(m, anchor->fd, &key.domain, err);
+	r = domain_of(m, inodes, anchor->fd, &key.domain, err);
 	if (r)
 		return error_wrap(err, "%s", anchor->path);
 	merge_rights(m, &key, &value);
@@ -77,8 +85,13 @@ int meter_scope_anchor(struct meter *meter, uint32_t scope, const struct meter_a
 	struct error *err)
 {
 	static const struct meter_bits none;
+	struct inode_list inodes = {0};
+	int r = inodes_read(meter, &inodes, err);
 
-	return set_anchor(meter, scope, anchor, &none, err);
+	if (r == 0)
+		r = set_anchor(meter, &inodes, scope, anchor, &none, err);
+	inodes_finish(&inodes);
+	return r;
 }
 
 /* ---- addresses ---- */
@@ -141,6 +154,7 @@ static int set_network(struct meter *m, uint32_t scope, const struct meter_rules
 static int fill_scope(struct meter *m, uint32_t scope, const struct meter_rules *rules,
 	struct pattern_tables *tables, struct error *err)
 {
+	struct inode_list inodes = {0};
 	int r = pattern_compile(rules, tables, err);
 
 	for (size_t i = 0; !r && i < tables->literal_count; i++) {
@@ -158,13 +172,16 @@ static int fill_scope(struct meter *m, uint32_t scope, const struct meter_rules 
 	tables->scope.network_rules = (uint32_t)rules->network_count;
 	if (!r && bpf_map_update_elem(m->map_fd[METER_MAP_scopes], &scope, &tables->scope, BPF_ANY))
 		r = error_errno(err, "set scope %u", scope);
+	if (!r && rules->anchor_count)
+		r = inodes_read(m, &inodes, err);
 	for (size_t i = 0; !r && i < rules->anchor_count; i++) {
 		struct meter_anchor_rule anchor = rules->anchors[i];
 
 		if (tables->covered[i])
 			anchor.rights = 0;
-		r = set_anchor(m, scope, &anchor, &tables->live[i], err);
+		r = set_anchor(m, &inodes, scope, &anchor, &tables->live[i], err);
 	}
+	inodes_finish(&inodes);
 	for (size_t i = 0; !r && i < rules->network_count; i++)
 		r = set_network(m, scope, rules, i, err);
 	return r;
