@@ -18,12 +18,15 @@ uint64_t control_now_ms(void);
 void control_signal(struct run_handle *handle, int number);
 
 /* Stop (SIGSTOP) or continue (SIGCONT) everything that PID 1 of a run has started, by any number of
- * generations; PID 1 itself goes on, since it only reaps. Of the launch only init_pid and init_fd
- * are used. Continued are children before their parents, so that none sees a child that is stopped;
- * what was stopped before is continued with the rest. Errors: -ETIMEDOUT where something still ran
- * after timeout_ms. */
+ * generations; PID 1 itself goes on, since it only reaps. Of the launch only init_pid, init_fd
+ * and pid_namespace are used. Continued are children before their parents, so that none sees a
+ * child that is stopped; what was stopped before is continued with the rest. Errors: -ETIMEDOUT
+ * where something still ran after timeout_ms. */
 int stop_all(const struct launch *launch, bool stopped, unsigned timeout_ms,
 	struct error *err) must_check;
+
+/* The inode of a process's pid namespace; 0 where it may not be looked at. */
+ino_t stop_namespace_of(pid_t pid);
 
 /* What the supervisor of one run keeps. */
 struct supervision {

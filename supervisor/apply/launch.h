@@ -49,7 +49,8 @@ struct launch {
 	int janitor_fd;      /* closing it tells the janitor that all is clean; -1: no janitor */
 	pid_t janitor_pid;
 	pid_t init_pid;
-	int init_fd; /* pidfd of the run's PID 1 */
+	int init_fd;         /* pidfd of the run's PID 1 */
+	ino_t pid_namespace; /* its inode; 0 where the run has a cgroup, by which it is stopped */
 	/* child only */
 	int root_fd;
 	int network_fd; /* the run's network namespace, between network_begin() and network_join()

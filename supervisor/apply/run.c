@@ -118,6 +118,9 @@ static int start_init(struct launch *launch, struct error *err)
 	if (pid < 0)
 		return error_errno(err, "clone3 the run's namespaces");
 	launch->init_pid = pid;
+	/* Later nobody but root may look, since PID 1 is not dumpable then. */
+	if (launch->cgroup_fd < 0)
+		launch->pid_namespace = stop_namespace_of(pid);
 	own_close(&launch->sync[1]);
 	return 0;
 }

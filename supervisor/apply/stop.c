@@ -198,26 +198,21 @@ static void stop_sweeps(
 	}
 }
 
-static int sweep_begin(struct sweep *sweep, pid_t init_pid, struct error *err)
+ino_t stop_namespace_of(pid_t pid)
 {
 	char path[64];
 	struct stat st;
 
-	snprintf(path, sizeof(path), "%d/ns/pid", (int)init_pid);
-	sweep->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (sweep->proc_fd < 0)
-		return error_errno(err, "open /proc");
-	if (fstatat(sweep->proc_fd, path, &st, 0) < 0)
-		return error_errno(err, "look at the run's pid namespace");
-	sweep->namespace_inode = st.st_ino;
-	return 0;
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)pid);
+	return stat(path, &st) == 0 ? st.st_ino : 0;
 }
 
 int stop_all(const struct launch *launch, bool stopped, unsigned timeout_ms, struct error *err)
 {
-	struct sweep sweep = {.proc_fd = -1};
+	struct sweep sweep = {.proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+		.namespace_inode = launch->pid_namespace};
 	pid_t init_pid = launch->init_pid;
-	int r = sweep_begin(&sweep, init_pid, err);
+	int r = sweep.proc_fd < 0 ? error_errno(err, "open /proc") : 0;
 
 	if (r == 0 && stopped) {
 		pidfd_send_signal(launch->init_fd, REAPER_STOP_ALL, NULL, 0);

@@ -141,6 +141,7 @@ static int report_failure(
 		.profile = session->profile,
 		.plan = session->plan,
 		.denials = &session->denials,
+		.effects = &session->effects,
 	};
 
 	if (session->diagnostics.length && err->kind == ERROR_INPUT)
@@ -165,6 +166,7 @@ static int report_result(const struct run_options *options, const struct session
 		.plan = session->plan,
 		.plan_digest = session->plan_digest,
 		.denials = &session->denials,
+		.effects = &session->effects,
 		.duration_ms = result->duration_ms,
 	};
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/session.h"
 
-#include "base/path.h"
+#include "daemon/live.h"
+#include "daemon/metering.h"
 #include "daemon/network-file.h"
-#include "policy/decide.h"
 
 #include <string.h>
 
@@ -118,8 +118,8 @@ static const char **all_paths(const struct session *session, const char *const *
 
 static bool needs_cgroup(const struct profile *p)
 {
-	return p->requires.cgroup.set || p->limits.memory_bytes.set || p->limits.pids.set ||
-	       p->limits.cpu_percent.set || p->limits.io_weight.set;
+	return plan_needs_meter(p) || p->requires.cgroup.set || p->limits.memory_bytes.set ||
+	       p->limits.pids.set || p->limits.cpu_percent.set || p->limits.io_weight.set;
 }
 
 int session_check(struct session *session, struct error *err)
@@ -141,6 +141,8 @@ int session_check(struct session *session, struct error *err)
 	/* Nobody but root can make a link, and nobody else needs to be able to read the file. */
 	if (r == 0 && session->facts->privileged)
 		r = network_file_read(NETWORK_FILE, session->facts, &session->diagnostics, err);
+	if (r == 0 && plan_needs_meter(session->profile))
+		r = metering_facts(session->facts, err);
 	if (r < 0)
 		return r;
 	return profile_check_paths(session->profile, session->facts, &session->diagnostics, err);
@@ -171,91 +173,9 @@ int session_compile(struct session *session, struct error *err)
 		     : 0;
 }
 
-/* The operations that apply/ reports, as static words: an event's own string lives for the call
- * only. */
-static const char *const operations[] = {
-	"syscall", "socket", "connect", "open", "read", "write", "exec"};
-
-static const char *static_operation(const char *word)
-{
-	for (size_t i = 0; i < array_size(operations); i++)
-		if (strcmp(operations[i], word) == 0)
-			return operations[i];
-	return "operation";
-}
-
-static void on_denied(void *context, const struct denial_event *event)
-{
-	struct session *session = context;
-	const Berm__Wire__Plan *plan = session->plan;
-	struct denial_rule from = {.key = "berm", .file = ""};
-
-	if (event->rule < plan->n_rules) {
-		const Berm__Wire__Rule *rule = plan->rules[event->rule];
-
-		from = (struct denial_rule){
-			rule->key, rule->value, rule->file, rule->line, rule->reason};
-	}
-	denials_add(&session->denials, static_operation(event->operation), event->target, &from);
-}
-
-/* What is written to a private, empty tmpfs of the run (its home) is refused by nobody: it is gone
- * when the run ends. */
-static bool is_own_tmpfs(const Berm__Wire__Plan *plan, const char *path)
-{
-	const Berm__Wire__Mount *around = NULL;
-
-	for (size_t i = 0; i < plan->n_mounts; i++) {
-		const Berm__Wire__Mount *m = plan->mounts[i];
-
-		if (path_is_beneath(path, m->target) &&
-			(!around || strlen(m->target) >= strlen(around->target)))
-			around = m;
-	}
-	return around && around->kind == BERM__WIRE__MOUNT_KIND__MOUNT_TMPFS && around->target[1];
-}
-
-static void on_traced(void *context, const struct trace_event *event)
-{
-	static const struct {
-		const char *word;
-		enum operation operation;
-	} rows[] = {{"read", OPERATION_READ}, {"write", OPERATION_WRITE}, {"exec", OPERATION_EXEC},
-		{"connect", OPERATION_CONNECT}};
-	struct session *session = context;
-
-	for (size_t i = 0; i < array_size(rows); i++) {
-		struct verdict verdict;
-
-		if (strcmp(rows[i].word, event->operation) != 0)
-			continue;
-		decide(session->profile, rows[i].operation, event->path, &verdict);
-		if (verdict.decision != DECISION_ALLOW &&
-			!(rows[i].operation == OPERATION_WRITE &&
-				is_own_tmpfs(session->plan, event->path))) {
-			const struct denial_rule from = {verdict.rule, verdict.value,
-				verdict.at.file ? verdict.at.file : "", verdict.at.line,
-				verdict.reason};
-
-			denials_add(&session->denials, rows[i].word, event->path, &from);
-		}
-		return;
-	}
-}
-
 void session_run(struct session *session, struct run_result *ret_result)
 {
-	const struct run_callbacks callbacks = {
-		.context = session, .denied = on_denied, .traced = on_traced};
-
-	/* A plan that counts is never run by what does not. */
-	if (session->plan->meter) {
-		*ret_result = (struct run_result){.outcome = RUN_SETUP_FAILED, .code = 125};
-		error_set(&ret_result->error, -EOPNOTSUPP, ERROR_UNSUPPORTED,
-			"blast_radius and pace need the meter, which this build does not have");
-		return;
-	}
-	run_plan(session->plan, &callbacks, ret_result);
+	live_run(session, ret_result);
 }
 
 void session_finish(struct session *session)

@@ -5,6 +5,7 @@
 #include "apply/caller.h"
 #include "base/text.h"
 #include "daemon/denials.h"
+#include "daemon/effects.h"
 #include "daemon/places.h"
 #include "daemon/run-id.h"
 #include "plan/plan.h"
@@ -41,6 +42,7 @@ struct session {
 	struct text diagnostics; /* of the profile: errors, warnings and notes with their places */
 	struct text notes;       /* of the plan: warnings, one a line */
 	struct denials denials;
+	struct effects effects; /* of the run */
 };
 
 /* Find out who and where we are, make the run's id, read the profile with all it extends and the
@@ -52,7 +54,8 @@ int session_load(const struct session_request *request, struct session *session,
 int session_check(struct session *session, struct error *err) must_check;
 /* Compile the plan and its digest. */
 int session_compile(struct session *session, struct error *err) must_check;
-/* Run the plan and collect its denials. Always fills *ret_result. */
+/* Run the plan and collect its denials and effects. While it lasts it answers to `berm ps` and the
+ * like. Always fills *ret_result. */
 void session_run(struct session *session, struct run_result *ret_result);
 void session_finish(struct session *session);
 #define autosession __attribute__((cleanup(session_finish)))

@@ -94,25 +94,89 @@ static bool key_before(const Berm__Wire__Plan *plan, size_t index)
 	return false;
 }
 
+bool status_enforced_by(const Berm__Wire__Plan *plan, size_t index, struct text *out)
+{
+	const Berm__Wire__Rule *rule = plan->rules[index];
+	size_t before = out->length;
+
+	if (!rule->enforced_by[0] || key_before(plan, index))
+		return false;
+	for (size_t k = index; k < plan->n_rules; k++)
+		if (strcmp(plan->rules[k]->key, rule->key) == 0 && plan->rules[k]->enforced_by[0] &&
+			!listed_before(plan, k))
+			text_printf(out, "%s%s", out->length > before ? ", " : "",
+				plan->rules[k]->enforced_by);
+	return true;
+}
+
 void status_enforcement(const Berm__Wire__Plan *plan, struct json *j)
 {
 	json_object_begin(j, "enforcement");
 	for (size_t i = 0; plan && i < plan->n_rules; i++) {
 		autotext struct text ways = {0};
 
-		if (!plan->rules[i]->enforced_by[0] || key_before(plan, i))
+		if (!status_enforced_by(plan, i, &ways))
 			continue;
-		for (size_t k = i; k < plan->n_rules; k++) {
-			if (strcmp(plan->rules[k]->key, plan->rules[i]->key) != 0 ||
-				!plan->rules[k]->enforced_by[0] || listed_before(plan, k))
-				continue;
-			text_printf(&ways, "%s%s", ways.length ? ", " : "",
-				plan->rules[k]->enforced_by);
-		}
 		j->out->failed |= ways.failed;
 		json_put_string(j, plan->rules[i]->key, text_string(&ways));
 	}
 	json_object_end(j);
+}
+
+/* What was done, what was refused beyond the cap, and the cap (null: none), by the profile's words.
+ */
+static void record_counters(const struct effects *effects, struct json *j)
+{
+	json_object_begin(j, "counters");
+	for (unsigned i = 0; effects && effects->metered && i < COUNTER_COUNT; i++) {
+		if (!effects->counted[i])
+			continue;
+		json_object_begin(j, effect_counter_name(i));
+		json_put_u64(j, "value", effects->done[i]);
+		json_put_u64(j, "refused", effects->refused[i]);
+		if (effects->limit[i] == EFFECTS_UNLIMITED)
+			json_put_null(j, "limit");
+		else
+			json_put_u64(j, "limit", effects->limit[i]);
+		json_object_end(j);
+	}
+	json_object_end(j);
+}
+
+static const Berm__Wire__Rule *rule_of(const struct status *status, const struct trip *trip)
+{
+	return status->plan && trip->rule < status->plan->n_rules ? status->plan->rules[trip->rule]
+								  : NULL;
+}
+
+static void record_trip(const struct status *status, const struct trip *trip, struct json *j)
+{
+	const Berm__Wire__Rule *rule = rule_of(status, trip);
+	bool counts = trip->kind <= TRIP_KIND_BREAKER;
+
+	json_object_begin(j, NULL);
+	json_put_string(j, "kind", trip_word(trip));
+	json_put_string(j, "counter", counts ? effect_counter_name(trip->counter) : NULL);
+	json_put_u64(j, "value", trip->value);
+	json_put_u64(j, "limit", trip->limit);
+	json_put_string(j, "rule", rule ? rule->key : NULL);
+	json_put_string(j, "file", rule && rule->file[0] ? rule->file : NULL);
+	json_put_u64(j, "line", rule ? rule->line : 0);
+	json_put_string(j, "posture", posture_name(trip->posture));
+	json_put_string(j, "phase", phase_name(trip->phase));
+	json_put_u64(j, "after_ms", trip->after_ms);
+	json_object_end(j);
+}
+
+static void record_trips(const struct status *status, struct json *j)
+{
+	const struct effects *e = status->effects;
+
+	json_array_begin(j, "trips");
+	for (size_t i = 0; e && i < e->trip_count; i++)
+		record_trip(status, &e->trips[i], j);
+	json_array_end(j);
+	json_put_u64(j, "trips_not_listed", e ? e->trips_not_kept : 0);
 }
 
 static void record_digest(const uint8_t *digest, struct json *j)
@@ -142,7 +206,9 @@ void status_record(const struct status *status, struct text *out)
 		json_put_i64(&j, "signal", status->signal);
 	else
 		json_put_null(&j, "signal");
-	json_put_string(&j, "posture", "open");
+	json_put_string(
+		&j, "posture", posture_name(status->effects ? status->effects->posture : 0));
+	json_put_string(&j, "phase", phase_name(status->effects ? status->effects->phase : 0));
 	status_enforcement(status->plan, &j);
 	json_array_begin(&j, "degraded");
 	for (size_t i = 0; status->plan && i < status->plan->n_degraded; i++)
@@ -154,8 +220,9 @@ void status_record(const struct status *status, struct text *out)
 	json_array_end(&j);
 	json_put_u64(&j, "denials_total", status->denials->total);
 	json_put_u64(&j, "denials_not_listed", status->denials->not_kept);
-	json_object_begin(&j, "counters");
-	json_object_end(&j);
+	record_counters(status->effects, &j);
+	record_trips(status, &j);
+	json_put_u64(&j, "events_lost", status->effects ? status->effects->events_lost : 0);
 	json_put_u64(&j, "duration_ms", status->duration_ms);
 	record_digest(status->plan_digest, &j);
 	if (status->error)
@@ -211,11 +278,83 @@ static void footer_row(const struct status *status, const struct denial *denial,
 	text_puts(out, "\n");
 }
 
+/* "files_deleted", "denials" …; of a breaker the class of the refusals. */
+static const char *what_tripped(const struct trip *trip)
+{
+	static const char *const classes[DENIAL_CLASS_COUNT] = {
+		[DENIAL_QUIET] = "denials",
+		[DENIAL_COUNTED] = "denials",
+		[DENIAL_CANARY] = "canary touched",
+		[DENIAL_ESCAPE] = "escape attempt",
+	};
+
+	if (trip->kind == TRIP_KIND_BREAKER && trip->class < DENIAL_CLASS_COUNT)
+		return classes[trip->class];
+	return effect_counter_name(trip->counter);
+}
+
+static void footer_trip(const struct status *status, const struct trip *trip, struct text *out)
+{
+	const Berm__Wire__Rule *rule = rule_of(status, trip);
+
+	text_printf(out, "berm:   %s", trip_word(trip));
+	switch (trip->kind) {
+	case TRIP_KIND_CAP:
+	case TRIP_KIND_STEP:
+		text_printf(out, ": %s came to %llu, %s %llu", what_tripped(trip),
+			(unsigned long long)trip->value,
+			trip->kind == TRIP_KIND_CAP ? "the cap is" : "the threshold is",
+			(unsigned long long)trip->limit);
+		break;
+	case TRIP_KIND_BREAKER:
+		text_printf(
+			out, ": %s, %llux", what_tripped(trip), (unsigned long long)trip->value);
+		break;
+	case TRIP_KIND_OPERATOR:
+		text_puts(out, ": somebody set the posture");
+		break;
+	case TRIP_KIND_METER:
+		text_puts(out, ": its programs were detached");
+		break;
+	case TRIP_KIND_COUNT:
+		break;
+	}
+	if (!trip->warning)
+		text_printf(out, "; then %s (%s)", posture_name(trip->posture),
+			phase_name(trip->phase));
+	text_puts(out, "\n");
+	if (!rule)
+		return;
+	footer_rule(&(struct denial_rule){.key = rule->key,
+			    .value = rule->value,
+			    .file = rule->file,
+			    .line = rule->line,
+			    .reason = rule->reason},
+		out);
+}
+
+static void footer_trips(const struct status *status, struct text *out)
+{
+	const struct effects *e = status->effects;
+	size_t shown;
+
+	if (!e || e->trip_count == 0)
+		return;
+	shown = e->trip_count < FOOTER_ROWS_MAX ? e->trip_count : FOOTER_ROWS_MAX;
+	text_printf(out, "berm: the meter spoke %zux, and the run ended %s, %s (run %s):\n",
+		e->trip_count, posture_name(e->posture), phase_name(e->phase), status->run_id);
+	for (size_t i = 0; i < shown; i++)
+		footer_trip(status, &e->trips[i], out);
+	if (shown < e->trip_count || e->trips_not_kept)
+		text_puts(out, "berm:   … and more; --json and --status-fd list them\n");
+}
+
 void status_footer(const struct status *status, struct text *out)
 {
 	const struct denials *denials = status->denials;
 	size_t shown = denials->count < FOOTER_ROWS_MAX ? denials->count : FOOTER_ROWS_MAX;
 
+	footer_trips(status, out);
 	if (denials->total == 0)
 		return;
 	text_printf(out, "berm: %llu operation%s refused (run %s):\n",

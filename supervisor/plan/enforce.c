@@ -85,20 +85,13 @@ static bool is_pending(const struct compiler *c, const struct source *at)
 	return false;
 }
 
-/* A rule that goes by the name of a host, or that is for some programs only. */
-static int check_network(
-	struct compiler *c, const struct network_rules *rules, const char *key, bool grant)
+static int check_network(struct compiler *c, const struct network_rules *rules, const char *key)
 {
 	for (size_t i = 0; i < rules->count; i++) {
-		const struct network_rule *rule = &rules->items[i];
-		int r = 0;
+		int r = is_pending(c, &rules->items[i].at)
+				? 0
+				: not_yet(c, &rules->items[i].at, key, "the network meter");
 
-		if (is_pending(c, &rule->at))
-			continue;
-		if (rule->host)
-			r = not_yet(c, &rule->at, key, "the DNS proxy");
-		else if (rule->by_count && grant)
-			r = not_yet(c, &rule->at, key, "the exec meter");
 		if (r < 0)
 			return r;
 	}
@@ -129,13 +122,17 @@ static int check_commands(
 static int check_unenforced(struct compiler *c)
 {
 	const struct profile *p = c->profile;
-	bool closed = p->network.mode == NETWORK_MODE_SCOPED && !p->network.allow.count;
-	int r = check_network(c, &p->network.allow, "network.allow", true);
+	int r = check_network(c, &p->network.allow, "network.allow");
 
 	if (r == 0)
-		r = check_network(c, &p->network.ask, "network.ask", false);
-	if (r == 0 && !closed)
-		r = check_network(c, &p->network.deny, "network.deny", false);
+		r = check_network(c, &p->network.ask, "network.ask");
+	if (r == 0 && p->network.mode == NETWORK_MODE_HOST)
+		r = check_network(c, &p->network.deny, "network.deny");
+	for (size_t i = 0; r == 0 && i < p->network.listen.count; i++) {
+		if (!is_pending(c, &p->network.listen.items[i].at))
+			r = not_yet(c, &p->network.listen.items[i].at, "network.listen",
+				"the network meter");
+	}
 	if (r == 0)
 		r = check_commands(c, RULES_EXEC_ALLOW, &p->exec.allow);
 	if (r == 0)

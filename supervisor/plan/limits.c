@@ -179,8 +179,9 @@ int plan_limits(struct compiler *c)
 	if (r < 0)
 		return r;
 	/* The pid namespace already holds a run together: without a value to set a cgroup would
-	 * only cost time. */
-	if (!cgroup->n_values && !c->profile->requires.cgroup.set)
+	 * only cost time. The meter's network programs need one, and its freezer stops a run
+	 * at once. */
+	if (!cgroup->n_values && !c->profile->requires.cgroup.set && !c->plan->meter)
 		cgroup->use = false;
 	limit_each(c);
 	if (wall->set) {

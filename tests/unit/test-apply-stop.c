@@ -151,6 +151,8 @@ static struct launch start_run(void (*body)(void), int copies)
 	assert_true(run.init_pid > 0);
 	run.init_fd = pidfd_open(run.init_pid, 0);
 	assert_true(run.init_fd >= 0);
+	run.pid_namespace = stop_namespace_of(run.init_pid);
+	assert_true(run.pid_namespace != 0);
 	while (atomic_load(&world->steps) < 1)
 		poll(NULL, 0, 1);
 	return run;

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/control.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#define ANSWER_SECONDS 2
+
+int control_read_reply(
+	const uint8_t *packet, size_t length, Berm__Wire__RunStatus **ret_status, struct error *err)
+{
+	Berm__Wire__ControlReply *reply =
+		length ? berm__wire__control_reply__unpack(NULL, length, packet) : NULL;
+	int r = 0;
+
+	if (!reply || reply->version != CONTROL_VERSION)
+		r = error_set(err, -EPROTO, ERROR_INTERNAL,
+			"the run does not speak this version of the protocol");
+	else if (reply->error)
+		r = error_set(err, reply->error > 0 ? -reply->error : -EPROTO, ERROR_REFUSED, "%s",
+			reply->reason[0] ? reply->reason : strerror(reply->error));
+	else if (!reply->status)
+		r = error_set(err, -EPROTO, ERROR_INTERNAL, "the run answered with nothing");
+	else
+		*ret_status = take_ptr(&reply->status);
+	if (reply)
+		berm__wire__control_reply__free_unpacked(reply, NULL);
+	return r;
+}
+
+int control_ask(int fd, const Berm__Wire__ControlRequest *request,
+	Berm__Wire__RunStatus **ret_status, struct error *err)
+{
+	const struct timeval patience = {.tv_sec = ANSWER_SECONDS};
+	autofree uint8_t *packet = malloc(CONTROL_REPLY_MAX);
+	uint8_t words[CONTROL_REQUEST_MAX];
+	size_t length = berm__wire__control_request__get_packed_size(request);
+	ssize_t n;
+
+	if (!packet || length > sizeof(words))
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	berm__wire__control_request__pack(request, words);
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ||
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
+		return error_errno(err, "setsockopt");
+	/* A run that refuses the peer has closed its end already; its reason is there to be read.
+	 */
+	if (send(fd, words, length, MSG_NOSIGNAL) < 0 && errno != EPIPE)
+		return error_errno(err, "ask the run");
+	n = recv(fd, packet, CONTROL_REPLY_MAX, 0);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return error_set(err, -ETIMEDOUT, ERROR_INTERNAL,
+			"the run did not answer within %d s", ANSWER_SECONDS);
+	if (n < 0)
+		return error_errno(err, "read the run's answer");
+	if (n == 0)
+		return error_set(err, -EPIPE, ERROR_NOT_FOUND, "the run has ended");
+	return control_read_reply(packet, (size_t)n, ret_status, err);
+}

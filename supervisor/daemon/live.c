@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/live.h"
+
+#include "base/log.h"
+#include "base/path.h"
+#include "daemon/control.h"
+#include "daemon/live-status.h"
+#include "daemon/metering.h"
+#include "daemon/runs.h"
+#include "policy/decide.h"
+
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+struct live {
+	struct session *session;
+	struct metering *metering; /* owned; NULL: the plan has no meter */
+	struct run_handle *handle; /* NULL until the run has entered */
+	struct run_socket socket;
+	struct control control;
+	struct control_actions actions;
+	int epoll_fd; /* of the meter's and the control's descriptors */
+	uint64_t started_ms;
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* ---- what was refused ---- */
+
+/* The operations that are reported, as static words: an event's own string lives for the call only.
+ */
+static const char *const operations[] = {"syscall", "socket", "connect", "listen", "send", "open",
+	"read", "write", "delete", "exec", "fork", "mount"};
+
+static const char *static_operation(const char *word)
+{
+	for (size_t i = 0; i < array_size(operations); i++)
+		if (strcmp(operations[i], word) == 0)
+			return operations[i];
+	return "operation";
+}
+
+static void add_denial(
+	struct session *session, const char *operation, const char *target, uint32_t index)
+{
+	const Berm__Wire__Plan *plan = session->plan;
+	struct denial_rule from = {.key = "berm", .file = ""};
+
+	if (index < plan->n_rules) {
+		const Berm__Wire__Rule *rule = plan->rules[index];
+
+		from = (struct denial_rule){
+			rule->key, rule->value, rule->file, rule->line, rule->reason};
+	}
+	denials_add(&session->denials, static_operation(operation), target, &from);
+}
+
+static void on_denied(void *context, const struct denial_event *event)
+{
+	struct live *live = context;
+
+	add_denial(live->session, event->operation, event->target, event->rule);
+	if (live->metering)
+		metering_denied(live->metering, event);
+}
+
+static void on_refused(void *context, const char *operation, const char *target, uint32_t rule)
+{
+	struct live *live = context;
+
+	add_denial(live->session, operation, target, rule);
+}
+
+/* What is written to a private, empty tmpfs of the run (its home) is refused by nobody: it is gone
+ * when the run ends. */
+static bool is_own_tmpfs(const Berm__Wire__Plan *plan, const char *path)
+{
+	const Berm__Wire__Mount *around = NULL;
+
+	for (size_t i = 0; i < plan->n_mounts; i++) {
+		const Berm__Wire__Mount *m = plan->mounts[i];
+
+		if (path_is_beneath(path, m->target) &&
+			(!around || strlen(m->target) >= strlen(around->target)))
+			around = m;
+	}
+	return around && around->kind == BERM__WIRE__MOUNT_KIND__MOUNT_TMPFS && around->target[1];
+}
+
+static void on_traced(void *context, const struct trace_event *event)
+{
+	static const struct {
+		const char *word;
+		enum operation operation;
+	} rows[] = {{"read", OPERATION_READ}, {"write", OPERATION_WRITE}, {"exec", OPERATION_EXEC},
+		{"connect", OPERATION_CONNECT}};
+	struct session *session = ((struct live *)context)->session;
+
+	for (size_t i = 0; i < array_size(rows); i++) {
+		struct verdict verdict;
+
+		if (strcmp(rows[i].word, event->operation) != 0)
+			continue;
+		decide(session->profile, rows[i].operation, event->path, &verdict);
+		if (verdict.decision != DECISION_ALLOW &&
+			!(rows[i].operation == OPERATION_WRITE &&
+				is_own_tmpfs(session->plan, event->path))) {
+			const struct denial_rule from = {verdict.rule, verdict.value,
+				verdict.at.file ? verdict.at.file : "", verdict.at.line,
+				verdict.reason};
+
+			denials_add(&session->denials, rows[i].word, event->path, &from);
+		}
+		return;
+	}
+}
+
+/* ---- the meter ---- */
+
+static int on_gate(void *context, const struct gate_call *call)
+{
+	return metering_gate(((struct live *)context)->metering, call);
+}
+
+static void on_undo(void *context, const struct gate_call *call)
+{
+	metering_undo(((struct live *)context)->metering, call);
+}
+
+static void on_said(void *context, const char *words)
+{
+	(void)context;
+	log_line("%s", words);
+}
+
+static int on_enter(void *context, const struct run_entry *entry, struct error *err)
+{
+	struct live *live = context;
+
+	live->handle = entry->handle;
+	return live->metering ? metering_enter(live->metering, entry, err) : 0;
+}
+
+static void on_watch(void *context)
+{
+	struct live *live = context;
+
+	if (live->control.epoll_fd >= 0)
+		control_handle(&live->control);
+	if (live->metering)
+		metering_watch(live->metering);
+}
+
+static void refresh_effects(struct live *live)
+{
+	if (live->metering)
+		metering_look(live->metering, &live->session->effects);
+}
+
+/* ---- those who ask ---- */
+
+static int on_status(void *context, Berm__Wire__RunStatus *status)
+{
+	struct live *live = context;
+
+	refresh_effects(live);
+	return live_status(live->session, now_ms() - live->started_ms, status);
+}
+
+/* Without a meter a run can be stopped, but not be told what to refuse. */
+static int set_unmetered(struct live *live, unsigned posture, struct error *err)
+{
+	bool frozen = posture & POSTURE_FROZEN_BIT;
+	int r;
+
+	if (posture != POSTURE_OPEN && !frozen)
+		return error_set(err, -EOPNOTSUPP, ERROR_REFUSED,
+			"nothing meters this run, since its profile has neither blast_radius nor "
+			"pace: it can only be frozen or open");
+	if (!live->handle)
+		return error_set(err, -EAGAIN, ERROR_REFUSED, "the run is about to begin");
+	r = run_freeze(live->handle, frozen, err);
+	if (r == 0)
+		live->session->effects.posture = posture;
+	return r;
+}
+
+static int on_posture(void *context, unsigned posture, struct error *err)
+{
+	struct live *live = context;
+	unsigned before;
+	int r;
+
+	refresh_effects(live);
+	before = live->session->effects.posture;
+	r = live->metering ? metering_set(live->metering, posture, err)
+			   : set_unmetered(live, posture, err);
+	refresh_effects(live);
+	if (r == 0 && before != posture)
+		log_line("run %s was set to %s from outside", live->session->run_id,
+			posture_name(posture));
+	return r;
+}
+
+/* A run that nobody can look at is as well walled in and metered as another: what fails here is
+ * said and no more. */
+static void open_to_questions(struct live *live)
+{
+	struct session *session = live->session;
+	struct error err = {0};
+
+	live->actions = (struct control_actions){live, on_status, on_posture};
+	if (runs_enter(session->run_id, session->caller.uid, &live->socket, &err) < 0 ||
+		control_open(&live->control, live->socket.listen_fd, session->caller.uid,
+			&live->actions, &err) < 0)
+		log_line("run: \"berm ps\" will not show this run: %s", err.text);
+}
+
+/* ---- a run ---- */
+
+static int add_descriptor(int epoll_fd, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+
+	return fd < 0 ? 0 : epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* One descriptor for both, where there are both. */
+static int collect(struct live *live, struct error *err)
+{
+	if (!live->metering)
+		return 0;
+	live->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (live->epoll_fd < 0 || add_descriptor(live->epoll_fd, live->control.epoll_fd) < 0 ||
+		add_descriptor(live->epoll_fd, metering_fd(live->metering)) < 0)
+		return error_errno(err, "the run's descriptors");
+	return 0;
+}
+
+static int begin(struct live *live, struct error *err)
+{
+	struct session *session = live->session;
+	const struct metering_sink sink = {live, on_refused, on_said};
+	int r = 0;
+
+	if (session->plan->meter)
+		r = metering_create(session->plan, session->run_id, &sink, &live->metering, err);
+	if (r < 0)
+		return r;
+	open_to_questions(live);
+	return collect(live, err);
+}
+
+static void end(struct live *live, struct run_result *result)
+{
+	if (live->metering)
+		metering_end(live->metering, result);
+	refresh_effects(live);
+	control_close(&live->control);
+	runs_leave(&live->socket);
+	metering_destroy(live->metering);
+	own_close(&live->epoll_fd);
+}
+
+void live_run(struct session *session, struct run_result *ret_result)
+{
+	struct live live = {.session = session,
+		.socket = {.directory_fd = -1, .listen_fd = -1},
+		.control = {.epoll_fd = -1},
+		.epoll_fd = -1,
+		.started_ms = now_ms()};
+	struct run_callbacks callbacks = {.context = &live,
+		.denied = on_denied,
+		.traced = on_traced,
+		.enter = on_enter,
+		.watch = on_watch};
+	struct error err = {0};
+
+	if (begin(&live, &err) < 0) {
+		*ret_result =
+			(struct run_result){.outcome = RUN_SETUP_FAILED, .code = 125, .error = err};
+	} else {
+		if (live.metering) {
+			callbacks.gate = on_gate;
+			callbacks.undo = on_undo;
+			callbacks.watch_ms = METERING_WATCH_MS;
+		}
+		callbacks.watch_fd = live.metering ? live.epoll_fd : live.control.epoll_fd;
+		run_plan(session->plan, &callbacks, ret_result);
+	}
+	end(&live, ret_result);
+}

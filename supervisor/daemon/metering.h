@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "apply/apply.h"
+#include "daemon/effects.h"
+
+/* The meter of one run, whatever its make: meter/ and apply/ put together. What is done is decided
+ * where it is done (in the kernel, or in the gate); stopping and killing follow at once in the run
+ * loop. */
+
+struct metering;
+
+/* What the session wants to hear. Called from within the functions below and from the run loop. */
+struct metering_sink {
+	void *context;
+	/* An operation was refused by the meter. rule: index into Plan.rules. */
+	void (*refused)(void *context, const char *operation, const char *target, uint32_t rule);
+	/* The run was stopped or let go on, or something else that a person has to know. */
+	void (*said)(void *context, const char *words);
+};
+
+/* Say in the facts what this host can meter with; only where plan_needs_meter(). As root this
+ * loads the programs, or adopts those that are loaded, and proves them once. */
+int metering_facts(Berm__Wire__HostFacts *facts, struct error *err) must_check;
+
+/* The meter that plan->meter asks for. plan and sink are borrowed until metering_destroy(). */
+int metering_create(const Berm__Wire__Plan *plan, const char *run_id,
+	const struct metering_sink *sink, struct metering **ret_metering,
+	struct error *err) must_check;
+void metering_destroy(struct metering *metering); /* NULL is fine */
+
+/* The callbacks of apply/, with the same meaning. */
+int metering_enter(
+	struct metering *metering, const struct run_entry *entry, struct error *err) must_check;
+int metering_gate(struct metering *metering, const struct gate_call *call);
+void metering_undo(struct metering *metering, const struct gate_call *call);
+/* A wall refused something: what that means for the breakers. */
+void metering_denied(struct metering *metering, const struct denial_event *event);
+/* Readable when metering_watch() has something to do; it wants to be called every
+ * METERING_WATCH_MS as well. */
+int metering_fd(const struct metering *metering);
+#define METERING_WATCH_MS 500
+void metering_watch(struct metering *metering);
+
+/* A person sets the posture. Errors: kind REFUSED where the profile says that nobody takes the run
+ * out of its phase; -ETIMEDOUT and others of run_freeze(). */
+int metering_set(struct metering *metering, unsigned posture, struct error *err) must_check;
+/* The state now. */
+void metering_look(struct metering *metering, struct effects *ret_effects);
+/* The run is over: take what is left, and let the result say so where the breaker ended it. */
+void metering_end(struct metering *metering, struct run_result *result);
