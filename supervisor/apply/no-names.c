@@ -22,6 +22,19 @@ void freeaddrinfo(struct addrinfo *list)
 	(void)list;
 }
 
+int getnameinfo(const struct sockaddr *address, socklen_t length, char *host, socklen_t host_bytes,
+	char *service, socklen_t service_bytes, int flags)
+{
+	(void)address;
+	(void)length;
+	(void)host;
+	(void)host_bytes;
+	(void)service;
+	(void)service_bytes;
+	(void)flags;
+	return EAI_NONAME;
+}
+
 struct protoent *getprotobyname(const char *name)
 {
 	(void)name;

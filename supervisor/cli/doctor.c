@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "apply/apply.h"
+#include "base/io.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/host-features.h"
 #include "cli/paint.h"
 #include "cli/verb.h"
+#include "daemon/network-file.h"
 
 #include <string.h>
 
@@ -198,6 +200,7 @@ static int report_all(
 static int doctor(const struct verb *verb, const void *values, int argc, char **argv)
 {
 	const struct facts_request request = {.thorough = true};
+	autotext struct text diagnostics = {0};
 	struct report report = {0};
 	Berm__Wire__HostFacts *facts = NULL;
 	struct error err = {0};
@@ -207,6 +210,11 @@ static int doctor(const struct verb *verb, const void *values, int argc, char **
 		return verb_misused(verb, "takes no words: %s", argv[0]);
 	if (facts_gather(&request, &facts, &err) < 0)
 		return verb_failed(verb, &err);
+	if (facts->privileged && network_file_read(NETWORK_FILE, facts, &diagnostics, &err) < 0) {
+		(void)!io_write_all(STDERR_FILENO, text_string(&diagnostics), diagnostics.length);
+		berm__wire__host_facts__free_unpacked(facts, NULL);
+		return verb_failed(verb, &err);
+	}
 	report.facts = facts;
 	report.findings = calloc(feature_count, sizeof(*report.findings));
 	code = report.findings ? report_all(verb, values, &report) : CLI_HOST_CANNOT;

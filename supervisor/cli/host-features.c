@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/host-features.h"
 
+#include "apply/network-probe.h"
 #include "apply/probe.h"
 #include "base/io.h"
 #include "base/number.h"
@@ -146,6 +147,32 @@ static void look_netns(const Berm__Wire__HostFacts *facts, struct finding *findi
 	plain(finding, facts->network_namespaces, "can be made", PROBE_NETWORK_NAMESPACE);
 }
 
+static void look_link(const Berm__Wire__HostFacts *facts, struct finding *finding)
+{
+	struct error err = {0};
+
+	if (!facts->privileged) {
+		text_puts(&finding->detail, "needs root; a rootless run has lo alone");
+		return;
+	}
+	if (network_probe(facts, &err) < 0) {
+		text_puts(&finding->detail, err.text);
+		return;
+	}
+	if (!facts->network_pool[0]) {
+		text_puts(&finding->detail, "can be made; the operator has given no addresses");
+		return;
+	}
+	finding->state = FEATURE_YES;
+	text_printf(&finding->detail, "addresses from %s", facts->network_pool);
+	if (facts->network_pool6[0])
+		text_printf(&finding->detail, " and %s", facts->network_pool6);
+	if (facts->network_uplink[0])
+		text_printf(&finding->detail, ", masqueraded on %s", facts->network_uplink);
+	else
+		text_puts(&finding->detail, ", to this host alone");
+}
+
 static void look_idmap(const Berm__Wire__HostFacts *facts, struct finding *finding)
 {
 	if (facts->privileged)
@@ -269,6 +296,10 @@ const struct feature features[] = {
 	{"netns", "gives a run a network of its own with nothing in it but lo",
 		"only profiles with network.mode: host can run",
 		"CONFIG_NET_NS=y and user.max_net_namespaces over 0", look_netns, NULL},
+	{"link", "gives a run with network.allow a way out of its namespace, watched packet by packet",
+		"a run reaches nothing but its own lo",
+		"root, and /etc/berm/network.yaml (`version: 1`, `pool: 10.143.0.0/16`; docs/network.md)",
+		look_link, NULL},
 	{"idmap", "lets a run as root write files that keep their owner",
 		"as root, files that a tool makes belong to the run's own uid",
 		"root, and a file system that can be id-mapped (ext4, xfs, btrfs, tmpfs from 6.3, overlay from 5.19)",

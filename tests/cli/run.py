@@ -122,8 +122,8 @@ def version_is_one_line(bench):
 def doctor_tells_every_feature(bench):
     told = bench.object("doctor", "--json")
     names = [feature["name"] for feature in told["features"]]
-    expect({"kernel", "landlock", "seccomp", "notify", "cgroup", "userns", "netns", "idmap", "memfd_noexec", "bpf",
-            "lockdown"} <= set(names) and len(names) == len(set(names)), names)
+    expect({"kernel", "landlock", "seccomp", "notify", "cgroup", "userns", "netns", "link", "idmap", "memfd_noexec",
+            "bpf", "lockdown"} <= set(names) and len(names) == len(set(names)), names)
     for feature in told["features"]:
         expect(feature["state"] in ("yes", "weaker", "no") and feature["detail"] and feature["gives"], feature)
         expect(feature["state"] == "yes" or (feature["costs"] and feature["how"]), feature)

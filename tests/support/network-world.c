@@ -107,6 +107,15 @@ int connect_to(const char *address)
 	return read(fd, &byte, 1) == 1 ? 0 : EPIPE;
 }
 
+void expect_reach(const struct holder *holder, const char *address)
+{
+	int r = ETIMEDOUT;
+
+	for (int tries = 0; tries < 10 && r == ETIMEDOUT; tries++)
+		r = within(holder, connect_to, address);
+	assert_int_equal(r, 0);
+}
+
 static int serve(const char *any, int ready, const char *peer_file)
 {
 	struct sockaddr_storage own, peer;

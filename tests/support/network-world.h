@@ -29,6 +29,8 @@ int within(const struct holder *holder, int (*deed)(const char *), const char *a
 socklen_t address_of(const char *text, uint16_t port, struct sockaddr_storage *ret);
 /* A deed: 0 where a connection to PORT of the address stands and a byte came back, else errno. */
 int connect_to(const char *address);
+/* A busy machine may need more than one try. */
+void expect_reach(const struct holder *holder, const char *address);
 
 /* A server on PORT that answers each connection with a byte; its file holds the last peer's
  * address. */

@@ -3,6 +3,7 @@
 
 #include "apply/network-end.h"
 #include "apply/network-filter.h"
+#include "apply/network-probe.h"
 #include "base/io.h"
 
 #include <arpa/inet.h>
@@ -49,20 +50,18 @@ static void both_families_reach_the_host_at_once(void **state)
 	begin(&f, "10.143.0.0/29", "fd62:6572:6d00::/125", "");
 	make_link(&f);
 	if (strcmp(f.name, "berm-0a8f0000") == 0) {
-		assert_int_equal(within(&f.run, connect_to, "10.143.0.1"), 0);
+		expect_reach(&f.run, "10.143.0.1");
 		expect_peer(&server4, "10.143.0.2");
 	} else {
 		assert_string_equal(f.name, "berm-0a8f0004");
-		assert_int_equal(within(&f.run, connect_to, "10.143.0.5"), 0);
+		expect_reach(&f.run, "10.143.0.5");
 		expect_peer(&server4, "10.143.0.6");
 	}
 	stop_server(&server4);
 	server6 = start_server(NULL, "::");
 	/* No waiting for duplicate address detection on either side. */
-	assert_int_equal(within(&f.run, connect_to,
-				 strcmp(f.name, "berm-0a8f0000") == 0 ? "fd62:6572:6d00::1"
-								      : "fd62:6572:6d00::5"),
-		0);
+	expect_reach(&f.run,
+		strcmp(f.name, "berm-0a8f0000") == 0 ? "fd62:6572:6d00::1" : "fd62:6572:6d00::5");
 	stop_server(&server6);
 	end_fixture(&f);
 	expect_no_links();
@@ -154,7 +153,7 @@ static void a_stolen_source_address_gets_nowhere(void **state)
 	assert_int_equal(within(&world, finish_world, WORLD_HERE_ADDRESS), 0);
 	begin(&f, "10.143.0.0/16", "", "");
 	make_link(&f);
-	assert_int_equal(within(&f.run, connect_to, WORLD_HERE_ADDRESS), 0);
+	expect_reach(&f.run, WORLD_HERE_ADDRESS);
 	assert_int_equal(within(&f.run, connect_as_another, WORLD_HERE_ADDRESS), ETIMEDOUT);
 	end_fixture(&f);
 	let_go(&world);
@@ -273,7 +272,7 @@ static void the_world_sees_the_uplinks_address_and_begins_nothing(void **state)
 
 	begin(&f, "10.143.0.0/29", "", "up0");
 	make_link(&f);
-	assert_int_equal(within(&f.run, connect_to, WORLD_ADDRESS), 0);
+	expect_reach(&f.run, WORLD_ADDRESS);
 	expect_peer(&server, WORLD_HERE_ADDRESS);
 	inside = start_server(&f.run, "0.0.0.0");
 	assert_int_equal(
@@ -282,10 +281,7 @@ static void the_world_sees_the_uplinks_address_and_begins_nothing(void **state)
 		ETIMEDOUT);
 	/* It is the filter that keeps it out. */
 	own_close(&f.launch.filter_fd);
-	assert_int_equal(
-		within(&world, connect_to,
-			strcmp(f.name, "berm-0a8f0000") == 0 ? "10.143.0.2" : "10.143.0.6"),
-		0);
+	expect_reach(&world, strcmp(f.name, "berm-0a8f0000") == 0 ? "10.143.0.2" : "10.143.0.6");
 	stop_server(&inside);
 	stop_server(&server);
 	end_fixture(&f);
@@ -311,7 +307,7 @@ static void one_run_cannot_reach_another(void **state)
 	assert_int_equal(within(&a.run, connect_to, address), ETIMEDOUT);
 	own_close(&a.launch.filter_fd);
 	own_close(&b.launch.filter_fd);
-	assert_int_equal(within(&a.run, connect_to, address), 0);
+	expect_reach(&a.run, address);
 	stop_server(&server);
 	end_fixture(&a);
 	end_fixture(&b);
@@ -361,6 +357,36 @@ static void other_modes_get_no_link(void **state)
 	end_fixture(&f);
 }
 
+static void expect_probe(const char *pool, const char *uplink, int code, const char *words)
+{
+	Berm__Wire__HostFacts facts;
+	struct error err = {0};
+
+	berm__wire__host_facts__init(&facts);
+	facts.network_pool = (char *)(uintptr_t)pool;
+	facts.network_uplink = (char *)(uintptr_t)uplink;
+	assert_int_equal(network_probe(&facts, &err), code);
+	if (!strstr(err.text, words))
+		fail_msg("wanted \"%s\", got \"%s\"", words, err.text);
+}
+
+static void a_probe_says_what_a_link_would_lack(void **state)
+{
+	struct holder world;
+
+	(void)state;
+	expect_probe("", "", 0, "");
+	expect_probe("10.143.0.0/16", "", 0, "");
+	expect_probe("10.143.0.0/16", "up0", -ENODEV, "up0 is no network interface");
+	make_world(&world);
+	expect_probe("10.143.0.0/16", "up0", -ENONET, "does not forward");
+	expect_probe("192.0.2.0/24", "", -EADDRINUSE, "in use on up0");
+	set("/proc/sys/net/ipv4/conf/up0/forwarding", "1");
+	expect_probe("10.143.0.0/16", "up0", 0, "");
+	assert_int_equal(count_links(), 0);
+	let_go(&world);
+}
+
 #define ROW(function) cmocka_unit_test_setup(function, enter_own_network)
 
 int main(void)
@@ -378,6 +404,7 @@ int main(void)
 		ROW(one_run_cannot_reach_another),
 		ROW(a_killed_owner_takes_its_filter_along),
 		ROW(other_modes_get_no_link),
+		ROW(a_probe_says_what_a_link_would_lack),
 	};
 
 	return cmocka_run_group_tests(tests, become_root, NULL);
