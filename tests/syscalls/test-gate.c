@@ -11,7 +11,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define ROUNDS 200000
 #define WORDS_MAX 512
@@ -236,6 +244,61 @@ static void a_traced_call_stays_watched_behind_the_gate(void **state)
 	fixture_finish(&f);
 }
 
+/* In a child: load the program with a listener that nobody holds, then try. Bits of the exit
+ * status say what went as it must not. */
+static void try_without_a_listener(const struct fixture *f, const char *directory)
+{
+	struct sock_fprog program = {
+		.len = (unsigned short)(f->seccomp->program.len / sizeof(struct sock_filter)),
+		.filter = (void *)f->seccomp->program.data};
+	int wrong = 0, listener;
+
+	if (chdir(directory) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		_exit(99);
+	listener = (int)syscall(
+		SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+	if (listener < 0)
+		_exit(98);
+	close(listener);
+	wrong |= unlink("kept") == 0 || errno != ENOSYS ? 1 : 0;
+	wrong |= open("made", O_WRONLY | O_CREAT | O_CLOEXEC, 0600) >= 0 || errno != ENOSYS ? 2 : 0;
+	wrong |= fork() >= 0 || errno != ENOSYS ? 4 : 0;
+	wrong |= access("kept", F_OK) < 0 || open("kept", O_RDONLY | O_CLOEXEC) < 0 ? 8 : 0;
+	_exit(wrong);
+}
+
+static void a_gated_call_fails_where_the_listener_is_gone(void **state)
+{
+	char directory[] = "/tmp/berm-gate-XXXXXX", words[WORDS_MAX], path[64];
+	struct fixture f;
+	struct stat st;
+	int status = 0, fd;
+	pid_t pid;
+
+	(void)state;
+#ifdef __x86_64__
+	assert_true(fixture_make(&f, "gate yes, machine x86_64", words, sizeof(words)));
+#else
+	assert_true(fixture_make(&f, "gate yes, machine aarch64", words, sizeof(words)));
+#endif
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/kept", directory);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	pid = fork();
+	if (pid == 0)
+		try_without_a_listener(&f, directory);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(unlink(path), 0);
+	snprintf(path, sizeof(path), "%s/made", directory);
+	assert_int_equal(stat(path, &st), -1);
+	assert_int_equal(rmdir(directory), 0);
+	fixture_finish(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +309,7 @@ int main(void)
 		cmocka_unit_test(every_set_of_open_flags_is_counted_as_what_it_can_do),
 		cmocka_unit_test(a_gate_that_nobody_watches_is_refused),
 		cmocka_unit_test(a_traced_call_stays_watched_behind_the_gate),
+		cmocka_unit_test(a_gated_call_fails_where_the_listener_is_gone),
 	};
 
 	return cmocka_run_group_tests_name("syscalls-gate", tests, NULL, NULL);
