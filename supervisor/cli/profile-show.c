@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define KEY_COLUMN_MAX 24
+#define KEY_COLUMN_MAX 32
 #define VALUE_COLUMN_MAX 48
 #define PLACE_COLUMN_MAX 48
 

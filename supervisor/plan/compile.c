@@ -154,6 +154,7 @@ static int (*const steps[])(struct compiler *c) = {
 	plan_protections,
 	plan_mounts,
 	plan_network,
+	plan_meter_scope,
 	plan_landlock,
 	plan_calls,
 	plan_environment,

@@ -112,6 +112,7 @@ struct protection {
 	uint64_t dev, ino; /* of the object; 0 for RESERVE */
 	uint32_t rule;
 	bool merged; /* a stronger or higher one does its work */
+	bool decoy;  /* whoever touches it trips the breaker: not to be tried */
 };
 
 struct link {
@@ -246,6 +247,9 @@ void plan_canaries(struct compiler *c);
 
 /* meter.c: whether the run is metered and by what (Plan.meter), its caps, states and breakers. */
 int plan_meter(struct compiler *c) must_check;
+/* meter-scope.c: places and families of sockets, once mounts and network are there; a meter that
+ * has nothing to do goes. */
+int plan_meter_scope(struct compiler *c) must_check;
 
 /* message.c: parts of the Plan. They never return NULL; see out_of_memory. */
 Berm__Wire__Mount *message_mount(

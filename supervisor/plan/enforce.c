@@ -85,13 +85,20 @@ static bool is_pending(const struct compiler *c, const struct source *at)
 	return false;
 }
 
-static int check_network(struct compiler *c, const struct network_rules *rules, const char *key)
+/* A rule that goes by the name of a host, or that is for some programs only. */
+static int check_network(
+	struct compiler *c, const struct network_rules *rules, const char *key, bool grant)
 {
 	for (size_t i = 0; i < rules->count; i++) {
-		int r = is_pending(c, &rules->items[i].at)
-				? 0
-				: not_yet(c, &rules->items[i].at, key, "the network meter");
+		const struct network_rule *rule = &rules->items[i];
+		int r = 0;
 
+		if (is_pending(c, &rule->at))
+			continue;
+		if (rule->host)
+			r = not_yet(c, &rule->at, key, "the DNS proxy");
+		else if (rule->by_count && grant)
+			r = not_yet(c, &rule->at, key, "the exec meter");
 		if (r < 0)
 			return r;
 	}
@@ -122,17 +129,13 @@ static int check_commands(
 static int check_unenforced(struct compiler *c)
 {
 	const struct profile *p = c->profile;
-	int r = check_network(c, &p->network.allow, "network.allow");
+	bool closed = p->network.mode == NETWORK_MODE_SCOPED && !p->network.allow.count;
+	int r = check_network(c, &p->network.allow, "network.allow", true);
 
 	if (r == 0)
-		r = check_network(c, &p->network.ask, "network.ask");
-	if (r == 0 && p->network.mode == NETWORK_MODE_HOST)
-		r = check_network(c, &p->network.deny, "network.deny");
-	for (size_t i = 0; r == 0 && i < p->network.listen.count; i++) {
-		if (!is_pending(c, &p->network.listen.items[i].at))
-			r = not_yet(c, &p->network.listen.items[i].at, "network.listen",
-				"the network meter");
-	}
+		r = check_network(c, &p->network.ask, "network.ask", false);
+	if (r == 0 && !closed)
+		r = check_network(c, &p->network.deny, "network.deny", false);
 	if (r == 0)
 		r = check_commands(c, RULES_EXEC_ALLOW, &p->exec.allow);
 	if (r == 0)

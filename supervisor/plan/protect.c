@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "plan/compile.h"
+#include "plan/meter.h"
 #include "wire/placeholder.h"
 
 #include <limits.h>
@@ -18,6 +18,7 @@ struct wish {
 	enum protection_kind kind;
 	uint32_t rule;
 	bool optional; /* what is there when the run starts is meant, not the name */
+	bool decoy;    /* of fs.canaries, and the meter sees who touches it */
 };
 
 static bool in_write_grant(const struct area *a)
@@ -102,6 +103,7 @@ static int protect_existing(struct compiler *c, const struct wish *w)
 	const struct area *area = area_of(c, fact->resolved);
 	struct protection p = {.path = fact->resolved,
 		.kind = w->kind,
+		.decoy = w->decoy,
 		.file_kind = fact->resolved_kind,
 		.rule = w->rule};
 
@@ -222,6 +224,15 @@ static int protect_path(struct compiler *c, const struct wish *w)
 	return *fact->resolved ? protect_existing(c, w) : protect_absent(c, w);
 }
 
+static const Berm__Wire__GlobFact *find_glob(const struct compiler *c, const char *pattern)
+{
+	for (size_t i = 0; i < c->facts->n_globs; i++) {
+		if (strcmp(c->facts->globs[i]->pattern, pattern) == 0)
+			return c->facts->globs[i];
+	}
+	return NULL;
+}
+
 /* True where the pattern can match beneath a grant: for future names only a write grant counts. */
 static bool glob_reaches_grant(const struct compiler *c, const char *pattern, bool only_write)
 {
@@ -245,37 +256,84 @@ static bool glob_reaches_grant(const struct compiler *c, const char *pattern, bo
 	return false;
 }
 
+/* What a pattern names and no mount holds: the meter does, where it can. */
+static int hold_names(struct compiler *c, const struct path_rule *r, enum protection_kind kind,
+	uint32_t rule, const char *gap)
+{
+	char what[192];
+
+	if (!meter_sees_files(c) || !meter_holds_pattern(r->path)) {
+		snprintf(what, sizeof(what), "%s%s", gap,
+			meter_sees_files(c) ? " (no [ ] and no name that is only * can be held)"
+					    : "");
+		return meter_missing(c, rule, what);
+	}
+	meter_name(c, name_inside(c, r->path), kind, false, rule);
+	rule_enforced(c, rule, meter_words(c));
+	return 0;
+}
+
 static int protect_glob(
 	struct compiler *c, const struct path_rule *r, enum protection_kind kind, uint32_t rule)
 {
-	const char *pattern = r->path;
-	const Berm__Wire__GlobFact *fact = NULL;
+	const Berm__Wire__GlobFact *fact = find_glob(c, r->path);
 
-	for (size_t i = 0; i < c->facts->n_globs && !fact; i++) {
-		if (strcmp(c->facts->globs[i]->pattern, pattern) == 0)
-			fact = c->facts->globs[i];
-	}
 	if (!fact)
 		return error_set(
-			c->err, -EINVAL, ERROR_INTERNAL, "no fact about %s was gathered", pattern);
+			c->err, -EINVAL, ERROR_INTERNAL, "no fact about %s was gathered", r->path);
 	for (size_t i = 0; i < fact->n_matches; i++) {
 		const struct wish w = {
-			fact->matches[i]->path, fact->matches[i], kind, rule, r->optional};
+			fact->matches[i]->path, fact->matches[i], kind, rule, r->optional, false};
 		int result = protect_path(c, &w);
 
 		if (result < 0)
 			return result;
 	}
-	if (!fact->complete && glob_reaches_grant(c, pattern, kind == PROTECTION_SEAL))
-		return feature_missing(
-			c, "bpf", rule, "there are too many files to look for what it matches");
-	if (!r->optional && glob_reaches_grant(c, pattern, true))
-		return feature_missing(c, "bpf", rule,
+	if (!fact->complete && glob_reaches_grant(c, r->path, kind == PROTECTION_SEAL))
+		return hold_names(c, r, kind, rule,
+			"there is too much to look through for what it matches: too many files or "
+			"matches, or directories that are too deep or closed to berm");
+	if (!r->optional && glob_reaches_grant(c, r->path, true))
+		return hold_names(c, r, kind, rule,
 			"names that it matches and that do not exist yet can be made (an entry "
-			"with "
-			"optional: true says that they may)");
+			"with optional: true says that they may)");
 	if (!fact->n_matches)
 		rule_enforced(c, rule, "mount (not granted)");
+	return 0;
+}
+
+/* A decoy that a mount covers cannot be touched. Where the meter sees files it is left in sight,
+ * cannot be changed, and whoever opens it is refused and seen. */
+static int protect_decoy(struct compiler *c, const struct path_rule *r, uint32_t rule)
+{
+	const Berm__Wire__PathFact *fact = r->is_glob ? NULL : fact_find(c, r->path);
+	const Berm__Wire__GlobFact *glob = r->is_glob ? find_glob(c, r->path) : NULL;
+	struct wish w = {r->path, fact, PROTECTION_SEAL, rule, true, true};
+	int result = 0;
+
+	if (!fact && !glob)
+		return error_set(
+			c->err, -EINVAL, ERROR_INTERNAL, "no fact about %s was gathered", r->path);
+	if (glob ? !glob_reaches_grant(c, r->path, false)
+		 : !in_host_tree(area_of(c, name_inside(c, r->path)))) {
+		rule_enforced(c, rule, "mount (not granted)");
+		note(c, "%s: it lies in no grant, so that the run cannot come near it",
+			rule_text(c, rule));
+		return 0;
+	}
+	if (fact && *fact->resolved)
+		result = protect_path(c, &w);
+	for (size_t i = 0; glob && result == 0 && i < glob->n_matches; i++) {
+		w.asked = glob->matches[i]->path;
+		w.fact = glob->matches[i];
+		result = protect_path(c, &w);
+	}
+	if (result < 0)
+		return result;
+	meter_name(c, name_inside(c, r->path), PROTECTION_HIDE, true, rule);
+	if (fact && *fact->resolved && strcmp(fact->resolved, name_inside(c, r->path)) != 0)
+		meter_name(c, fact->resolved, PROTECTION_HIDE, true, rule);
+	rule_enforced(c, rule, meter_words(c));
 	return 0;
 }
 
@@ -293,19 +351,25 @@ static int protect_rules(struct compiler *c, enum rule_section section,
 		const struct path_rule *r = &rules->items[i];
 		uint32_t rule = rule_index(c, section, i);
 		enum protection_kind wanted = kind;
+		bool decoy = section == RULES_FS_CANARIES && meter_sees_files(c) &&
+			     meter_holds_pattern(r->path);
 		int result;
 
 		if (section == RULES_FS_ASK) {
 			wanted = r->access == PATH_WRITE ? PROTECTION_SEAL : PROTECTION_HIDE;
 			note(c, "%s: nobody can be asked yet, so it is denied", rule_text(c, rule));
 		}
-		if (!r->is_glob && is_waived(r, fact_find(c, r->path))) {
+		if (!r->is_glob && !decoy && is_waived(r, fact_find(c, r->path))) {
 			rule_enforced(c, rule, "nothing (absent, and optional)");
 			continue;
 		}
-		result = r->is_glob ? protect_glob(c, r, wanted, rule)
-				    : protect_path(c, &(struct wish){r->path, fact_find(c, r->path),
-							      wanted, rule, r->optional});
+		if (decoy)
+			result = protect_decoy(c, r, rule);
+		else if (r->is_glob)
+			result = protect_glob(c, r, wanted, rule);
+		else
+			result = protect_path(c, &(struct wish){r->path, fact_find(c, r->path),
+							 wanted, rule, r->optional, false});
 		if (result < 0)
 			return result;
 	}
@@ -336,7 +400,8 @@ static int protect_programs(
 			rule_enforced(c, rule, "mount (noexec)");
 			continue;
 		}
-		r = protect_path(c, &(struct wish){path, fact, PROTECTION_HIDE, rule, false});
+		r = protect_path(
+			c, &(struct wish){path, fact, PROTECTION_HIDE, rule, false, false});
 		if (r < 0)
 			return r;
 	}

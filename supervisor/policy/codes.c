@@ -118,8 +118,8 @@ const struct code codes[CODE_COUNT] = {
 		"The samples in match must be covered by the command of their rule, those in not_match must not be. They are "
 		"checked each time the profile is read, so that a rule does what its author thinks."},
 	[CODE_HOST_NETWORK] = {"E039", "host network with rules",
-		"network.mode: host gives the run the host's whole network, so the other rules of network cannot be enforced. Take "
-		"the mode or the rules out."},
+		"network.mode: host gives the run the host's whole network but for what network.deny names, so that allow, ask and "
+		"listen would say nothing. Take the mode or these rules out."},
 	[CODE_PATH_ABSENT] = {"E040", "path does not exist",
 		"A path that is granted does not exist on this host. Skipping it silently would make the same profile mean "
 		"different things on different hosts. Where it may be absent, write {path: …, optional: true}."},

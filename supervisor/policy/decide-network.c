@@ -23,7 +23,7 @@ struct endpoint {
  * one of these ranges to allow an address of it. Sources: RFC 3927 and RFC 4291 (link-local); the
  * metadata pages of AWS (169.254.169.254, fd00:ec2::254), Alibaba (100.100.100.200), Azure
  * (168.63.129.16) and Oracle (192.0.0.192). */
-static const char *const metadata_ranges[] = {"169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128",
+static const char *const metadata[] = {"169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128",
 	"100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32"};
 
 /* What the run's own namespace answers: 0.0.0.0 and :: connect to it as well (Linux, ip(7)). */
@@ -57,8 +57,14 @@ static bool is_metadata(const struct address *address)
 {
 	struct address inner;
 
-	return address_in_any(nat64_address(address, &inner) ? &inner : address, metadata_ranges,
-		array_size(metadata_ranges));
+	return address_in_any(
+		nat64_address(address, &inner) ? &inner : address, metadata, array_size(metadata));
+}
+
+const char *const *metadata_ranges(size_t *ret_count)
+{
+	*ret_count = array_size(metadata);
+	return metadata;
 }
 
 bool range_opens_metadata(const struct address_range *range)

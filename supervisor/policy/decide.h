@@ -57,6 +57,9 @@ struct verdict {
 void decide(const struct profile *profile, enum operation operation, const char *object,
 	struct verdict *ret_verdict);
 
+/* The ranges of addresses that need a rule of their own, see decide(). Static. */
+const char *const *metadata_ranges(size_t *ret_count);
+
 /* The word for people and for JSON: "deny", "ask", "allow"; "read", "connect" … Static. */
 const char *decision_name(enum decision decision);
 const char *operation_name(enum operation operation);

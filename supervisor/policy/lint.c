@@ -104,13 +104,12 @@ static void check_exec(const struct profile *p, struct diagnostics *d)
 
 static void check_network(const struct profile *p, struct diagnostics *d)
 {
-	size_t grants = p->network.allow.count + p->network.ask.count + p->network.listen.count +
-			p->network.deny.count;
+	size_t grants = p->network.allow.count + p->network.ask.count + p->network.listen.count;
 
 	if (p->network.mode == NETWORK_MODE_HOST && grants > 0)
 		diagnostics_report(d, CODE_HOST_NETWORK, p->network.mode_at,
-			"network.mode: host gives the whole network, so the rules of "
-			"network cannot hold");
+			"network.mode: host gives the whole network but for network.deny, so that "
+			"allow, ask and listen say nothing");
 }
 
 static bool group_is_denied(const struct profile *p, const char *group, struct source *ret_at)
@@ -216,24 +215,44 @@ static int add_pending_commands(struct profile *p, struct arena *arena)
 			const struct exec_rule *rule = &lists[i].rules->items[j];
 
 			if (rule->command &&
-				add_pending(p, arena, lists[i].key, "the exec meter", rule->at) < 0)
+				add_pending(p, arena, lists[i].key, NEEDS_EXEC_METER, rule->at) < 0)
 				return -ENOMEM;
 		}
 	}
 	return 0;
 }
 
-static int add_pending_network(struct profile *p, struct arena *arena)
+/* Names of hosts are known to nobody who sees addresses only, and programs to nobody who sees the
+ * run only. */
+static int add_pending_rules(struct profile *p, struct arena *arena,
+	const struct network_rules *rules, const char *key, bool grant)
 {
-	const char *needs = key_resolve("network.allow", NULL)->needs;
+	bool host = false, by = false;
 	int r = 0;
 
-	if (p->network.allow.count)
-		r = add_pending(p, arena, "network.allow", needs, p->network.allow.items[0].at);
-	if (r == 0 && p->network.ask.count)
-		r = add_pending(p, arena, "network.ask", needs, p->network.ask.items[0].at);
-	if (r == 0 && p->network.listen.count)
-		r = add_pending(p, arena, "network.listen", needs, p->network.listen.items[0].at);
+	for (size_t i = 0; r == 0 && i < rules->count; i++) {
+		const struct network_rule *rule = &rules->items[i];
+
+		if (rule->host && !host)
+			r = add_pending(p, arena, key, NEEDS_DNS_PROXY, rule->at);
+		else if (!rule->host && rule->by_count && grant && !by)
+			r = add_pending(p, arena, key, NEEDS_EXEC_METER, rule->at);
+		host |= rule->host != NULL;
+		by |= !rule->host && rule->by_count;
+	}
+	return r;
+}
+
+static int add_pending_network(struct profile *p, struct arena *arena)
+{
+	/* A run that reaches nothing reaches no host of any name. */
+	bool closed = p->network.mode == NETWORK_MODE_SCOPED && !p->network.allow.count;
+	int r = add_pending_rules(p, arena, &p->network.allow, "network.allow", true);
+
+	if (r == 0)
+		r = add_pending_rules(p, arena, &p->network.ask, "network.ask", false);
+	if (r == 0 && !closed)
+		r = add_pending_rules(p, arena, &p->network.deny, "network.deny", false);
 	return r;
 }
 

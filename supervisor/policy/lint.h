@@ -4,6 +4,10 @@
 #include "policy/arena.h"
 #include "policy/diagnostics.h"
 
+/* What lines of lists need that this build lacks. */
+#define NEEDS_DNS_PROXY "the DNS proxy"
+#define NEEDS_EXEC_METER "the exec meter"
+
 /* Checks that need the whole profile and no file system: what must not be writable, rules that have
  * no effect, what is dangerous on purpose. Reported to d. */
 void lint_profile(const struct profile *profile, const char *home, struct diagnostics *d);

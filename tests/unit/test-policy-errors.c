@@ -193,7 +193,7 @@ static const struct row {
 	{HEAD "exec: {ask: [{command: [git, push], match: [git pull]}]}\n", "3:45: error[E038]: the rule does not cover `git pull`"},
 	{HEAD "exec: {ask: [{command: [git, push], not_match: [git push x]}]}\n", "3:49: error[E038]: the rule covers `git push x`"},
 	{HEAD "exec: {ask: [{path: /x, match: [x]}]}\n", "3:25: error[E038]"},
-	{HEAD "network: {mode: host, deny: [{host: a.example}]}\n", "3:11: error[E039]"},
+	{HEAD "network: {mode: host, allow: [{host: a.example}]}\n", "3:11: error[E039]"},
 	{HEAD "network: {listen: [\"localhost:80\"]}\n", "3:20: error[E041]"},
 	{HEAD "network: {listen: [\"127.0.0.1\"]}\n", "3:20: error[E041]"},
 	{HEAD "network: {listen: [\"::1:80\"]}\n", "3:20: error[E041]"},
