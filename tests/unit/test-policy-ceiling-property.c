@@ -118,8 +118,8 @@ static void words_make(struct words *w)
 	if (!host) {
 		put_places(&w->rest, "allow", 3);
 		put_places(&w->rest, "ask", 2);
-		put_places(&w->rest, "deny", 1);
 	}
+	put_places(&w->rest, "deny", 1);
 	LIST(&w->rest, "unix", places_of_files, 2);
 	text_printf(&w->rest, "exec:\n  default: %s\n", PICK(decisions));
 	LIST(&w->rest, "allow", programs, 3);

@@ -3,6 +3,7 @@
 
 #include "loading.h"
 #include "policy/pace.h"
+#include "random.h"
 
 /* blast_radius and pace: what is read, how profiles that extend one another and a ceiling are put
  * together, and what is refused with its place. */
@@ -253,6 +254,135 @@ static void no_side_makes_a_state_weaker_by_writing_less(void **state)
 		pace_posture(&l.profile->pace.alternate, PHASE_ALTERNATE), POSTURE_NO_EXEC);
 }
 
+/* ---- random profiles under random ceilings ---- */
+
+#define ROUNDS 1000
+#define PICK(list) ((list)[random_below(array_size(list))])
+
+static void put_caps(struct text *out)
+{
+	static const char *const states[] = {"deny", "alternate", "contingency", "emergency"};
+
+	text_printf(out, "blast_radius: {files_deleted: %u", random_below(12));
+	if (random_below(2))
+		text_printf(out, ", processes_started: %u", random_below(12));
+	if (random_below(2))
+		text_printf(out, ", on_exceed: %s", PICK(states));
+	text_puts(out, "}\n");
+}
+
+static void put_phase(struct text *out, const char *name)
+{
+	static const char *const events[] = {"{event: blast_radius, above: 0%}",
+		"{event: blast_radius, above: 50%}", "{event: blast_radius, above: 150%}",
+		"{event: escape_attempt}", "{event: denial, count: 2, within: 1m}"};
+	static const char *const words[] = {"fs_write: deny", "fs_write: ask", "network: ask",
+		"exec: deny", "run: freeze", "run: kill"};
+
+	if (random_below(3) == 0)
+		return;
+	text_printf(out, "  %s:\n", name);
+	text_printf(out, "    when: [%s", PICK(events));
+	if (random_below(2))
+		text_printf(out, ", %s", PICK(events));
+	text_puts(out, "]\n");
+	if (random_below(2))
+		text_printf(out, "    then: {%s}\n", PICK(words));
+}
+
+static void put_file(struct text *out)
+{
+	text_puts(out, HEAD);
+	put_caps(out);
+	text_puts(out, "pace:\n");
+	put_phase(out, "alternate");
+	put_phase(out, "contingency");
+	put_phase(out, "emergency");
+}
+
+/* What is refused in a run where that much was done or tried of a counter, and where somebody tried
+ * to escape or not. */
+static unsigned posture_at(
+	const struct profile *p, const struct limit *cap, uint64_t value, bool escaped)
+{
+	enum phase exceeded = pace_exceeded(p->blast_radius.on_exceed);
+	unsigned posture = 0;
+
+	for (enum phase phase = PHASE_ALTERNATE; phase < PHASE_COUNT; phase++) {
+		const struct phase_rules *rules = pace_rules(p, phase);
+		bool entered = cap->set && phase == exceeded && value > cap->value;
+
+		for (size_t i = 0; i < rules->when.count; i++) {
+			const struct trigger *t = &rules->when.items[i];
+
+			entered |= t->event == TRIGGER_ESCAPE_ATTEMPT && escaped;
+			entered |= t->event == TRIGGER_BLAST_RADIUS && cap->set &&
+				   value * 100 > cap->value * t->above_percent.value;
+		}
+		if (entered)
+			posture |= pace_posture(rules, phase);
+	}
+	return posture;
+}
+
+struct three {
+	struct profile *profile, *ceiling, *result;
+	const char *profile_text, *ceiling_text;
+};
+
+static void compare_counter(const struct three *t, size_t offset)
+{
+	const struct limit *p = (const void *)((const char *)t->profile + offset);
+	const struct limit *c = (const void *)((const char *)t->ceiling + offset);
+	const struct limit *r = (const void *)((const char *)t->result + offset);
+	uint64_t least = p->set && (!c->set || p->value < c->value) ? p->value : c->value;
+
+	assert_int_equal(r->set, p->set || c->set);
+	if (r->set)
+		assert_int_equal(r->value, least);
+	for (unsigned i = 0; i < 80; i++) {
+		unsigned value = i / 2;
+		unsigned wanted = posture_at(t->profile, p, value, i % 2) |
+				  posture_at(t->ceiling, c, value, i % 2);
+
+		if (wanted & ~posture_at(t->result, r, value, i % 2))
+			fail_msg("at %u:\n--- profile\n%s--- ceiling\n%s", value, t->profile_text,
+				t->ceiling_text);
+	}
+}
+
+static void a_ceiling_never_lets_more_happen(void **state)
+{
+	autoloading struct loading l;
+	unsigned made = 0;
+
+	(void)state;
+	loading_init(&l);
+	random_seed(1);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		autotext struct text profile = {0}, ceiling = {0};
+		struct three t;
+
+		put_file(&profile);
+		put_file(&ceiling);
+		t.profile_text = text_string(&profile);
+		t.ceiling_text = text_string(&ceiling);
+		load_good(&l, t.profile_text);
+		t.profile = take_ptr(&l.profile);
+		load_good(&l, t.ceiling_text);
+		t.ceiling = take_ptr(&l.profile);
+		load_under(&l, t.profile_text, t.ceiling_text);
+		t.result = take_ptr(&l.profile);
+		compare_counter(&t, offsetof(struct profile, blast_radius.files_deleted));
+		compare_counter(&t, offsetof(struct profile, blast_radius.processes_started));
+		made += t.result->pace.alternate.when.count > 0;
+		profile_destroy(t.profile);
+		profile_destroy(t.ceiling);
+		profile_destroy(t.result);
+	}
+	assert_true(made * 2 > ROUNDS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest list[] = {
@@ -262,6 +392,7 @@ int main(void)
 		cmocka_unit_test(a_file_that_extends_replaces_numbers_and_adds_triggers),
 		cmocka_unit_test(a_ceiling_keeps_the_lower_cap_and_the_stricter_answer),
 		cmocka_unit_test(no_side_makes_a_state_weaker_by_writing_less),
+		cmocka_unit_test(a_ceiling_never_lets_more_happen),
 	};
 
 	return cmocka_run_group_tests(list, NULL, NULL);
