@@ -15,8 +15,11 @@
 #define BITS 128
 
 static const struct address_range everything = {.prefix = 0};
-static const struct address_range ipv4 = {
-	.base = {.bytes = {[10] = 0xff, [11] = 0xff}, .is_ipv4 = true}, .prefix = 96};
+#define IPV4_BLOCK                                                                                 \
+	{                                                                                          \
+		.base = {.bytes = {[10] = 0xff, [11] = 0xff}, .is_ipv4 = true}, .prefix = 96       \
+	}
+static const struct address_range ipv4 = IPV4_BLOCK;
 
 static bool within(const struct address_range *inner, const struct address_range *outer)
 {
@@ -240,6 +243,9 @@ static void add_guards(struct compiler *c, const struct holes *guarded)
 static void add_denials(
 	struct compiler *c, enum rule_section section, const struct network_rules *rules)
 {
+	/* ::/0 is no IPv4 address, and denying it takes none of them away. */
+	const struct holes nothing = {0}, but_ipv4 = {.items = {IPV4_BLOCK}, .count = 1};
+
 	for (size_t i = 0; i < rules->count; i++) {
 		const struct network_rule *r = &rules->items[i];
 		uint32_t rule = rule_index(c, section, i);
@@ -248,7 +254,10 @@ static void add_denials(
 
 		if (!r->cidr || !address_range_parse(r->cidr, &range))
 			continue;
-		add_block(c, &range, &line);
+		add_without(c, &range,
+			!range.base.is_ipv4 && is_allowed_somewhere(c->profile, &ipv4) ? &but_ipv4
+										       : &nothing,
+			&line);
 		twin = nat64_of(&range);
 		if (range.base.is_ipv4 && is_allowed_somewhere(c->profile, &twin))
 			add_block(c, &twin, &line);
