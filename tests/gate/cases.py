@@ -96,6 +96,7 @@ class Live:
         self.report, writer = os.pipe()
         theirs, self.control = os.pipe()
         self.buffer = b""
+        self.took = None  # microseconds and result of the last freeze
         self.process = world.sandbox.start(
             [world.payload] + [str(word) for word in deed], "--report", str(writer), "--control", str(theirs),
             profile=profile, pass_fds=(writer, theirs))
@@ -111,6 +112,8 @@ class Live:
         while True:
             line, newline, self.buffer = self.buffer.partition(b"\n")
             if newline:
+                if line.startswith(b"took "):
+                    self.took = [int(word) for word in line.split()[1:]]
                 if line.startswith(b"state "):
                     return State(line.decode().split()[1:])
                 continue
@@ -343,6 +346,31 @@ def supervisor_stopped(world, case):
         live.close()
 
 
+def stopped_while_asking(world, case):
+    """64 threads that wait for an answer stop as fast as others: only what the supervisor has taken up waits on."""
+    world.files(1)
+    live = Live(world, world.caps(files_changed=100000000), ["flood", "64"])
+    longest = 0
+    try:
+        case.that(live.begun(), "not begun")
+        for posture in (OPEN, FROZEN):
+            live.ask("posture %d %d" % (posture, PRIMARY))
+            before = live.ask("freeze")
+            longest = max(longest, live.took[0])
+            case.that(live.took[1] == 0, "result %d" % live.took[1])
+            time.sleep(0.05)
+            after = live.ask("state")
+            case.that(after.done == before.done and after.refused == before.refused, "it went on")
+            live.ask("posture %d %d" % (OPEN, PRIMARY))
+            live.ask("thaw")
+            time.sleep(0.05)
+            case.that(live.ask("state").done["files_changed"] > after.done["files_changed"], "it did not go on")
+        case.summary = "%.1f ms" % (longest / 1000)
+        case.that(longest < 500000 * harness.SLOWER, case.summary)
+    finally:
+        live.close()
+
+
 # ---- getting around it ----
 
 def second_listener(world, case):
@@ -434,6 +462,7 @@ def rows():
         ("a posture changes at once, both ways", posture_changes_at_once),
         ("nothing lands when the supervisor is killed", supervisor_killed),
         ("nothing lands while the supervisor is stopped", supervisor_stopped),
+        ("threads that wait for an answer can be stopped", stopped_while_asking),
         ("a second listener is refused", second_listener),
         ("calls with flags in memory answer ENOSYS", flags_in_memory),
         ("memory that is rewritten changes no verdict", memory_is_rewritten),

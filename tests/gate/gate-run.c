@@ -3,15 +3,15 @@
 /* A run whose calls are counted by the notify make, with the counters laid open: the layers put
  * together as berm does, and what a test wants besides.
  *
- *     gate-run run -p PROFILE -C DIR [--report FD] [--control FD] [--slow USEC] [--no-gate] --
- * TOOL…
+ *     gate-run run -p PROFILE -C DIR [OPTIONS] -- TOOL…
  *
- * --report: one line a message. "state DONE… : REFUSED… : posture phase undone" in the order of the
- * counters; "event KIND COUNTER VALUE LIMIT POSTURE PHASE"; in the end "state" once more and "end
- * OUTCOME CODE". --control: "posture SET PHASE" sets it as a person does and is answered by a
- * state; "state" asks for one. --slow: think so long about each call, for what happens to callers
- * meanwhile. --no-gate: the same plan, but every call is let on and not counted.
- */
+ * --report FD: one line a message. "state DONE… : REFUSED… : posture phase undone" in the order of
+ * the counters; "event KIND COUNTER VALUE LIMIT POSTURE PHASE"; in the end "state" once more and
+ * "end OUTCOME CODE".
+ * --control FD: "posture SET PHASE" sets it as a person does, "freeze" and "thaw" stop the run and
+ * let it go on ("took MICROSECONDS RESULT"), "state" does nothing; each is answered by a state.
+ * --slow USEC: think so long about each call, for what happens to callers meanwhile.
+ * --no-gate: the same plan, but every call is let on and not counted. */
 
 #include "daemon/session.h"
 #include "meter/classes.h"
@@ -27,6 +27,7 @@
 
 struct gate_run {
 	struct notify *notify;
+	struct run_handle *handle;
 	int report_fd, control_fd;
 	long slow_us;
 	bool no_gate;
@@ -89,6 +90,29 @@ static void on_denied(void *context, const struct denial_event *event)
 		(uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
 }
 
+static int on_enter(void *context, const struct run_entry *entry, struct error *err)
+{
+	struct gate_run *run = context;
+
+	(void)err;
+	run->handle = entry->handle;
+	return 0;
+}
+
+static void freeze(const struct gate_run *run, bool frozen)
+{
+	struct timespec from, to;
+	struct error err = {0};
+	int r;
+
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	r = run_freeze(run->handle, frozen, &err);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	dprintf(run->report_fd, "took %lld %d\n",
+		(long long)(to.tv_sec - from.tv_sec) * 1000000 + (to.tv_nsec - from.tv_nsec) / 1000,
+		r);
+}
+
 /* One line a time: the test waits for each answer. */
 static void on_control(void *context)
 {
@@ -102,6 +126,8 @@ static void on_control(void *context)
 	line[n] = '\0';
 	if (sscanf(line, "posture %u %u", &posture, &phase) == 2)
 		notify_set(run->notify, posture, phase);
+	if (strcmp(line, "freeze\n") == 0 || strcmp(line, "thaw\n") == 0)
+		freeze(run, line[0] == 'f');
 	say_state(run);
 }
 
@@ -157,6 +183,7 @@ int main(int argc, char **argv)
 		.gate = on_gate,
 		.undo = on_undo,
 		.denied = on_denied,
+		.enter = on_enter,
 		.watch = on_control};
 	struct run_callbacks used = callbacks;
 	struct session_request request = {0};
