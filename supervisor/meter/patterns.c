@@ -199,6 +199,7 @@ static int add_literal(
 struct glob_builder {
 	size_t state; /* next free */
 	size_t bit;   /* next free */
+	uint32_t glob_count;
 	const struct component *done[METER_GLOBS];
 };
 
@@ -214,11 +215,11 @@ static int add_glob(struct pattern_tables *t, struct glob_builder *builder,
 	const struct component *part, size_t bit, struct error *err)
 {
 	struct meter_scope *s = &t->scope;
-	uint32_t number = s->glob_count;
+	uint32_t number = builder->glob_count;
 	size_t least = 0;
 	bool star = false;
 
-	for (uint32_t i = 0; i < s->glob_count; i++) {
+	for (uint32_t i = 0; i < number; i++) {
 		if (builder->done[i]->length == part->length &&
 			!memcmp(builder->done[i]->text, part->text, part->length)) {
 			bit_set(&s->glob[i].bits, bit);
@@ -251,7 +252,7 @@ static int add_glob(struct pattern_tables *t, struct glob_builder *builder,
 	for (size_t length = least ? least : 1; length <= (star ? NAME_BYTES_MAX : least); length++)
 		allow_length(s, length);
 	builder->done[number] = part;
-	s->glob_count++;
+	s->glob_count = ++builder->glob_count;
 	return 0;
 }
 

@@ -55,7 +55,7 @@ static void add_step(struct compiler *c, const Berm__Wire__MeterStep *step)
 		}
 		return;
 	}
-	s = METER_ADD(c, steps, Berm__Wire__MeterStep, berm__wire__meter_step__init);
+	s = METER_ADD(c, steps, berm__wire__meter_step__init);
 	if (!s)
 		return;
 	s->counter = step->counter;
@@ -176,8 +176,7 @@ int meter_caps(struct compiler *c)
 		r = cap_enforced(c, &counted[i], rule);
 		if (r < 0)
 			return r;
-		cap = r > 0 ? NULL
-			    : METER_ADD(c, caps, Berm__Wire__MeterCap, berm__wire__meter_cap__init);
+		cap = r > 0 ? NULL : METER_ADD(c, caps, berm__wire__meter_cap__init);
 		if (!cap)
 			continue;
 		cap->counter = counted[i].counter;

@@ -49,8 +49,7 @@ struct line {
 static void add_entry(struct compiler *c, const struct address_range *range,
 	const struct line *line, uint32_t first, uint32_t last)
 {
-	Berm__Wire__MeterAddress *a =
-		METER_ADD(c, addresses, Berm__Wire__MeterAddress, berm__wire__meter_address__init);
+	Berm__Wire__MeterAddress *a = METER_ADD(c, addresses, berm__wire__meter_address__init);
 
 	if (!a)
 		return;

@@ -16,8 +16,7 @@ static void add_phases(struct compiler *c)
 {
 	for (enum phase phase = PHASE_ALTERNATE; phase < PHASE_COUNT; phase++) {
 		const struct phase_rules *rules = pace_rules(c->profile, phase);
-		Berm__Wire__MeterPhase *p =
-			METER_ADD(c, phases, Berm__Wire__MeterPhase, berm__wire__meter_phase__init);
+		Berm__Wire__MeterPhase *p = METER_ADD(c, phases, berm__wire__meter_phase__init);
 
 		if (!p)
 			return;
@@ -66,7 +65,7 @@ static int add_breaker(
 			"%s is one too many: a run has at most %d different triggers of denial, "
 			"canary_touched and escape_attempt",
 			rule_text(c, breaker.rule), BREAKERS_MAX);
-	b = METER_ADD(c, breakers, Berm__Wire__MeterBreaker, berm__wire__meter_breaker__init);
+	b = METER_ADD(c, breakers, berm__wire__meter_breaker__init);
 	if (b)
 		*b = breaker;
 	return 0;
@@ -113,25 +112,40 @@ static int trigger_enforced(struct compiler *c, const struct trigger *t, uint32_
 	return 0;
 }
 
+/* What a breaker counts for an event; DENIAL_QUIET: the event has none. */
+static enum denial_class class_of(enum trigger_event event)
+{
+	switch (event) {
+	case TRIGGER_DENIAL:
+		return DENIAL_COUNTED;
+	case TRIGGER_CANARY_TOUCHED:
+		return DENIAL_CANARY;
+	case TRIGGER_ESCAPE_ATTEMPT:
+		return DENIAL_ESCAPE;
+	case TRIGGER_BLAST_RADIUS:
+	case TRIGGER_TOOL_CHANGED:
+	case TRIGGER_APPROVALS_UNREACHABLE:
+	case TRIGGER_RECORDER_FAILED:
+	case TRIGGER_COUNT:
+		break;
+	}
+	return DENIAL_QUIET;
+}
+
 static int add_triggers(struct compiler *c, enum phase phase)
 {
-	static const enum denial_class classes[TRIGGER_COUNT] = {
-		[TRIGGER_DENIAL] = DENIAL_COUNTED,
-		[TRIGGER_CANARY_TOUCHED] = DENIAL_CANARY,
-		[TRIGGER_ESCAPE_ATTEMPT] = DENIAL_ESCAPE,
-	};
 	const struct triggers *when = &pace_rules(c->profile, phase)->when;
 
 	for (size_t i = 0; i < when->count; i++) {
 		const struct trigger *t = &when->items[i];
+		enum denial_class class = class_of(t->event);
 		int r = trigger_enforced(c, t, rule_index(c, meter_phase_sections[phase].when, i));
 
 		if (r < 0)
 			return r;
-		if (classes[t->event] == DENIAL_QUIET ||
-			(classes[t->event] == DENIAL_CANARY && !meter_sees_files(c)))
+		if (class == DENIAL_QUIET || (class == DENIAL_CANARY && !meter_sees_files(c)))
 			continue;
-		r = add_breaker(c, classes[t->event], phase, t);
+		r = add_breaker(c, class, phase, t);
 		if (r < 0)
 			return r;
 	}

@@ -30,7 +30,7 @@ void meter_name(struct compiler *c, const char *pattern, enum protection_kind ki
 			m->names[i]->canary >= canary)
 			return;
 	}
-	name = METER_ADD(c, names, Berm__Wire__MeterName, berm__wire__meter_name__init);
+	name = METER_ADD(c, names, berm__wire__meter_name__init);
 	if (!name)
 		return;
 	name->pattern = message_string(c, pattern);
@@ -53,7 +53,7 @@ static void add_anchor(struct compiler *c, const char *path, uint32_t rights, ui
 			return;
 		}
 	}
-	a = METER_ADD(c, anchors, Berm__Wire__MeterAnchor, berm__wire__meter_anchor__init);
+	a = METER_ADD(c, anchors, berm__wire__meter_anchor__init);
 	if (!a)
 		return;
 	a->path = message_string(c, path);

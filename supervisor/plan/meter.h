@@ -9,9 +9,9 @@
 #define METER_NETWORK_FILE "/etc/berm/network.yaml" /* the operator's */
 
 /* Append a message to a repeated field of Plan.meter; NULL when memory ran out. */
-#define METER_ADD(c, list, type, init)                                                             \
+#define METER_ADD(c, list, init)                                                                   \
 	({                                                                                         \
-		type *added_ = malloc(sizeof(type));                                               \
+		__typeof__(*(c)->plan->meter->list) added_ = malloc(sizeof(*added_));              \
 		if (!added_ || !message_push(c, &(c)->plan->meter->list,                           \
 				       &(c)->plan->meter->n_##list, added_)) {                     \
 			free(added_);                                                              \
