@@ -12,25 +12,23 @@ static const struct counted {
 	enum rule_section section;
 	size_t offset; /* of the struct limit in struct profile */
 	enum gate_sight sight;
-	bool scratch;      /* what happens in a private place would count, were it not an anchor */
 	const char *words; /* GATE_COUNTS: by what; GATE_BLIND: what does not hold */
 } counted[] = {
 	{COUNTER_FILES_CHANGED, RULES_BLAST_FILES_CHANGED,
-		offsetof(struct profile, blast_radius.files_changed), GATE_COUNTS, true,
+		offsetof(struct profile, blast_radius.files_changed), GATE_COUNTS,
 		"notify (each open for writing counts)"},
 	{COUNTER_FILES_DELETED, RULES_BLAST_FILES_DELETED,
-		offsetof(struct profile, blast_radius.files_deleted), GATE_COUNTS, true,
+		offsetof(struct profile, blast_radius.files_deleted), GATE_COUNTS,
 		"notify (each call that removes or replaces a name counts)"},
 	{COUNTER_BYTES_WRITTEN, RULES_BLAST_BYTES_WRITTEN,
-		offsetof(struct profile, blast_radius.bytes_written), GATE_BLIND, true,
+		offsetof(struct profile, blast_radius.bytes_written), GATE_BLIND,
 		"without programs in the kernel nobody counts the bytes that are written"},
 	{COUNTER_BYTES_SENT, RULES_BLAST_BYTES_SENT,
-		offsetof(struct profile, blast_radius.bytes_sent), GATE_NETWORK, false, NULL},
+		offsetof(struct profile, blast_radius.bytes_sent), GATE_NETWORK, NULL},
 	{COUNTER_HOSTS_CONTACTED, RULES_BLAST_HOSTS_CONTACTED,
-		offsetof(struct profile, blast_radius.hosts_contacted), GATE_NETWORK, false, NULL},
+		offsetof(struct profile, blast_radius.hosts_contacted), GATE_NETWORK, NULL},
 	{COUNTER_PROCESSES_STARTED, RULES_BLAST_PROCESSES_STARTED,
-		offsetof(struct profile, blast_radius.processes_started), GATE_COUNTS, false,
-		"notify"},
+		offsetof(struct profile, blast_radius.processes_started), GATE_COUNTS, "notify"},
 };
 
 static const struct limit *cap_of(const struct profile *p, const struct counted *counter)
@@ -72,8 +70,6 @@ static int cap_enforced(struct compiler *c, const struct counted *counter, uint3
 
 	if (meter_sees_all(c)) {
 		rule_enforced(c, rule, meter_words(c));
-		if (counter->scratch && !meter_sees_files(c))
-			rule_enforced(c, rule, "in the run's own /tmp as well");
 		return 0;
 	}
 	if (counter->sight == GATE_NETWORK && c->profile->network.mode == NETWORK_MODE_SCOPED &&

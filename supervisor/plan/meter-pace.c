@@ -81,7 +81,7 @@ static int trigger_enforced(struct compiler *c, const struct trigger *t, uint32_
 		rule_enforced(c, rule, "nothing (no canaries)");
 		return 0;
 	}
-	if (canary ? meter_sees_files(c) : meter_sees_all(c)) {
+	if (meter_sees_all(c)) {
 		rule_enforced(c, rule, meter_words(c));
 		return 0;
 	}
@@ -143,7 +143,7 @@ static int add_triggers(struct compiler *c, enum phase phase)
 
 		if (r < 0)
 			return r;
-		if (class == DENIAL_QUIET || (class == DENIAL_CANARY && !meter_sees_files(c)))
+		if (class == DENIAL_QUIET || (class == DENIAL_CANARY && !meter_sees_all(c)))
 			continue;
 		r = add_breaker(c, class, phase, t);
 		if (r < 0)

@@ -197,7 +197,7 @@ int plan_meter_scope(struct compiler *c)
 		c->plan->meter = NULL;
 		return 0;
 	}
-	if (meter_sees_files(c))
+	if (meter_sees_all(c))
 		add_anchors(c);
 	if (m->programs != BERM__WIRE__METER_PROGRAMS__METER_PROGRAMS_NONE)
 		add_families(c);

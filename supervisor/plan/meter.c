@@ -5,8 +5,6 @@
 /* Which make of the meter a run gets. The kernel's programs see every effect. The gate, which is
  * asked about system calls one by one, sees their numbers and registers only. */
 
-#define MAKE_WITH_ANCHORS "lsm" /* the others have no place for what belongs to an inode */
-
 static bool is_counted(const struct profile *p)
 {
 	return blast_radius_is_capped(p) || p->pace.alternate.when.count ||
@@ -46,11 +44,6 @@ bool meter_sees_all(const struct compiler *c)
 	return m && m->programs == BERM__WIRE__METER_PROGRAMS__METER_PROGRAMS_ALL;
 }
 
-bool meter_sees_files(const struct compiler *c)
-{
-	return meter_sees_all(c) && strcmp(c->facts->meter_make, MAKE_WITH_ANCHORS) == 0;
-}
-
 bool meter_sees_network(const struct compiler *c)
 {
 	const Berm__Wire__Meter *m = c->plan->meter;
@@ -85,17 +78,6 @@ int meter_blind(struct compiler *c, uint32_t rule)
 		"without programs in the kernel and without user notification nobody counts");
 }
 
-/* Rules about addresses and rules about files come together or not at all: without anchors every
- * file would be refused. Such a host keeps the network by programs and counts by the gate. */
-static Berm__Wire__MeterPrograms choose_programs(const struct compiler *c)
-{
-	bool all = c->facts->meter_programs == BERM__WIRE__METER_PROGRAMS__METER_PROGRAMS_ALL;
-
-	if (all && is_networked(c->profile) && strcmp(c->facts->meter_make, MAKE_WITH_ANCHORS) != 0)
-		return BERM__WIRE__METER_PROGRAMS__METER_PROGRAMS_NETWORK;
-	return (Berm__Wire__MeterPrograms)c->facts->meter_programs;
-}
-
 int plan_meter(struct compiler *c)
 {
 	Berm__Wire__Meter *m;
@@ -108,7 +90,7 @@ int plan_meter(struct compiler *c)
 		return -ENOMEM;
 	berm__wire__meter__init(m);
 	c->plan->meter = m;
-	m->programs = choose_programs(c);
+	m->programs = (Berm__Wire__MeterPrograms)c->facts->meter_programs;
 	m->gate = is_counted(c->profile) && !meter_sees_all(c) && c->facts->seccomp_notify;
 	r = meter_caps(c);
 	return r < 0 ? r : meter_pace(c);

@@ -24,11 +24,8 @@
 	})
 
 /* meter.c */
-/* True where programs in the kernel count everything, files included. */
+/* True where the run has a meter and programs in the kernel see everything, files included. */
 bool meter_sees_all(const struct compiler *c);
-/* True where they also hold rules about single places and names: the run has a meter, and the
- * host's make has anchors. */
-bool meter_sees_files(const struct compiler *c);
 /* True where programs see at least the network. */
 bool meter_sees_network(const struct compiler *c);
 /* "bpf (lsm)", for Rule.enforced_by. */
@@ -54,7 +51,7 @@ int meter_pace(struct compiler *c) must_check;
  * a star, since that would be every name. */
 bool meter_holds_pattern(const char *pattern);
 /* Protect what the pattern names, there or not, with all beneath: PROTECTION_HIDE from everything,
- * PROTECTION_SEAL from changes. Only where meter_sees_files(). pattern is borrowed. */
+ * PROTECTION_SEAL from changes. Only where meter_sees_all(). pattern is borrowed. */
 void meter_name(struct compiler *c, const char *pattern, enum protection_kind kind, bool canary,
 	uint32_t rule);
 

@@ -262,10 +262,10 @@ static int hold_names(struct compiler *c, const struct path_rule *r, enum protec
 {
 	char what[192];
 
-	if (!meter_sees_files(c) || !meter_holds_pattern(r->path)) {
+	if (!meter_sees_all(c) || !meter_holds_pattern(r->path)) {
 		snprintf(what, sizeof(what), "%s%s", gap,
-			meter_sees_files(c) ? " (no [ ] and no name that is only * can be held)"
-					    : "");
+			meter_sees_all(c) ? " (no [ ] and no name that is only * can be held)"
+					  : "");
 		return meter_missing(c, rule, what);
 	}
 	meter_name(c, name_inside(c, r->path), kind, false, rule);
@@ -351,7 +351,7 @@ static int protect_rules(struct compiler *c, enum rule_section section,
 		const struct path_rule *r = &rules->items[i];
 		uint32_t rule = rule_index(c, section, i);
 		enum protection_kind wanted = kind;
-		bool decoy = section == RULES_FS_CANARIES && meter_sees_files(c) &&
+		bool decoy = section == RULES_FS_CANARIES && meter_sees_all(c) &&
 			     meter_holds_pattern(r->path);
 		int result;
 
