@@ -116,6 +116,13 @@ static const struct argument_rule memfd_sealed_rules[] = {
 /* Gifted pages stay the giver's to write while the kernel holds them for somebody else. */
 static const struct argument_rule vmsplice_rules[] =  { RULE(ANY(3, SPLICE_F_GIFT)) };
 static const struct argument_rule socketpair_rules[] = { RULE(DIFFERS(0, AF_UNIX)) };
+/* Where the unix family is not listed: one end of a pair of datagram sockets can be connected anew and send to any socket
+ * file, the others keep their peer for life (net/unix/af_unix.c). SOCK_RAW is another word for it there. */
+static const struct argument_rule socketpair_closed_rules[] = {
+	RULE(DIFFERS(0, AF_UNIX)),
+	{ .conditions = { BITS(1, 0xf, SOCK_DGRAM) }, .errno_value = ESOCKTNOSUPPORT, .family = true },
+	{ .conditions = { BITS(1, 0xf, SOCK_RAW) }, .errno_value = ESOCKTNOSUPPORT, .family = true },
+};
 
 /* The option first: the level is only loaded when the option is one of these. */
 #define OPTION(level, option) RULE(EQUAL(2, option), EQUAL(1, level))
@@ -178,6 +185,12 @@ const struct argument_rule *argument_sealed_memfd_rules(size_t *ret_count)
 {
 	*ret_count = array_size(memfd_sealed_rules);
 	return memfd_sealed_rules;
+}
+
+const struct argument_rule *argument_closed_socketpair_rules(size_t *ret_count)
+{
+	*ret_count = array_size(socketpair_closed_rules);
+	return socketpair_closed_rules;
 }
 
 /* The rules of socket(2) in order; each stands where all families of `with` are listed and none of

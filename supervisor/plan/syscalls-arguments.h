@@ -46,6 +46,9 @@ const struct argument_rules *argument_rules(size_t *ret_count);
 /* The rules of memfd_create(2) where a memory file must never be a program. */
 const struct argument_rule *argument_sealed_memfd_rules(size_t *ret_count);
 
+/* The rules of socketpair(2) where the unix family is not listed. */
+const struct argument_rule *argument_closed_socketpair_rules(size_t *ret_count);
+
 /* The families that a profile can name (see calls_families()). */
 enum argument_family {
 	ARGUMENT_FAMILY_UNIX = 1,

@@ -266,17 +266,19 @@ static bool add_arguments(
 	const struct compilation *c, Berm__Wire__Syscall *call, const struct argument_rules *rules)
 {
 	struct argument_rule made[ARGUMENTS_SOCKET_RULES_MAX];
+	const struct argument_rule *special = NULL;
+	size_t count = 0;
 
 	if (call->action != ALLOW && call->action != TRACE)
 		return true;
 	if (!strcmp(call->name, "socket"))
 		return add_cases(c, call, made, argument_socket_rules(c->families, made));
-	if (c->sealed_memfd && !strcmp(call->name, "memfd_create")) {
-		size_t count;
-		const struct argument_rule *sealed = argument_sealed_memfd_rules(&count);
-
-		return add_cases(c, call, sealed, count);
-	}
+	if (c->sealed_memfd && !strcmp(call->name, "memfd_create"))
+		special = argument_sealed_memfd_rules(&count);
+	if (!(c->families & ARGUMENT_FAMILY_UNIX) && !strcmp(call->name, "socketpair"))
+		special = argument_closed_socketpair_rules(&count);
+	if (special)
+		return add_cases(c, call, special, count);
 	return !rules || add_cases(c, call, rules->rules, rules->count);
 }
 

@@ -227,11 +227,12 @@ def groups_check(world, evidence, inside):
     return ["NOTE " + line for line in evidence.values("NOTE") if inside and line.startswith("group ")]
 
 
-def plant_socket(place):
-    """A listener that lies in a grant, as docker.sock under a directory that was bound for something else."""
+def plant_socket(place, kind=1):
+    """A listener that lies in a grant, as docker.sock (kind 1: streams) under a directory that was bound for something
+    else, or the log's socket (kind 2: datagrams)."""
     def plant(world, inside):
         path = "%s/docker-%s.sock" % (getattr(world, place), os.urandom(3).hex())
-        world.listeners.add("docker", 1, 1, path)
+        world.listeners.add("docker", 1, kind, path)
         world.listeners.reset()
         world.granted = path
     return plant
@@ -342,6 +343,8 @@ ROWS = [
     Row("S08", "devices of the host", "device-access", ["proof"], control="root"),
     Row("S10", "names of the host in the mount table and /proc/net", "mount-list", check=mount_list_check),
     Row("I01", "socket in a read-only grant", "granted-socket", ["bytes:docker"], before=plant_socket("ro"),
+        after=forget_socket, arguments=lambda world, inside: {"SOCKET": world.granted}),
+    Row("I01", "datagram socket in a read-only grant", "granted-socket", ["bytes:docker"], before=plant_socket("ro", 2),
         after=forget_socket, arguments=lambda world, inside: {"SOCKET": world.granted}),
     Row("I01", "socket in a writable grant", "granted-socket", ["bytes:docker"], before=plant_socket("ws"),
         after=forget_socket, arguments=lambda world, inside: {"SOCKET": world.granted}),

@@ -57,6 +57,32 @@ static void talk_to(const char *path)
 	}
 }
 
+/* One end of a pair needs no socket(2) and can still have another peer. */
+static void talk_by_pair(const char *path)
+{
+	static const int types[] = {SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, SOCK_SEQPACKET};
+	struct sockaddr_un address;
+	socklen_t length = fill(&address, path);
+
+	for (size_t i = 0; i < array_size(types); i++) {
+		int ends[2];
+
+		if (socketpair(AF_UNIX, types[i] | SOCK_CLOEXEC, 0, ends)) {
+			note("socketpair: %s", strerror(errno));
+			continue;
+		}
+		if (sendto(ends[0], "ESCAPED", 7, MSG_NOSIGNAL, (struct sockaddr *)&address,
+			    length) < 0)
+			note("sendto: %s", strerror(errno));
+		close(ends[1]);
+		if (connect(ends[0], (struct sockaddr *)&address, length))
+			note("connect %s: %s", path, strerror(errno));
+		else if (send(ends[0], "ESCAPED", 7, MSG_NOSIGNAL) < 0)
+			note("send: %s", strerror(errno));
+		close(ends[0]);
+	}
+}
+
 /* A socket by way of a descriptor: the path that the kernel sees is a magic link. */
 static void talk_by_link(const char *path)
 {
@@ -73,6 +99,7 @@ static void talk_by_link(const char *path)
 static void granted_socket(void)
 {
 	talk_to(target("SOCKET"));
+	talk_by_pair(target("SOCKET"));
 	talk_by_link(target("SOCKET"));
 }
 
