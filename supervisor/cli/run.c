@@ -89,7 +89,7 @@ static int check_options(const struct verb *verb, const struct run_options *opti
 		return verb_misused(verb, "--allow-degraded: %s", err.text);
 	if (!options->profile && !options->agent)
 		return verb_misused(verb, "no profile: give one with -p or BERM_PROFILE; shipped "
-					  "are base-linux, coding-agent, "
+					  "are base-linux, coding-agent, coding-agent-metered, "
 					  "mcp-server, read-only, no-network-compute and ci-build");
 	if (argc == 0)
 		return verb_misused(verb, "no command: it stands after the options, as in \"berm "

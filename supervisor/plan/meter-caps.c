@@ -16,10 +16,10 @@ static const struct counted {
 } counted[] = {
 	{COUNTER_FILES_CHANGED, RULES_BLAST_FILES_CHANGED,
 		offsetof(struct profile, blast_radius.files_changed), GATE_COUNTS,
-		"notify (each open for writing counts)"},
+		"notify (an upper bound: each open for writing and each changing call counts)"},
 	{COUNTER_FILES_DELETED, RULES_BLAST_FILES_DELETED,
 		offsetof(struct profile, blast_radius.files_deleted), GATE_COUNTS,
-		"notify (each call that removes or replaces a name counts)"},
+		"notify (an upper bound: each call that removes or replaces a name counts)"},
 	{COUNTER_BYTES_WRITTEN, RULES_BLAST_BYTES_WRITTEN,
 		offsetof(struct profile, blast_radius.bytes_written), GATE_BLIND,
 		"without programs in the kernel nobody counts the bytes that are written"},

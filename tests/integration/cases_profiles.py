@@ -172,11 +172,25 @@ def builds_and_tests(sandbox, case):
     repository(sandbox)
     sandbox.file("Makefile", "all:\n\tcc -O2 a.c -o a.out\n\t./a.out; test $$? = 7\n")
     sandbox.file("t.py", "import unittest\nclass T(unittest.TestCase):\n  def test(self): self.assertTrue(1)\n")
-    for name in ("coding-agent", "ci-build"):
+    for name in ("coding-agent", "coding-agent-metered", "ci-build"):
         result = sandbox.shell("make -s && python3 -m unittest -q t && git clone -q . copy && cd copy && echo b > b && "
                                "git add b && git -c user.name=a -c user.email=a@b commit -q -m b && "
                                "git log --oneline | wc -l && rm -rf ../copy", profile=profile(sandbox, name))
         case.that(result.code == 0 and result.text == "2\n", name, *result.describe())
+
+
+def a_metered_run_has_an_end(sandbox, case):
+    """A command that removes far too much leaves most of it, and is over soon."""
+    many = 7000
+    for i in range(many):
+        sandbox.file("work/%d" % i, "")
+    result = sandbox.shell("rm -rf work; echo over > over; cat a.c", profile=profile(sandbox, "coding-agent-metered"))
+    left = len(os.listdir(sandbox.ws + "/work"))
+    case.that(left == many - 5000, "%d of %d are left" % (left, many), *result.describe())
+    case.that(not os.path.exists(sandbox.ws + "/over"), "it could still write")
+    case.that("files_deleted" in result.errors and "coding-agent-metered.yaml" in result.errors, *result.describe())
+    result = sandbox.shell("rm -rf work; echo over > over", profile=profile(sandbox, "coding-agent"))
+    case.that(not os.path.exists(sandbox.ws + "/work"), "control: coding-agent removes all", *result.describe())
 
 
 ROWS = [
@@ -189,4 +203,5 @@ ROWS = [
     ("results are programs only where builds are", results_are_no_programs),
     ("sockets are made of the listed families only", sockets_by_family),
     ("coding-agent and ci-build build, test and clone", builds_and_tests),
+    ("a metered agent cannot empty a repository", a_metered_run_has_an_end),
 ]

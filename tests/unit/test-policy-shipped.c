@@ -28,6 +28,7 @@ struct shipped {
 static const struct shipped shipped[] = {
 	{"base-linux", false, false, false},
 	{"coding-agent", true, true, true},
+	{"coding-agent-metered", true, true, true},
 	{"mcp-server", true, false, true},
 	{"read-only", false, false, true},
 	{"no-network-compute", true, false, true},
