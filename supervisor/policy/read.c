@@ -341,14 +341,27 @@ static void note_pending(struct reader *r, const struct key *key, const struct n
 	}
 }
 
+/* The suggestion is a key of this section and not of another one: the section's keys say so. */
+static void put_keys(struct reader *r, enum section_id section, struct text *out)
+{
+	if (section == SECTION_TOP)
+		return;
+	text_printf(out, " (keys of `%s`: ", reader_where(r));
+	for (const struct key *key = sections[section].keys; key->name; key++)
+		text_printf(out, "%s%s", key == sections[section].keys ? "" : ", ", key->name);
+	text_puts(out, ")");
+}
+
 static void report_unknown_key(struct reader *r, enum section_id section, const struct node *entry)
 {
 	const char *nearest = key_nearest(section, entry->key);
+	autotext struct text keys = {0};
 
+	put_keys(r, section, &keys);
 	push(r, entry->key);
-	diagnostics_report(r->d, CODE_UNKNOWN_KEY, entry->key_at, "unknown key `%s`%s%s%s",
+	diagnostics_report(r->d, CODE_UNKNOWN_KEY, entry->key_at, "unknown key `%s`%s%s%s%s",
 		reader_where(r), nearest ? "; did you mean `" : "", nearest ? nearest : "",
-		nearest ? "`?" : "");
+		nearest ? "`?" : "", text_string(&keys));
 	pop(r);
 }
 

@@ -14,7 +14,7 @@ const char *reader_where(struct reader *r)
 	r->where[0] = '\0';
 	for (unsigned i = 0; i < r->depth && used < sizeof(r->where); i++)
 		used += (size_t)snprintf(r->where + used, sizeof(r->where) - used, "%s%s",
-			i ? "." : "", r->trail[i]);
+			i && strcmp(r->trail[i], "[]") != 0 ? "." : "", r->trail[i]);
 	return r->where;
 }
 

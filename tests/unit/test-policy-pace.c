@@ -188,7 +188,7 @@ static void a_file_that_extends_replaces_numbers_and_adds_triggers(void **state)
 	assert_int_equal(l.profile->pace.alternate.then.exec.value, RESPONSE_ASK);
 	/* The end by itself was taken back; the trigger of the base cannot be. */
 	assert_int_equal(l.profile->pending.count, 1);
-	assert_string_equal(l.profile->pending.items[0].key, "pace.alternate.when.[].event");
+	assert_string_equal(l.profile->pending.items[0].key, "pace.alternate.when[].event");
 	assert_string_equal(l.profile->pending.items[0].needs, "the tool proxy");
 }
 
