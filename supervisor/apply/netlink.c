@@ -53,7 +53,7 @@ static const char *words_of(const struct nlmsghdr *header)
 static int judge(const struct netlink *netlink, const struct nlmsghdr *header, uint32_t first,
 	struct error *err)
 {
-	const struct nlmsgerr *answer = NLMSG_DATA(header);
+	const struct nlmsgerr *answer = nlmsg_data(header);
 	const char *words;
 
 	if (header->nlmsg_type != NLMSG_ERROR ||
@@ -77,13 +77,13 @@ static int take_answers(struct netlink *netlink, uint32_t first, size_t wanted, 
 	while (wanted > 0) {
 		ssize_t n = recv(netlink->fd, &answer, sizeof(answer), 0);
 		int left = (int)n;
+		struct nlmsghdr *header = &answer.header;
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return error_errno(err, "no answer from the kernel");
-		for (struct nlmsghdr *header = &answer.header; NLMSG_OK(header, left);
-			header = NLMSG_NEXT(header, left)) {
+		for (; nlmsg_ok(header, left); header = nlmsg_next(header, &left)) {
 			int r = judge(netlink, header, first, err);
 
 			if (r < 0)
