@@ -90,7 +90,9 @@ int plan_meter(struct compiler *c)
 		return -ENOMEM;
 	berm__wire__meter__init(m);
 	c->plan->meter = m;
-	m->programs = (Berm__Wire__MeterPrograms)c->facts->meter_programs;
+	/* A word that this build does not know is none that it can rely on. */
+	if (c->facts->meter_programs <= BERM__WIRE__METER_PROGRAMS__METER_PROGRAMS_ALL)
+		m->programs = (Berm__Wire__MeterPrograms)c->facts->meter_programs;
 	m->gate = is_counted(c->profile) && !meter_sees_all(c) && c->facts->seccomp_notify;
 	r = meter_caps(c);
 	return r < 0 ? r : meter_pace(c);

@@ -55,10 +55,42 @@ static void fill(struct built *b)
 	p->limits.memory_bytes.value = 1 << 30;
 }
 
-static void every_allocation_may_fail(void **state)
+/* A host whose kernel counts, and a profile that wants all of it. */
+static const char meter_text[] = "privileged 1\n"
+				 "id_mapped_mounts 1\n"
+				 "meter_programs 2\n"
+				 "meter_make lsm\n"
+				 "network_pool 10.143.0.0/16\n"
+				 "path /srv/w/decoy kind=regular\n"
+				 "glob /srv/w/**/.env* complete=1\n";
+
+static void fill_meter(struct built *b)
+{
+	static struct trigger triggers[] = {
+		{.event = TRIGGER_BLAST_RADIUS, .above_percent = {.set = true, .value = 50}},
+		{.event = TRIGGER_CANARY_TOUCHED},
+		{.event = TRIGGER_DENIAL,
+			.count = {.set = true, .value = 3},
+			.within_ms = {.set = true, .value = 60000}}};
+	struct profile *p = &b->profile;
+
+	fill(b);
+	built_path(b, &p->fs.deny, "/srv/w/**/.env*", PATH_READ);
+	built_path(b, &p->fs.canaries, "/srv/w/decoy", PATH_READ);
+	p->network.allow.items[p->network.allow.count++] =
+		(struct network_rule){.cidr = "0.0.0.0/0"};
+	p->network.deny.items[p->network.deny.count++] =
+		(struct network_rule){.cidr = "10.0.0.0/8"};
+	p->blast_radius.files_deleted = (struct limit){.set = true, .value = 25};
+	p->blast_radius.warn_at = (struct limit){.set = true, .value = 10};
+	p->pace.alternate.when = (struct triggers){triggers, array_size(triggers)};
+	p->pace.alternate.then.network = (struct limit){.set = true, .value = RESPONSE_ASK};
+}
+
+static void fail_each(void (*prepare)(struct built *b), const char *host, long least)
 {
 	static struct built b;
-	Berm__Wire__HostFacts *facts = facts_from_text(host_text);
+	Berm__Wire__HostFacts *facts = facts_from_text(host);
 	const struct plan_request request = {.argv = command,
 		.home = "/srv/home",
 		.working_directory = "/srv/w",
@@ -69,8 +101,7 @@ static void every_allocation_may_fail(void **state)
 	int r = -ENOMEM;
 	long n;
 
-	(void)state;
-	fill(&b);
+	prepare(&b);
 	for (n = 0; r == -ENOMEM; n++) {
 		Berm__Wire__Plan *plan = NULL;
 		struct text notes = {0};
@@ -89,14 +120,30 @@ static void every_allocation_may_fail(void **state)
 	}
 	assert_int_equal(r, 0);
 	/* Fewer would mean that the failures did not reach the compiler. */
-	assert_in_range(n, 200, 100000);
+	assert_in_range(n, least, 100000);
 	berm__wire__host_facts__free_unpacked(facts, NULL);
+}
+
+static void every_allocation_may_fail(void **state)
+{
+	(void)state;
+	fail_each(fill, host_text, 200);
+}
+
+static void every_allocation_of_a_metered_plan_may_fail(void **state)
+{
+	autotext struct text host = {0};
+
+	(void)state;
+	text_printf(&host, "%s%s", host_text, meter_text);
+	fail_each(fill_meter, text_string(&host), 400);
 }
 
 int main(void)
 {
 	const struct CMUnitTest list[] = {
 		cmocka_unit_test(every_allocation_may_fail),
+		cmocka_unit_test(every_allocation_of_a_metered_plan_may_fail),
 	};
 
 	return cmocka_run_group_tests_name("plan-memory", list, NULL, NULL);

@@ -19,15 +19,17 @@ static const char profile_text[] = HEAD
 	"  listen: [\"127.0.0.1:80\"]\n"
 	"exec: {ask: [{command: [git, push], match: [git push x]}, /usr/bin/x]}\n"
 	"syscalls: {allow: [ptrace], families: [unix]}\n"
-	"blast_radius: {files_deleted: 5}\n"
+	"blast_radius: {files_deleted: 5, tool_calls: 7}\n"
+	"pace: {alternate: {when: [{event: blast_radius, above: 50%}, {event: escape_attempt}]}}\n"
 	"tests: [{do: \"read ${HOME}/.ssh/x\", expect: deny}]\n";
-static const char ceiling_text[] =
-	HEAD "fs: {read: [/usr/bin, /lib, /srv, /a, /b], write: [/srv/repo/a], ask: [/usr/bin/y]}\n"
-	     "network:\n"
-	     "  allow: [{host: a.example.com, ports: [\"1-50\", 443]}, {cidr: 10.1.0.0/16},\n"
-	     "    {cidr: \"64:ff9b::/96\"}]\n"
-	     "exec: {default: ask, allow: [/usr/bin]}\n"
-	     "env: {pass: [\"L*\"], set: {A: /srv/repo/x}}\n";
+static const char ceiling_text[] = HEAD
+	"fs: {read: [/usr/bin, /lib, /srv, /a, /b], write: [/srv/repo/a], ask: [/usr/bin/y]}\n"
+	"network:\n"
+	"  allow: [{host: a.example.com, ports: [\"1-50\", 443]}, {cidr: 10.1.0.0/16},\n"
+	"    {cidr: \"64:ff9b::/96\"}]\n"
+	"exec: {default: ask, allow: [/usr/bin]}\n"
+	"pace: {alternate: {when: [{event: denial, count: 1, within: 1m}], then: {exec: deny}}}\n"
+	"env: {pass: [\"L*\"], set: {A: /srv/repo/x}}\n";
 
 /* What must be the same whenever loading succeeds. */
 static size_t entries_of(const struct profile *p)
@@ -37,7 +39,7 @@ static size_t entries_of(const struct profile *p)
 	       p->network.ask.count * 100000 + p->exec.allow.count * 1000000 +
 	       p->exec.ask.count * 10000000 + p->env.pass.count * 100000000 +
 	       p->env.set_count * 1000000000 + p->pending.count * 10000000000 +
-	       p->tests.count * 100000000000;
+	       p->tests.count * 100000000000 + p->pace.alternate.when.count * 1000000000000;
 }
 
 static void every_allocation_may_fail(void **state)
