@@ -86,6 +86,10 @@ struct meter_window {
 	__u64 time_ns[METER_DENIALS_KEPT];
 };
 
+struct meter_windows {
+	struct meter_window of[METER_BREAKERS];
+};
+
 /* The kernel writes, user space maps it read-only. */
 struct meter_account {
 	__u64 value[METER_COUNTERS];   /* saturating; what happened */
@@ -97,7 +101,6 @@ struct meter_account {
 	__u32 fired[METER_COUNTERS]; /* bit i: threshold i was reported; bit METER_STEPS: the cap */
 	__u32 tripped;               /* bit i: breaker i tripped once */
 	__u32 reserved;
-	struct meter_window window[METER_BREAKERS];
 };
 
 /* Both write, with atomic operations only. */
@@ -388,7 +391,7 @@ static inline __u64 meter_hash_step(__u64 hash, __u64 eight_bytes)
 #ifndef METER_ASSERT
 #define METER_ASSERT(expression) _Static_assert(expression, #expression)
 #endif
-METER_ASSERT(sizeof(struct meter_account) == 32 * 8 + 4 * 8 + 8 + 16 * 4 + 8 + 4 * 65 * 8);
+METER_ASSERT(sizeof(struct meter_account) == 32 * 8 + 4 * 8 + 8 + 16 * 4 + 8);
 METER_ASSERT(sizeof(struct meter_control) == 8);
 METER_ASSERT(sizeof(struct meter_limits) == 16 * 16 + 16 * 4 * 16 + 4 * 24);
 METER_ASSERT(sizeof(struct meter_run) == 56);

@@ -238,9 +238,10 @@ static __always_inline bool has_tripped(
 static __always_inline void try_breakers(__u32 slot, __u32 account, __u32 class)
 {
 	struct meter_limits *l = bpf_map_lookup_elem(&limits, &account);
+	struct meter_windows *w = bpf_map_lookup_elem(&windows, &account);
 	struct meter_account *a = account_at(account);
 
-	if (!a || !l)
+	if (!a || !l || !w)
 		return;
 	__sync_fetch_and_add(&a->value[METER_DENIALS], 1);
 	for (__u32 i = 0; i < METER_BREAKERS; i++) {
@@ -251,7 +252,7 @@ static __always_inline void try_breakers(__u32 slot, __u32 account, __u32 class)
 			continue;
 		if (breaker->class != class && breaker->class != METER_DENIAL)
 			continue;
-		if (!has_tripped(&a->window[i], breaker))
+		if (!has_tripped(&w->of[i], breaker))
 			continue;
 		if (add_posture(account, breaker->posture) || !(a->tripped & bit)) {
 			struct report report = {

@@ -11,6 +11,7 @@ struct meter_runs_map runs SEC(".maps");
 struct meter_accounts_map accounts SEC(".maps");
 struct meter_controls_map controls SEC(".maps");
 struct meter_limits_map limits SEC(".maps");
+struct meter_windows_map windows SEC(".maps");
 struct meter_host_map host SEC(".maps");
 struct meter_fired_map fired SEC(".maps");
 struct meter_seen_map seen SEC(".maps");

@@ -53,6 +53,13 @@ struct meter_limits_map {
 	__type(value, struct meter_limits);
 };
 
+struct meter_windows_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, METER_ACCOUNTS);
+	__type(key, __u32);
+	__type(value, struct meter_windows);
+};
+
 struct meter_host_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -173,6 +180,7 @@ extern struct meter_runs_map runs SEC(".maps");
 extern struct meter_accounts_map accounts SEC(".maps");
 extern struct meter_controls_map controls SEC(".maps");
 extern struct meter_limits_map limits SEC(".maps");
+extern struct meter_windows_map windows SEC(".maps");
 extern struct meter_host_map host SEC(".maps");
 extern struct meter_fired_map fired SEC(".maps");
 extern struct meter_seen_map seen SEC(".maps");

@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -20,12 +21,13 @@
 #pragma GCC diagnostic ignored "-Wshadow"
 #pragma GCC diagnostic ignored "-Wcast-qual"
 #pragma GCC diagnostic ignored "-Wundef"
+#include "bpf/meter.digest.h"
 #include "bpf/meter.skel.h"
 #pragma GCC diagnostic pop
 
 #include <bpf/btf.h>
 
-static const char *const map_name[METER_MAP_COUNT] = {
+const char *const meter_map_name[METER_MAP_COUNT] = {
 #define X(name) [METER_MAP_##name] = #name,
 	METER_MAPS(X)
 #undef X
@@ -49,9 +51,6 @@ struct loading {
 	struct meter_bpf *skeleton;
 	struct bpf_program *program[METER_LINKS_MAX]; /* as meter.hook */
 };
-
-/* The name of the program list_inodes among the pinned links. */
-#define INODES_PIN "list_inodes"
 
 /* ---- which programs ---- */
 
@@ -128,9 +127,6 @@ static int choose_programs(struct meter *meter, const struct meter_options *opti
 		struct bpf_program *program;
 		char name[64];
 
-		if (options->without_hook &&
-			strcmp(options->without_hook, hook_table[hook].name) == 0)
-			continue;
 		if (!program_for(kernel, hook, meter->make, options->cgroup_fd >= 0, name,
 			    sizeof(name))) {
 			if (hook_table[hook].required &&
@@ -156,23 +152,11 @@ static int choose_programs(struct meter *meter, const struct meter_options *opti
 
 /* ---- directories on the bpffs ---- */
 
-static uint64_t object_digest(void)
-{
-	size_t size = 0;
-	const unsigned char *bytes = meter_bpf__elf_bytes(&size);
-	uint64_t hash = 0xcbf29ce484222325ULL; /* FNV-1a: told apart, not authenticated: the
-						  directory is root's */
-
-	for (size_t i = 0; i < size; i++)
-		hash = (hash ^ bytes[i]) * 0x100000001b3ULL;
-	return hash;
-}
-
-static void links_path(const char *directory, enum meter_make make, const char *suffix, char *path,
+void meter_links_path(const char *directory, enum meter_make make, const char *suffix, char *path,
 	size_t capacity)
 {
-	snprintf(path, capacity, "%s/links-%016llx-%s%s", directory,
-		(unsigned long long)object_digest(), meter_make_name(make), suffix);
+	snprintf(path, capacity, "%s/links-%s-%s%s", directory, METER_OBJECT_DIGEST,
+		meter_make_name(make), suffix);
 }
 
 /* ---- maps ---- */
@@ -211,16 +195,26 @@ static int share_maps(struct meter *m, struct error *err)
 static int take_maps(struct meter *m, struct meter_bpf *programs, struct error *err)
 {
 	for (size_t i = 0; i < METER_MAP_COUNT; i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(programs->obj, map_name[i]);
+		struct bpf_map *map =
+			bpf_object__find_map_by_name(programs->obj, meter_map_name[i]);
 		int fd = map ? bpf_map__fd(map) : -1;
 
 		if (fd < 0)
 			continue; /* not created in this make */
 		m->map_fd[i] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 		if (m->map_fd[i] < 0)
-			return error_errno(err, "keep map %s", map_name[i]);
+			return error_errno(err, "keep map %s", meter_map_name[i]);
 	}
 	return 0;
+}
+
+static int take_list(
+	struct meter *m, enum meter_list list, const struct bpf_program *program, struct error *err)
+{
+	if (bpf_program__fd(program) < 0)
+		return 0; /* of no use in this make */
+	m->list_fd[list] = fcntl(bpf_program__fd(program), F_DUPFD_CLOEXEC, 3);
+	return m->list_fd[list] < 0 ? error_errno(err, "keep a program") : 0;
 }
 
 /* ---- loading ---- */
@@ -245,7 +239,6 @@ static int attach_all(struct meter *m, const struct loading *loading,
 			return error_set(err, -ENOTSUP, ERROR_UNSUPPORTED, "attach %s: %s",
 				hook->name, last_complaint);
 		m->link_fd[i] = fcntl(bpf_link__fd(link), F_DUPFD_CLOEXEC, 3);
-		m->program_fd[i] = fcntl(bpf_program__fd(loading->program[i]), F_DUPFD_CLOEXEC, 3);
 		bpf_link__destroy(
 			link); /* closes a descriptor; the duplicate keeps the program attached */
 		if (m->link_fd[i] < 0)
@@ -273,99 +266,64 @@ static int load(struct meter *m, const struct meter_options *options, struct loa
 		return r;
 	programs->rodata->anchors_by_number = m->make != METER_MAKE_LSM;
 	bpf_program__set_autoload(programs->progs.list_inodes, m->make == METER_MAKE_FMOD_RET);
+	bpf_program__set_autoload(programs->progs.list_tasks, m->make != METER_MAKE_NETWORK);
 	/* Without "bpf" among the LSMs an inode has no room for storage: the map cannot even be
 	 * made. */
 	if (m->make != METER_MAKE_LSM)
 		bpf_map__set_autocreate(programs->maps.anchors, false);
 	for (size_t i = 0; options->pin_directory && i < METER_MAP_COUNT; i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(programs->obj, map_name[i]);
+		struct bpf_map *map =
+			bpf_object__find_map_by_name(programs->obj, meter_map_name[i]);
 
 		if (!map || !bpf_map__autocreate(map))
 			continue;
-		snprintf(path, sizeof(path), "%s/maps/%s", options->pin_directory, map_name[i]);
+		snprintf(path, sizeof(path), "%s/maps/%s", options->pin_directory,
+			meter_map_name[i]);
 		if (bpf_map__set_pin_path(map, path))
-			return error_errno(err, "pin map %s", map_name[i]);
+			return error_errno(err, "pin map %s", meter_map_name[i]);
 	}
 	r = meter_bpf__load(programs);
 	if (r)
 		return error_set(err, r, ERROR_UNSUPPORTED, "load the %s programs: %s: %s",
 			meter_make_name(m->make),
 			last_complaint[0] ? last_complaint : "no reason given", strerror(-r));
-	if (m->make == METER_MAKE_FMOD_RET) {
-		m->inodes_fd =
-			fcntl(bpf_program__fd(programs->progs.list_inodes), F_DUPFD_CLOEXEC, 3);
-		if (m->inodes_fd < 0)
-			return error_errno(err, "keep a program");
-	}
-	return take_maps(m, programs, err);
+	r = take_list(m, METER_LIST_INODES, programs->progs.list_inodes, err);
+	if (r == 0)
+		r = take_list(m, METER_LIST_TASKS, programs->progs.list_tasks, err);
+	return r ? r : take_maps(m, programs, err);
 }
 
 /* Load, attach under a name of their own, then take the old ones away: in between both are
- * attached, never none. */
+ * attached, never none. What happens then is charged twice. */
 static int load_pinned(struct meter *m, const struct meter_options *options, int directory_fd,
 	struct loading *loading, struct error *err)
 {
-	char fresh[512], final[512], path[512 + 64];
+	char fresh[512], final[512];
 	int r = load(m, options, loading, err);
 
 	if (r)
 		return r;
-	links_path(options->pin_directory, m->make, "-new", fresh, sizeof(fresh));
-	links_path(options->pin_directory, m->make, "", final, sizeof(final));
-	pins_remove(directory_fd, strrchr(fresh, '/') + 1);
-	if (mkdir(fresh, 0700))
-		return error_errno(err, "make %s", fresh);
-	r = attach_all(m, loading, options, fresh, err);
+	meter_links_path(options->pin_directory, m->make, "-new", fresh, sizeof(fresh));
+	meter_links_path(options->pin_directory, m->make, "", final, sizeof(final));
+	/* Of one that did not get further: it may be all that is attached. */
+	r = pins_put_aside(directory_fd, strrchr(fresh, '/') + 1, err);
+	if (r == 0 && mkdir(fresh, 0700))
+		r = error_errno(err, "make %s", fresh);
+	if (r == 0)
+		r = attach_all(m, loading, options, fresh, err);
+	if (r == 0)
+		r = meter_pin_lists(m, fresh, err);
+	if (r == 0)
+		r = pins_put_aside(directory_fd, strrchr(final, '/') + 1, err);
 	if (r)
 		return r;
-	snprintf(path, sizeof(path), "%s/%s", fresh, INODES_PIN);
-	if (m->inodes_fd >= 0 && bpf_obj_pin(m->inodes_fd, path))
-		return error_errno(err, "pin %s", path);
 	if (rename(fresh, final))
 		return error_errno(err, "rename %s", fresh);
 	pins_remove_links(directory_fd, strrchr(final, '/') + 1);
 	return 0;
 }
 
-/* ---- adopting ---- */
-
-static int adopt(struct meter *m, const struct meter_options *options, struct error *err)
-{
-	char links[512], path[512 + 64];
-
-	links_path(options->pin_directory, m->make, "", links, sizeof(links));
-	if (access(links, F_OK))
-		return -ENOENT;
-	for (uint32_t hook = 1; hook < METER_HOOK_COUNT; hook++) {
-		struct bpf_link_info info = {0};
-		uint32_t size = sizeof(info);
-		int fd;
-
-		snprintf(path, sizeof(path), "%s/%s", links, hook_table[hook].name);
-		fd = bpf_obj_get(path);
-		if (fd < 0)
-			continue;
-		m->hook[m->link_count] = hook;
-		m->link_fd[m->link_count] = fd;
-		if (bpf_obj_get_info_by_fd(fd, &info, &size) == 0)
-			m->program_fd[m->link_count] = bpf_prog_get_fd_by_id(info.prog_id);
-		m->link_count++;
-	}
-	for (size_t i = 0; i < METER_MAP_COUNT; i++) {
-		snprintf(path, sizeof(path), "%s/maps/%s", options->pin_directory, map_name[i]);
-		m->map_fd[i] = bpf_obj_get(path);
-		if (m->map_fd[i] < 0 && !(i == METER_MAP_anchors && m->make != METER_MAKE_LSM))
-			return error_errno(err, "adopt map %s", path);
-	}
-	snprintf(path, sizeof(path), "%s/%s", links, INODES_PIN);
-	if (m->make == METER_MAKE_FMOD_RET) {
-		m->inodes_fd = bpf_obj_get(path);
-		if (m->inodes_fd < 0)
-			return error_errno(err, "adopt %s", path);
-	}
-	m->adopted = true;
-	return 0;
-}
+/* ---- opening ---- */
 
 static int open_with(struct meter *m, const struct meter_options *options, struct loading *loading,
 	struct error *err)
@@ -380,10 +338,23 @@ static int open_with(struct meter *m, const struct meter_options *options, struc
 	directory_fd = pins_open(options->pin_directory, err);
 	if (directory_fd < 0)
 		return directory_fd;
-	r = adopt(m, options, err);
-	if (r != -ENOENT || m->adopted)
-		return r;
-	return load_pinned(m, options, directory_fd, loading, err);
+	m->pins_fd = take_fd(&directory_fd);
+	r = meter_adopt(m, options->pin_directory, err);
+	if (r == -ESTALE)
+		r = load_pinned(m, options, m->pins_fd, loading, err);
+	flock(m->pins_fd, LOCK_UN);
+	return r;
+}
+
+/* For whoever adopts them: these belong there. */
+static void note_attached(struct meter *m)
+{
+	uint64_t attached[METER_HOOK_WORDS] = {0};
+
+	for (size_t i = 0; i < m->link_count; i++)
+		attached[m->hook[i] / 64] |= 1ULL << (m->hook[i] % 64);
+	for (size_t i = 0; i < METER_HOOK_WORDS; i++)
+		__atomic_store_n(&m->host->attached[i], attached[i], __ATOMIC_RELEASE);
 }
 
 int meter_open(const struct meter_options *options, struct meter **ret_meter, struct error *err)
@@ -394,10 +365,10 @@ int meter_open(const struct meter_options *options, struct meter **ret_meter, st
 
 	if (!m)
 		return error_errno(err, "allocate the meter");
-	m->inodes_fd = -1;
+	m->pins_fd = -1;
+	memset(m->list_fd, -1, sizeof(m->list_fd));
 	memset(m->map_fd, -1, sizeof(m->map_fd));
 	memset(m->link_fd, -1, sizeof(m->link_fd));
-	memset(m->program_fd, -1, sizeof(m->program_fd));
 	last_complaint[0] = '\0';
 	libbpf_set_print(keep_complaint);
 	m->make = options->make;
@@ -406,6 +377,10 @@ int meter_open(const struct meter_options *options, struct meter **ret_meter, st
 	r = open_with(m, options, &loading, err);
 	if (r == 0)
 		r = share_maps(m, err);
+	if (r == 0 && !m->adopted)
+		note_attached(m);
+	if (r == 0 && m->adopted)
+		meter_reap(m);
 	/* What was needed for loading is large, and the descriptors were duplicated. */
 	meter_bpf__destroy(loading.skeleton);
 	if (r) {
@@ -435,11 +410,11 @@ void meter_close(struct meter *meter)
 	unshare_map(meter->controls, METER_ACCOUNTS * sizeof(*meter->controls));
 	unshare_map(meter->host, sizeof(*meter->host));
 	unshare_map(meter->fired, METER_HOOK_COUNT * sizeof(*meter->fired));
-	own_close(&meter->inodes_fd);
-	for (size_t i = 0; i < METER_LINKS_MAX; i++) {
+	own_close(&meter->pins_fd);
+	for (size_t i = 0; i < METER_LIST_COUNT; i++)
+		own_close(&meter->list_fd[i]);
+	for (size_t i = 0; i < METER_LINKS_MAX; i++)
 		own_close(&meter->link_fd[i]);
-		own_close(&meter->program_fd[i]);
-	}
 	for (size_t i = 0; i < METER_MAP_COUNT; i++)
 		own_close(&meter->map_fd[i]);
 	free(meter);

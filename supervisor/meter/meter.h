@@ -29,14 +29,12 @@ struct meter_options {
 				      meter_close() */
 	int cgroup_fd; /* directory, on the unified hierarchy, above the cgroups of all runs; -1 =
 			  no network programs */
-	const char *without_hook; /* leave this one program out: for tests that show what it is
-				     there for; or NULL */
 };
 
 /* Load and attach the programs, or adopt those that are pinned: an adopted meter costs no loading.
- * Pinned programs of another build stay until those of this build are attached. Maps of another
- * METER_ABI are refused. Errors: ERROR_UNSUPPORTED naming the program or feature that this kernel
- * lacks. */
+ * Pinned programs of another build stay until those of this build are attached. Pins that
+ * are not complete are replaced. Maps of another METER_ABI are refused. Errors: ERROR_UNSUPPORTED
+ * naming the program or feature that this kernel lacks. */
 int meter_open(const struct meter_options *options, struct meter **ret_meter,
 	struct error *err) must_check;
 void meter_close(struct meter *meter); /* NULL is fine; pinned programs go on */
@@ -44,7 +42,8 @@ enum meter_make meter_make(const struct meter *meter);
 bool meter_adopted(const struct meter *meter);
 /* Remove the pins below the directory: the programs go once nobody holds them. */
 int meter_unpin(const char *pin_directory, struct error *err) must_check;
-/* True while every program that this meter attached or adopted is still attached. */
+/* True while every program that this meter attached or adopted is still attached and, where they
+ * are pinned, still pinned. Some 200 short system calls: fit to ask each second. */
 bool meter_attached(const struct meter *meter);
 /* Programs that were skipped by the kernel because a task was preempted inside of one (fentry,
  * fexit and fmod_ret only, never LSM or cgroup programs): each skip may be an effect that was not
@@ -52,6 +51,10 @@ bool meter_attached(const struct meter *meter);
 uint64_t meter_skipped(const struct meter *meter);
 /* A sign of life: what is done without one is up to each run's orphan_posture. */
 void meter_heartbeat(struct meter *meter);
+
+/* Give back the slots and scopes of supervisors that died, where no task of the run is left. Done
+ * when pinned programs are adopted, too. Returns how many runs. */
+unsigned meter_reap(struct meter *meter);
 
 /* ---- accounts ---- */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "meter/pins.h"
 
+#include "meter/hooks.h"
 #include "meter/internal.h"
 
 #include <dirent.h>
@@ -25,6 +26,18 @@ void pins_remove(int parent_fd, const char *name)
 			unlinkat(fd, entry->d_name, 0);
 	closedir(listing);
 	unlinkat(parent_fd, name, AT_REMOVEDIR);
+}
+
+int pins_put_aside(int parent_fd, const char *name, struct error *err)
+{
+	char aside[64];
+
+	/* Nobody else has this number while the directory is locked. */
+	snprintf(aside, sizeof(aside), "links-old-%d-%s", (int)getpid(), name + strlen("links-"));
+	pins_remove(parent_fd, aside);
+	if (renameat(parent_fd, name, parent_fd, aside) && errno != ENOENT)
+		return error_errno(err, "put %s aside", name);
+	return 0;
 }
 
 void pins_remove_links(int directory_fd, const char *keep)
@@ -78,6 +91,24 @@ int pins_open(const char *directory, struct error *err)
 	return fd;
 }
 
+/* Whether every link is still pinned, so that it outlives this process. */
+static bool are_pinned(const struct meter *meter)
+{
+	char links[512];
+
+	if (meter->pins_fd < 0)
+		return true;
+	meter_links_path("", meter->make, "", links, sizeof(links));
+	for (size_t i = 0; i < meter->link_count; i++) {
+		char path[512 + 64];
+
+		snprintf(path, sizeof(path), "%s/%s", links + 1, hook_table[meter->hook[i]].name);
+		if (faccessat(meter->pins_fd, path, F_OK, 0))
+			return false;
+	}
+	return true;
+}
+
 bool meter_attached(const struct meter *meter)
 {
 	for (size_t i = 0; i < meter->link_count; i++) {
@@ -91,7 +122,16 @@ bool meter_attached(const struct meter *meter)
 		if (info.type == BPF_LINK_TYPE_CGROUP && info.cgroup.cgroup_id == 0)
 			return false;
 	}
-	return meter->link_count > 0;
+	return meter->link_count > 0 && are_pinned(meter);
+}
+
+int meter_program_of(int link_fd)
+{
+	struct bpf_link_info info = {0};
+	uint32_t size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(link_fd, &info, &size) ? -1
+							     : bpf_prog_get_fd_by_id(info.prog_id);
 }
 
 uint64_t meter_skipped(const struct meter *meter)
@@ -101,9 +141,9 @@ uint64_t meter_skipped(const struct meter *meter)
 	for (size_t i = 0; i < meter->link_count; i++) {
 		struct bpf_prog_info info = {0};
 		uint32_t size = sizeof(info);
+		autoclose int fd = meter_program_of(meter->link_fd[i]);
 
-		if (meter->program_fd[i] >= 0 &&
-			bpf_obj_get_info_by_fd(meter->program_fd[i], &info, &size) == 0)
+		if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0)
 			skipped += info.recursion_misses;
 	}
 	return skipped;

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <string.h>
+#include <sys/file.h>
 
 /* ---- anchors ---- */
 
@@ -187,6 +188,15 @@ static int fill_scope(struct meter *m, uint32_t scope, const struct meter_rules 
 	return r;
 }
 
+/* Only where addresses stand for inodes does one supervisor take away what another one just found.
+ */
+static void lock_addresses(const struct meter *m, int operation)
+{
+	if (m->make == METER_MAKE_FMOD_RET && m->pins_fd >= 0)
+		while (flock(m->pins_fd, operation) && errno == EINTR)
+			;
+}
+
 int meter_scope_create(struct meter *meter, const struct meter_rules *rules, uint32_t *ret_scope,
 	struct error *err)
 {
@@ -206,7 +216,9 @@ int meter_scope_create(struct meter *meter, const struct meter_rules *rules, uin
 	if (!scope)
 		return error_set(err, -ENOSPC, ERROR_INTERNAL, "all %d sets of rules are taken",
 			METER_SCOPES - 1);
+	lock_addresses(meter, LOCK_EX);
 	r = fill_scope(meter, scope, rules, tables, err);
+	lock_addresses(meter, LOCK_UN);
 	pattern_tables_finish(tables);
 	if (r) {
 		meter_scope_destroy(meter, scope);
@@ -247,12 +259,71 @@ static uint32_t scope_of_network(const void *key)
 	return ntohl(((const struct meter_net_key *)key)->scope);
 }
 
+static int compare_domains(const void *a, const void *b)
+{
+	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+
+	return (left > right) - (left < right);
+}
+
+/* Every domain that some scope has a rule for, sorted; NULL when memory ran out. */
+static uint32_t *domains_in_use(struct meter *m, size_t *ret_count)
+{
+	struct meter_right_key key, next;
+	uint32_t *domains = NULL;
+	size_t count = 0, capacity = 0;
+	int r = bpf_map_get_next_key(m->map_fd[METER_MAP_rights], NULL, &next);
+
+	for (; r == 0; r = bpf_map_get_next_key(m->map_fd[METER_MAP_rights], &key, &next)) {
+		key = next;
+		if (count == capacity) {
+			uint32_t *larger;
+
+			capacity = capacity ? capacity * 2 : 256;
+			larger = realloc(domains, capacity * sizeof(*domains));
+			if (!larger) {
+				free(domains);
+				return NULL;
+			}
+			domains = larger;
+		}
+		domains[count++] = key.domain;
+	}
+	*ret_count = count;
+	if (count)
+		qsort(domains, count, sizeof(*domains), compare_domains);
+	return domains ? domains : calloc(1, sizeof(*domains));
+}
+
+/* Forget the inodes that no scope has a rule for any more: by address nothing goes by itself. */
+static void forget_addresses(struct meter *m)
+{
+	size_t count = 0;
+	autofree uint32_t *domains = domains_in_use(m, &count);
+	uint64_t address, next;
+	struct meter_anchor anchor;
+	bool more =
+		domains && bpf_map_get_next_key(m->map_fd[METER_MAP_numbered], NULL, &next) == 0;
+
+	while (more) {
+		address = next;
+		more = bpf_map_get_next_key(m->map_fd[METER_MAP_numbered], &address, &next) == 0;
+		if (bpf_map_lookup_elem(m->map_fd[METER_MAP_numbered], &address, &anchor) == 0 &&
+			!bsearch(&anchor.domain, domains, count, sizeof(*domains), compare_domains))
+			bpf_map_delete_elem(m->map_fd[METER_MAP_numbered], &address);
+	}
+}
+
 void meter_scope_destroy(struct meter *meter, uint32_t scope)
 {
 	if (scope == 0 || scope >= METER_SCOPES)
 		return;
+	lock_addresses(meter, LOCK_EX);
 	remove_keys(meter->map_fd[METER_MAP_rights], sizeof(struct meter_right_key), scope,
 		scope_of_right);
+	if (meter->make == METER_MAKE_FMOD_RET)
+		forget_addresses(meter);
+	lock_addresses(meter, LOCK_UN);
 	remove_keys(meter->map_fd[METER_MAP_names], sizeof(struct meter_name_key), scope,
 		scope_of_name);
 	remove_keys(meter->map_fd[METER_MAP_networks], sizeof(struct meter_net_key), scope,

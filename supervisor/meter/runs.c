@@ -51,9 +51,11 @@ static void give_account(struct meter *m, uint32_t account)
 static int clear_account(struct meter *m, uint32_t account, struct error *err)
 {
 	static const struct meter_account zero;
+	static const struct meter_windows none;
 
 	__atomic_store_n(&m->controls[account].posture, METER_OPEN, __ATOMIC_RELAXED);
-	if (bpf_map_update_elem(m->map_fd[METER_MAP_accounts], &account, &zero, BPF_ANY))
+	if (bpf_map_update_elem(m->map_fd[METER_MAP_accounts], &account, &zero, BPF_ANY) ||
+		bpf_map_update_elem(m->map_fd[METER_MAP_windows], &account, &none, BPF_ANY))
 		return error_errno(err, "clear account %u", account);
 	return 0;
 }

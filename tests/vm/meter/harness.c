@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "harness.h"
 
+#include "meter/internal.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -95,7 +97,7 @@ void start(void)
 
 	world.request.run_id = next_run_id++;
 	world.request.limits = &world.limits;
-	world.request.cgroup_id = make_cgroup();
+	world.request.cgroup_id = world.off ? 0 : make_cgroup();
 	if ((world.rules.anchor_count || world.rules.network_count) && !world.request.scope &&
 		meter_scope_create(world.meter, &world.rules, &world.request.scope, &err)) {
 		printf("# scope: %s\n", err.text);
@@ -155,7 +157,7 @@ int within(deed function, void *context)
 	while (shared->gate != 1)
 		usleep(200);
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (meter_run_enrol(world.meter, world.slot, pidfd, &err)) {
+	if (!world.off && meter_run_enrol(world.meter, world.slot, pidfd, &err)) {
 		printf("# enrol: %s\n", err.text);
 		world.failures++;
 	}
@@ -229,16 +231,45 @@ static bool run_row(const struct row *row)
 	return world.failures == 0;
 }
 
-static int open_meter(enum meter_make make, const char *without_hook)
+static int open_meter(enum meter_make make)
 {
-	struct meter_options options = {
-		.make = make, .cgroup_fd = world.cgroup_fd, .without_hook = without_hook};
+	struct meter_options options = {.make = make, .cgroup_fd = world.cgroup_fd};
 	struct error err = {0};
 	int r = meter_open(&options, &world.meter, &err);
 
 	if (r)
 		printf("# meter: %s\n", err.text);
 	return r;
+}
+
+/* Detach one program, and attach it again. */
+static bool switch_hook(const char *name, bool on)
+{
+	static const struct {
+		const char *name;
+		enum bpf_attach_type type;
+	} of_cgroup[] = {{"net_connect4", BPF_CGROUP_INET4_CONNECT},
+		{"net_sock_create", BPF_CGROUP_INET_SOCK_CREATE}};
+	static int program_fd = -1;
+	struct meter *m = world.meter;
+
+	for (size_t i = 0; i < m->link_count; i++) {
+		if (strcmp(meter_hook_name(m->hook[i]), name) != 0)
+			continue;
+		if (!on)
+			program_fd = meter_program_of(m->link_fd[i]);
+		own_close(&m->link_fd[i]);
+		for (size_t k = 0; on && k < array_size(of_cgroup); k++)
+			if (strcmp(of_cgroup[k].name, name) == 0)
+				m->link_fd[i] = bpf_link_create(
+					program_fd, world.cgroup_fd, of_cgroup[k].type, NULL);
+		if (on && m->link_fd[i] < 0)
+			m->link_fd[i] = bpf_raw_tracepoint_open(NULL, program_fd);
+		if (on)
+			own_close(&program_fd);
+		return on ? m->link_fd[i] >= 0 : program_fd >= 0;
+	}
+	return false;
 }
 
 /* Above the cgroups of all runs; a hybrid host has the unified hierarchy in a directory of its own.
@@ -262,9 +293,38 @@ static int open_cgroup(void)
 static const struct row *const tables[] = {
 	write_rows, name_rows, task_rows, rule_rows, join_rows, net_rows, life_rows};
 
+static unsigned passed, failed;
+
+static void report(bool good, const char *name, const char *how, const char *hook)
+{
+	printf("%s %u - %s%s%s\n", good ? "ok" : "not ok", row_number, name, how, hook);
+	passed += good;
+	failed += !good;
+}
+
+/* What a row says is not so without the meter, nor without the hook that it names. */
+static void ablate(const struct row *row)
+{
+	if (!row->not_outside) {
+		row_number++;
+		world.off = true;
+		report(!run_row(row), row->name, " fails outside of a run", "");
+		world.off = false;
+	}
+	if (!row->hook)
+		return;
+	row_number++;
+	EXPECT(switch_hook(row->hook, false));
+	report(!run_row(row), row->name, " fails without ", row->hook);
+	if (!switch_hook(row->hook, true)) {
+		printf("Bail out! %s cannot be attached again\n", row->hook);
+		exit(1);
+	}
+}
+
 /* Usage: meter-rows [auto|fmod_ret|network] [life|ablation|WORD]: all rows but those about the life
- * of the programs, or only those, or each hook's row without that hook, or the rows whose name has
- * the word. "network" runs the network rows with cgroup programs alone. */
+ * of the programs, or only those, or each row without the meter and without its hook, or the rows
+ * whose name has the word. "network" runs the network rows with cgroup programs alone. */
 int main(int argc, char **argv)
 {
 	const char *wanted = argc > 1 ? argv[1] : "auto";
@@ -274,7 +334,6 @@ int main(int argc, char **argv)
 	bool ablation = argc > 2 && !strcmp(argv[2], "ablation");
 	bool life = argc > 2 && !strcmp(argv[2], "life");
 	const char *only = argc > 2 && !ablation && !life ? argv[2] : "";
-	unsigned passed = 0, failed = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	shared = mmap(
@@ -283,37 +342,25 @@ int main(int argc, char **argv)
 	if (mount("meter", "/tmp/meter", "tmpfs", 0, NULL))
 		perror("mount");
 	world.cgroup_fd = open_cgroup();
-	if (!ablation && open_meter(make, NULL))
+	if (open_meter(make))
 		return 1;
-	if (!ablation)
-		printf("# make %s\n", meter_make_name(meter_make(world.meter)));
+	printf("# make %s\n", meter_make_name(meter_make(world.meter)));
 	for (size_t t = 0; t < array_size(tables); t++) {
 		for (const struct row *row = tables[t]; row->name; row++) {
-			bool good;
-
-			if ((ablation && !row->hook) || !strstr(row->name, only))
-				continue;
-			if (!ablation && !only[0] && life != (tables[t] == life_rows))
+			if (!strstr(row->name, only) ||
+				(!only[0] && life != (tables[t] == life_rows)))
 				continue;
 			if (make == METER_MAKE_NETWORK && (tables[t] != net_rows || row->needs_lsm))
 				continue;
-			if (ablation && open_meter(make, row->hook))
-				return 1;
-			row_number++;
-			good = run_row(row) != ablation;
-			printf("%s %u - %s%s%s\n", good ? "ok" : "not ok", row_number, row->name,
-				ablation ? " fails without " : "", ablation ? row->hook : "");
-			passed += good;
-			failed += !good;
 			if (ablation) {
-				meter_close(world.meter);
-				world.meter = NULL;
+				ablate(row);
+				continue;
 			}
+			row_number++;
+			report(run_row(row), row->name, "", "");
 		}
 	}
-	if (world.meter)
-		printf("# skipped by the kernel: %llu\n",
-			(unsigned long long)meter_skipped(world.meter));
+	printf("# skipped by the kernel: %llu\n", (unsigned long long)meter_skipped(world.meter));
 	meter_close(world.meter);
 	printf("1..%u\n# %u passed, %u failed\n", passed + failed, passed, failed);
 	return failed ? 1 : 0;

@@ -14,6 +14,8 @@ struct row {
 	void (*run)(void);
 	const char *hook; /* without this hook the row must fail; NULL = not tried */
 	bool needs_lsm;   /* of the network rows: cgroup programs alone do not do it */
+	bool not_outside; /* says that nothing is counted, as it is outside of a run, or puts
+			     processes into runs by itself */
 };
 
 extern const struct row write_rows[], name_rows[], task_rows[], rule_rows[], net_rows[],
@@ -29,6 +31,7 @@ struct world {
 	struct meter_run_request request; /* what start() uses; reset for each row */
 	struct meter_limits limits;       /* of that run */
 	struct meter_rules rules;         /* scope is made of them where there is an anchor */
+	bool off;                         /* ablation: nothing is put into its run */
 	unsigned failures;                /* of this row */
 };
 extern struct world world;

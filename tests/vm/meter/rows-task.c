@@ -118,30 +118,26 @@ static void row_programs(void)
 
 static int fork_until_refused(void *context)
 {
-	(void)context;
-	for (int i = 0; i < 50; i++) {
-		pid_t pid = fork();
+	pid_t pids[50];
+	int count = 0, result = 0;
 
-		if (pid == 0) {
+	(void)context;
+	for (; count < (int)array_size(pids); count++) {
+		pids[count] = fork();
+		if (pids[count] == 0) {
 			pause();
 			_exit(0);
 		}
-		if (pid < 0) {
-			int saved = errno;
-
-			shared->value[0] = i;
-			kill(0, SIGTERM);
-			return saved;
+		if (pids[count] < 0) {
+			result = errno;
+			break;
 		}
 	}
-	return 0;
-}
-
-static int in_own_group(void *context)
-{
-	signal(SIGTERM, SIG_IGN);
-	setsid();
-	return fork_until_refused(context);
+	shared->value[0] = count;
+	for (int i = 0; i < count; i++)
+		if (kill(pids[i], SIGKILL) || waitpid(pids[i], NULL, 0) != pids[i])
+			return 1;
+	return result;
 }
 
 static int exec_absent(void *context)
@@ -156,7 +152,7 @@ static void row_forks(void)
 {
 	world.limits.cap[METER_PROCESSES_STARTED].limit = 20;
 	start();
-	EXPECT_EQ(within(in_own_group, NULL), EAGAIN);
+	EXPECT_EQ(within(fork_until_refused, NULL), EAGAIN);
 	EXPECT_EQ(shared->value[0], 20);
 	EXPECT_EQ(counted(METER_PROCESSES_STARTED), 20);
 	EXPECT_EQ(within(exec_absent, NULL), 0);
