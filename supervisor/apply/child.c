@@ -17,7 +17,7 @@ static void fail(const struct launch *launch, const struct error *err)
 {
 	struct sync_message message = {.type = SYNC_FAILED, .error = *err};
 
-	(void)!sync_send(launch->sync[1], &message, -1);
+	(void)!sync_tell(launch->sync[1], &message);
 	_exit(125);
 }
 
@@ -81,7 +81,8 @@ static void drop_absent_candidates(struct launch *launch)
 	*kept = NULL;
 }
 
-static int build_walls(struct launch *launch, int *ret_listener, struct error *err)
+static int build_walls(
+	struct launch *launch, struct handover *handover, int *ret_listener, struct error *err)
 {
 	int r = memfd_no_exec(launch, err);
 
@@ -107,6 +108,8 @@ static int build_walls(struct launch *launch, int *ret_listener, struct error *e
 		r = capabilities_drop(err);
 	if (r == 0)
 		drop_absent_candidates(launch);
+	if (r == 0)
+		r = handover_begin(launch, handover, err);
 	if (r == 0)
 		r = syscalls_apply(launch, ret_listener, err);
 	return r;
@@ -144,7 +147,7 @@ static int tool_main(void *argument)
 		error_errno(&err, "chdir %s", launch->plan->working_directory);
 		fail(launch, &err);
 	}
-	if (sync_send(launch->sync[1], &proved, -1) < 0)
+	if (sync_tell(launch->sync[1], &proved) < 0)
 		_exit(125);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	for (char **path = launch->candidates; *path; path++) {
@@ -161,7 +164,8 @@ static int tool_main(void *argument)
 void child_main(struct launch *launch)
 {
 	static char stack[TOOL_STACK_BYTES] __attribute__((aligned(16)));
-	struct sync_message walls = {.type = SYNC_WALLS}, ended = {.type = SYNC_EXIT};
+	struct sync_message ended = {.type = SYNC_EXIT};
+	struct handover handover;
 	struct error err = {0};
 	int listener = -1;
 	sigset_t waited;
@@ -172,11 +176,11 @@ void child_main(struct launch *launch)
 	prctl(PR_SET_NAME, "berm-init");
 	reaper_own_signals(&waited);
 	wait_for(launch, SYNC_GO);
-	if (build_walls(launch, &listener, &err) < 0)
+	if (build_walls(launch, &handover, &listener, &err) < 0)
 		fail(launch, &err);
 	/* Blocked, not handled: a signal that comes before the tool exists waits for it. */
 	sigprocmask(SIG_SETMASK, &waited, NULL);
-	if (sync_send(launch->sync[1], &walls, listener) < 0)
+	if (handover_send(launch, &handover, listener) < 0)
 		_exit(125);
 	own_close(&listener);
 	wait_for(launch, SYNC_START);
@@ -190,6 +194,6 @@ void child_main(struct launch *launch)
 	close_range(3, (unsigned)launch->sync[1] - 1, 0);
 	close_range((unsigned)launch->sync[1] + 1, ~0U, 0);
 	ended.status = reaper_run(tool);
-	(void)!sync_send(launch->sync[1], &ended, -1);
+	(void)!sync_tell(launch->sync[1], &ended);
 	_exit(0);
 }

@@ -62,6 +62,11 @@ struct launch {
 			 Landlock probe */
 };
 
+struct handover {
+	int pipe[2]; /* tells the process the number of the listener; -1: there is no process */
+	pid_t pid;
+};
+
 enum sync_type {
 	SYNC_GO = 1, /* to the run: ids are mapped */
 	SYNC_WALLS,  /* from PID 1: every wall stands; carries the listener where there is one */
@@ -79,6 +84,9 @@ struct sync_message {
 
 /* Send one message, with a descriptor where fd >= 0. 0 or -errno. Async-signal-safe. */
 int sync_send(int socket_fd, const struct sync_message *message, int fd) must_check;
+/* The same without a descriptor and by write(2), for processes behind the filter: sending asks the
+ * meter, which may refuse it. Where nobody is there to read, SIGPIPE ends any process but PID 1. */
+int sync_tell(int socket_fd, const struct sync_message *message) must_check;
 /* Receive one message; *ret_fd (may be NULL: none expected) gets a descriptor or -1. flags as of
  * recvmsg(2). -EPIPE at end of file, -EPROTO for a malformed message. */
 int sync_receive(
@@ -143,6 +151,12 @@ int landlock_apply(struct launch *launch, struct error *err) must_check;
 int capabilities_drop(struct error *err) must_check;
 /* *ret_listener gets the notification descriptor, or -1 where the plan has none. */
 int syscalls_apply(const struct launch *launch, int *ret_listener, struct error *err) must_check;
+/* Where the meter is asked about sendmsg(2): a process that has the same descriptors and no filter,
+ * made before the filter is loaded, passes the listener on. Until then nobody could answer. */
+int handover_begin(
+	const struct launch *launch, struct handover *handover, struct error *err) must_check;
+/* Send SYNC_WALLS with the listener (-1: none), by whatever was begun. 0 or -errno. */
+int handover_send(const struct launch *launch, struct handover *handover, int listener) must_check;
 int canary_try(const struct launch *launch, struct error *err) must_check;
 
 /* PID 1 of the run; never returns. */

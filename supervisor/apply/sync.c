@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 int sync_send(int socket_fd, const struct sync_message *message, int fd)
 {
@@ -26,6 +27,16 @@ int sync_send(int socket_fd, const struct sync_message *message, int fd)
 	}
 	do
 		n = sendmsg(socket_fd, &header, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+int sync_tell(int socket_fd, const struct sync_message *message)
+{
+	ssize_t n;
+
+	do
+		n = write(socket_fd, message, sizeof(*message));
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : 0;
 }

@@ -76,6 +76,7 @@ static const struct gate_entry table[] = {
 	NETWORK("connect",          42, sockets),
 	NETWORK("accept",           43, sockets),
 	NETWORK("sendto",           44, sockets),
+	NETWORK("sendmsg",          46, sockets),
 	ENTRY("bind",               49, bind_rules),
 	NETWORK("listen",           50, sockets),
 	ENTRY("clone",              56, clone_rules),

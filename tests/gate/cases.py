@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -43,10 +44,11 @@ class State:
 
 
 class World:
-    def __init__(self, sandbox, payload, rounds, seconds):
+    def __init__(self, sandbox, build, rounds, seconds):
         self.sandbox, self.rounds, self.seconds = sandbox, rounds, seconds
-        self.payload = sandbox.bin + "/gate-payload"
-        shutil.copy(payload, self.payload)
+        self.payload, self.talk = sandbox.bin + "/gate-payload", sandbox.bin + "/gate-talk"
+        for program in (self.payload, self.talk):
+            shutil.copy(build + "/" + os.path.basename(program), program)
         self.ws = sandbox.ws
 
     def profile(self, section):
@@ -92,14 +94,14 @@ class World:
 class Live:
     """A run that is talked to while it lasts."""
 
-    def __init__(self, world, profile, deed):
+    def __init__(self, world, profile, deed, program=None):
         self.report, writer = os.pipe()
         theirs, self.control = os.pipe()
         self.buffer = b""
         self.took = None  # microseconds and result of the last freeze
-        self.process = world.sandbox.start(
-            [world.payload] + [str(word) for word in deed], "--report", str(writer), "--control", str(theirs),
-            profile=profile, pass_fds=(writer, theirs))
+        tool = [program or world.payload] + [str(word) for word in deed]
+        self.process = world.sandbox.start(tool, "--report", str(writer), "--control", str(theirs), profile=profile,
+                                           pass_fds=(writer, theirs))
         os.close(writer)
         os.close(theirs)
 
@@ -287,17 +289,16 @@ def posture_changes_at_once(world, case):
         time.sleep(0.05)
         for posture in (READ_ONLY, FROZEN, READ_ONLY):
             live.ask("posture %d %d" % (posture, ALTERNATE))
-            # What was let on before the answer may still be on its way.
-            time.sleep(0.02)
             first = world.left("e")
             time.sleep(0.1)
-            case.that(world.left("e") == first and first > 0, "posture %d: %d, then %d" %
+            # The one call that was let on before the answer may still have been on its way.
+            case.that(world.left("e") <= first + 1 and first > 0, "posture %d: %d, then %d" %
                       (posture, first, world.left("e")))
             live.ask("posture %d %d" % (OPEN, PRIMARY))
             time.sleep(0.1)
-            case.that(world.left("e") > first, "opened again: %d, then %d" % (first, world.left("e")))
+            case.that(world.left("e") > first + 1, "opened again: %d, then %d" % (first, world.left("e")))
         live.ask("posture %d %d" % (FROZEN, ALTERNATE))
-        time.sleep(0.02)
+        time.sleep(0.1)
         state = live.ask("state")
         # Every file that is there was counted, and no file more.
         case.that(state.done["files_created"] == world.left("e"), "counted %d, there are %d" %
@@ -316,11 +317,10 @@ def supervisor_killed(world, case):
             time.sleep(0.03)
             live.process.kill()
             live.process.wait()
-            # What was let on before it died may still be on its way.
-            time.sleep(0.02)
             first = world.left("e")
             time.sleep(0.05)
-            case.that(world.left("e") == first and first > 0, "%d, then %d" % (first, world.left("e")))
+            # The one call that was let on before may still have been on its way.
+            case.that(world.left("e") <= first + 1 and first > 0, "%d, then %d" % (first, world.left("e")))
         finally:
             live.close()
 
@@ -335,7 +335,8 @@ def supervisor_stopped(world, case):
             time.sleep(0.01)
             first = world.left()
             time.sleep(0.02)
-            case.that(world.left() == first, "%d, then %d while it was stopped" % (first, world.left()))
+            # One call of each thread may have been on its way.
+            case.that(world.left() >= first - 16, "%d, then %d while it was stopped" % (first, world.left()))
             live.process.send_signal(signal.SIGCONT)
             time.sleep(0.003)
         out, _ = live.process.communicate(timeout=30)
@@ -346,8 +347,41 @@ def supervisor_stopped(world, case):
         live.close()
 
 
+def letters(server, seconds):
+    """Which ways of sending got through within the time."""
+    found, end = set(), time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            found.add(server.recv(16).decode())
+        except OSError:
+            pass
+    return "".join(sorted(found))
+
+
+def network_is_closed_at_once(world, case):
+    """In the host's network: what makes a connection or names a peer stops. A socket that was connected before goes on,
+    which is why a profile can ask for a freeze (docs/decisions/0007)."""
+    profile = world.profile("network: {mode: host}\nblast_radius: {files_changed: 10, on_exceed: deny}\n")
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 0))
+    server.settimeout(0.05)
+    live = Live(world, profile, [server.getsockname()[1]], world.talk)
+    try:
+        case.that(live.begun(), "not begun")
+        case.that(letters(server, 0.3) == "cmsvw", "open: " + letters(server, 0.3))
+        live.ask("posture %d %d" % (READ_ONLY, ALTERNATE))
+        letters(server, 0.05)  # what was on its way
+        found = letters(server, 0.3)
+        case.that(found == "w", "read-only: " + found)
+        live.ask("posture %d %d" % (OPEN, PRIMARY))
+        case.that(letters(server, 0.3) == "cmsvw", "opened again: " + letters(server, 0.3))
+    finally:
+        live.close()
+        server.close()
+
+
 def stopped_while_asking(world, case):
-    """64 threads that wait for an answer stop as fast as others: only what the supervisor has taken up waits on."""
+    """64 threads that wait for an answer stop as fast as others: only what was taken up waits on."""
     world.files(1)
     live = Live(world, world.caps(files_changed=100000000), ["flood", "64"])
     longest = 0
@@ -460,6 +494,7 @@ def rows():
         ("each call counts as what it can do", each_call_counts),
         ("at a cap of 0 no call gets through", each_call_is_refused_at_zero),
         ("a posture changes at once, both ways", posture_changes_at_once),
+        ("a posture closes the network at once", network_is_closed_at_once),
         ("nothing lands when the supervisor is killed", supervisor_killed),
         ("nothing lands while the supervisor is stopped", supervisor_stopped),
         ("threads that wait for an answer can be stopped", stopped_while_asking),

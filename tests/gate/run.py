@@ -27,7 +27,7 @@ def main():
         print("1..0 # SKIP mode %s needs root of the host" % arguments.mode)
         return 1 if os.environ.get("MUST_RUN") else harness.SKIPPED
     sandbox = sandboxes.Sandbox(arguments.mode, arguments.build + "/gate-run", "/nonexistent")
-    world = cases.World(sandbox, arguments.build + "/gate-payload", arguments.rounds, arguments.seconds)
+    world = cases.World(sandbox, arguments.build, arguments.rounds, arguments.seconds)
     tap = harness.Tap()
     try:
         for title, function in cases.rows():
