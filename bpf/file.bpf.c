@@ -4,6 +4,9 @@
 
 #define O_TRUNC_FLAG 01000
 
+/* Until 6.4; user space sets this before loading. */
+extern const volatile __u32 splices_ask_twice;
+
 HOOK(file_open, file_open, (struct file * file), (file))
 {
 	struct inode *inode = file->f_inode;
@@ -79,7 +82,7 @@ static __always_inline int count_write(struct subject *s, struct file *file)
 		return refuse_posture(s);
 	/* Until 6.4 splicing into a file asks once for the whole and again for each part. */
 	p = &s->work->operation;
-	nested = p->kind == PENDING_WRITE && p->object == (__u64)file;
+	nested = splices_ask_twice && p->kind == PENDING_WRITE && p->object == (__u64)file;
 	if (!nested) {
 		p = begin(s, PENDING_WRITE);
 		p->object = (__u64)file;

@@ -17,13 +17,22 @@ int BPF_PROG(probe_vm_mmap_pgoff, struct file *file, unsigned long address, unsi
 	return 0;
 }
 
+/* overlayfs puts the file of its layer into a mapping. Whose name that is under cannot be found
+ * from there, so it counts as what it is: one more file. */
+static __always_inline bool is_of_layer(const struct file *file)
+{
+	return file->f_mode & FMODE_NOACCOUNT;
+}
+
 static __always_inline int charge_mapping(struct subject *s, struct file *file, __u64 length)
 {
 	struct inode *inode = file->f_inode;
 	struct pending *p;
 	int r;
 
-	if (!is_regular(inode) || file_kind(s, file) == FILE_NOT_COUNTED)
+	if (!is_regular(inode))
+		return 0;
+	if (!is_of_layer(file) && file_kind(s, file) == FILE_NOT_COUNTED)
 		return 0;
 	if (s->posture & METER_NO_WRITE)
 		return refuse_posture(s);
@@ -50,6 +59,9 @@ static __always_inline bool is_there(struct work *work, struct file *file)
 
 static __always_inline int may_execute_mapping(struct subject *s, struct file *file)
 {
+	/* Where a layer's file is mapped, what may be executed was asked when it was mapped so. */
+	if (s->run->scope && is_there(s->work, file) && is_of_layer(file))
+		return refuse_as(s, METER_DENIAL, 0, -EPERM);
 	if (!is_there(s->work, file) || is_internal(file->f_path.mnt)) {
 		if (s->run->flags & METER_RUN_NO_ANON_EXEC)
 			return refuse_as(s, METER_DENIAL, 0, -EPERM);

@@ -30,5 +30,8 @@ struct meter_rings_map activity SEC(".maps");
 /* Set before loading where the fmod_ret twins are used: they have no inode storage. */
 const volatile __u32 anchors_by_number = 0;
 
+/* Set before loading for kernels until 6.4. */
+const volatile __u32 splices_ask_twice = 0;
+
 /* bpf_task_storage, bpf_send_signal and most of the rest are GPL-only helpers. */
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -15,6 +15,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 
 /* The skeleton is generated and not written to our warnings. */
 #pragma GCC diagnostic push
@@ -66,6 +67,16 @@ static bool is_in_lsm_list(const char *name)
 		if (strcmp(word, name) == 0)
 			return true;
 	return false;
+}
+
+static bool kernel_is_before(unsigned major, unsigned minor)
+{
+	unsigned has_major = 0, has_minor = 0;
+	struct utsname name;
+
+	if (uname(&name) || sscanf(name.release, "%u.%u", &has_major, &has_minor) != 2)
+		return true;
+	return has_major != major ? has_major < major : has_minor < minor;
 }
 
 static bool has_function(const struct btf *kernel, const char *prefix, const char *name)
@@ -265,6 +276,7 @@ static int load(struct meter *m, const struct meter_options *options, struct loa
 	if (r)
 		return r;
 	programs->rodata->anchors_by_number = m->make != METER_MAKE_LSM;
+	programs->rodata->splices_ask_twice = kernel_is_before(6, 5);
 	bpf_program__set_autoload(programs->progs.list_inodes, m->make == METER_MAKE_FMOD_RET);
 	bpf_program__set_autoload(programs->progs.list_tasks, m->make != METER_MAKE_NETWORK);
 	/* Without "bpf" among the LSMs an inode has no room for storage: the map cannot even be

@@ -137,9 +137,10 @@ static uint32_t rights_of_mount(const Berm__Wire__Mount *mount)
 	case BERM__WIRE__MOUNT_KIND__MOUNT_DEVPTS:
 	case BERM__WIRE__MOUNT_KIND__MOUNT_DEVICE:
 		return METER_RIGHT_READ | METER_RIGHT_WRITE | METER_RIGHT_SCRATCH;
-	case BERM__WIRE__MOUNT_KIND__MOUNT_HIDE: /* empty, and its mode keeps it shut */
 	case BERM__WIRE__MOUNT_KIND__MOUNT_RESERVE:
 		return METER_RIGHT_READ;
+	case BERM__WIRE__MOUNT_KIND__MOUNT_HIDE:
+		return 0;
 	case BERM__WIRE__MOUNT_KIND__MOUNT_SEAL:
 	case BERM__WIRE__MOUNT_KIND__MOUNT_PIN:
 	case BERM__WIRE__MOUNT_KIND__MOUNT_UNSPECIFIED:

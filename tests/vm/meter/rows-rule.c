@@ -414,6 +414,24 @@ static int use_overlay(void *context)
 	return 0;
 }
 
+/* The file in a mapping is that of the layer: neither its bytes nor its code go by unseen. */
+static int map_overlay(void *context)
+{
+	autoclose int fd = open("merged/mapped", O_RDWR | O_CLOEXEC);
+	char *memory = mmap(NULL, 8192, PROT_READ, MAP_SHARED, fd, 0);
+	char *program;
+
+	(void)context;
+	if (memory == MAP_FAILED || mprotect(memory, 8192, PROT_READ | PROT_WRITE))
+		return errno;
+	memory[0] = 'x';
+	program = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (program == MAP_FAILED)
+		return errno;
+	shared->value[0] = ERRNO_OF(mprotect(program, 8192, PROT_READ | PROT_EXEC));
+	return 0;
+}
+
 static void row_overlay(void)
 {
 	EXPECT_EQ(mkdirat(world.directory_fd, "lower", 0777) |
@@ -423,6 +441,7 @@ static void row_overlay(void)
 		0);
 	make_file("lower/low", 1 << 20);
 	make_file("lower/gone", 5);
+	make_file("lower/mapped", 8192);
 	if (mount("overlay", "merged", "overlay", 0,
 		    "lowerdir=lower,upperdir=upper,workdir=work")) {
 		printf("# no overlayfs here: %s\n", strerror(errno));
@@ -436,6 +455,10 @@ static void row_overlay(void)
 	EXPECT_EQ(counted(METER_FILES_DELETED), 1);
 	EXPECT_EQ(counted(METER_FILES_CHANGED), 3);
 	EXPECT_EQ(counted(METER_DENIALS), 0);
+	EXPECT_EQ(within(map_overlay, NULL), 0);
+	EXPECT_EQ(shared->value[0], EPERM);
+	EXPECT_EQ(counted(METER_BYTES_WRITTEN), 10 + 8192);
+	EXPECT(counted(METER_FILES_CHANGED) >= 4);
 	EXPECT_EQ(umount2("merged", MNT_DETACH), 0);
 	close_anchors();
 }

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
@@ -14,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 
 static char buffer[1 << 20];
 /* Not there, and not even an address of user space: the second fails before the meter hears of it.
@@ -359,6 +361,62 @@ static void row_read_only(void)
 	EXPECT_EQ(tally.kind[METER_EVENT_POSTURE], 8);
 }
 
+/* One byte far away, and a size without a byte. */
+static int write_sparse(void *context)
+{
+	autoclose int far = open("far", O_RDWR | O_CLOEXEC);
+	autoclose int large = open("large", O_RDWR | O_CLOEXEC);
+
+	(void)context;
+	if (pwrite(far, "x", 1, 1LL << 32) != 1)
+		return errno;
+	return ERRNO_OF(ftruncate(large, 1LL << 32));
+}
+
+static void row_sparse(void)
+{
+	make_file("far", 1);
+	make_file("large", 1);
+	start();
+	EXPECT_EQ(within(write_sparse, NULL), 0);
+	EXPECT_EQ(size_of("far"), (1LL << 32) + 1);
+	EXPECT_EQ(counted(METER_BYTES_WRITTEN), 1);
+	EXPECT_EQ(counted(METER_FILES_CHANGED), 2);
+}
+
+/* Data that is no file's contents, and commands that change a file without writing to it. */
+static int hide_data(void *context)
+{
+	static const unsigned long commands[] = {0x40086602 /* FS_IOC_SETFLAGS */,
+		0xc0185879 /* FITRIM */, 0xc028660f /* EXT4_IOC_MOVE_EXT */,
+		0x6611 /* EXT4_IOC_SWAP_BOOT */, 0x40049409 /* FICLONE */};
+	autoclose int fd = open("file", O_RDWR | O_CLOEXEC);
+	char name[128], value[4096] = "";
+
+	(void)context;
+	for (int i = 0; i < 4; i++) {
+		snprintf(name, sizeof(name), "trusted.hidden%d", i);
+		if (setxattr(i % 2 ? "file" : "other", name, value, sizeof(value), 0))
+			return errno;
+	}
+	for (size_t i = 0; i < array_size(commands); i++)
+		shared->refused += ioctl(fd, commands[i], value) == -1 &&
+				   (errno == EPERM || errno == EOPNOTSUPP);
+	return ioctl(fd, 0x660b0000UL /* nobody's */, value) == -1 && errno == ENOTTY ? 0 : 1;
+}
+
+static void row_hidden_data(void)
+{
+	make_file("file", 1);
+	make_file("other", 1);
+	start();
+	EXPECT_EQ(within(hide_data, NULL), 0);
+	EXPECT_EQ(counted(METER_FILES_CHANGED), 2);
+	EXPECT_EQ(shared->refused, 5);
+	/* Copying by reference is no offence: callers fall back on copying. */
+	EXPECT_EQ(counted(METER_DENIALS), 4);
+}
+
 const struct row write_rows[] = {
 	{"written bytes are counted to the byte, inside a run only", row_write_exact,
 		"file_permission"},
@@ -372,6 +430,9 @@ const struct row write_rows[] = {
 	{"an unnamed file counts when it gets a name", row_tmpfile, NULL},
 	{"failing and cut writes count what was really written", row_failing_writes, "vfs_write"},
 	{"devices, pipes, sockets and memfd are no files", row_noise, NULL, .not_outside = true},
+	{"a byte far away is one byte, a size is none", row_sparse, "file_permission"},
+	{"data beside the contents is a change, commands on files are refused", row_hidden_data,
+		"file_ioctl"},
 	{"read-only holds for descriptors that were open before", row_read_only, NULL},
 	{NULL, NULL, NULL},
 };
