@@ -23,6 +23,7 @@
 #define PROCESSES_MAX 65536
 #define CHILDREN_BYTES 4096
 #define STAT_BYTES 1024
+#define STATUS_BYTES 4096
 /* A process in an uninterruptible wait (state D) was told to stop and does before it is back in its
  * program. A parent in vfork(2) waits so for a child that is stopped, without end. */
 #define UNINTERRUPTIBLE_MS 20
@@ -176,6 +177,31 @@ static void sweep_once(struct sweep *sweep, pid_t init_pid)
 	}
 }
 
+/* PID 1 has done what it was told: else it would stop the run again some time after it was let go
+ * on. The signal is pending from the moment it was sent until PID 1 takes it, and PID 1 does not
+ * sleep before it has sent on what it took. */
+static bool init_is_idle(const struct sweep *sweep, pid_t init_pid)
+{
+	char path[64], data[STATUS_BYTES], state;
+	unsigned long long pending;
+	const char *at;
+	ssize_t n;
+	autoclose int fd = -1;
+
+	snprintf(path, sizeof(path), "%d/status", (int)init_pid);
+	fd = openat(sweep->proc_fd, path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, data, sizeof(data) - 1);
+	if (n <= 0)
+		return true; /* it has ended, and everything with it */
+	data[n] = '\0';
+	at = strstr(data, "\nShdPnd:");
+	if (!at || sscanf(at, "\nShdPnd: %llx", &pending) != 1 ||
+		pending & 1ULL << (REAPER_STOP_ALL - 1))
+		return false;
+	at = strstr(data, "\nState:");
+	return at && sscanf(at, "\nState: %c", &state) == 1 && strchr("SZX", state);
+}
+
 static void stop_sweeps(
 	struct sweep *sweep, pid_t init_pid, uint64_t started_ms, unsigned timeout_ms)
 {
@@ -185,6 +211,7 @@ static void stop_sweeps(
 		uint64_t spent;
 
 		sweep_once(sweep, init_pid);
+		sweep->running += !init_is_idle(sweep, init_pid);
 		spent = control_now_ms() - started_ms;
 		if (sweep->failed || (spent >= timeout_ms && sweep->running))
 			return;

@@ -12,6 +12,9 @@
 
 const struct verb *const verbs[] = {
 	&verb_run,
+	&verb_ps,
+	&verb_inspect,
+	&verb_pace,
 	&verb_profile,
 	&verb_doctor,
 	&verb_explain,

@@ -19,6 +19,11 @@ struct verb {
 };
 
 extern const struct verb verb_run;
+extern const struct verb verb_ps;
+extern const struct verb verb_inspect;
+extern const struct verb verb_pace;
+extern const struct verb verb_pace_show;
+extern const struct verb verb_pace_set;
 extern const struct verb verb_doctor;
 extern const struct verb verb_profile;
 extern const struct verb verb_profile_check;

@@ -228,24 +228,26 @@ static void refuse(int fd)
 		(void)!send(fd, packet, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-static void accept_one(struct control *control)
+/* False where nobody waits. */
+static bool accept_one(struct control *control)
 {
 	autoclose int fd = accept4(control->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct control_client *client;
 	struct epoll_event event = {.events = EPOLLIN};
 
 	if (fd < 0)
-		return;
+		return false;
 	if (!peer_may_ask(control, fd)) {
 		refuse(fd);
-		return;
+		return true;
 	}
 	client = free_client(control);
 	event.data.u32 = (uint32_t)(client - control->clients);
 	if (epoll_ctl(control->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
-		return;
+		return true;
 	client->fd = take_fd(&fd);
 	client->order = control->order++;
+	return true;
 }
 
 /* One request, one answer. A packet that is longer than any request is cut by the kernel, and shown
@@ -300,8 +302,9 @@ void control_handle(struct control *control)
 		if (events[i].data.u32 < CONTROL_CLIENTS_MAX)
 			serve(control, &control->clients[events[i].data.u32]);
 	for (int i = 0; i < count; i++)
-		if (events[i].data.u32 == CONTROL_CLIENTS_MAX)
-			accept_one(control);
+		for (int n = 0; events[i].data.u32 == CONTROL_CLIENTS_MAX &&
+				n < CONTROL_CLIENTS_MAX && accept_one(control);)
+			n++;
 }
 
 void control_close(struct control *control)

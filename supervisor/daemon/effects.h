@@ -13,6 +13,7 @@
 #define EFFECTS_TRIPS_MAX 32
 #define EFFECTS_UNLIMITED UINT64_MAX
 #define EFFECTS_NO_RULE UINT32_MAX
+#define EFFECTS_BY_POSTURE (UINT32_MAX - 1) /* whatever the posture is due to */
 
 enum trip_kind {
 	TRIP_KIND_CAP,      /* a cap refused, for the first time */
@@ -26,7 +27,6 @@ enum trip_kind {
 /* One change of what the run may do, or a warning. */
 struct trip {
 	enum trip_kind kind;
-	uint32_t index;   /* CAP, STEP, BREAKER: of the entry in Plan.meter; else 0 */
 	uint32_t counter; /* COUNTER_… */
 	uint64_t value;   /* CAP, STEP: what the counter came to with what was refused; BREAKER: how
 			     many refusals */

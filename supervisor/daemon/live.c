@@ -203,7 +203,8 @@ static int on_posture(void *context, unsigned posture, struct error *err)
 	r = live->metering ? metering_set(live->metering, posture, err)
 			   : set_unmetered(live, posture, err);
 	refresh_effects(live);
-	if (r == 0 && before != posture)
+	/* The meter says more about a run that it stopped. */
+	if (r == 0 && before != posture && !(live->metering && posture & POSTURE_FROZEN_BIT))
 		log_line("run %s was set to %s from outside", live->session->run_id,
 			posture_name(posture));
 	return r;

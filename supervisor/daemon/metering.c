@@ -65,10 +65,10 @@ static void add_trip(struct metering *m, struct trip trip)
 	trip.after_ms = now_ms() - m->started_ms;
 	/* The kernel and the notify state tell of the same entry where both see it. */
 	for (size_t i = 0; i < e->trip_count; i++) {
-		struct trip *old = &e->trips[i];
+		const struct trip *old = &e->trips[i];
 
 		if (trip.kind < TRIP_KIND_OPERATOR && old->kind == trip.kind &&
-			old->index == trip.index)
+			old->rule == trip.rule && old->counter == trip.counter)
 			return;
 	}
 	if (e->trip_count == EFFECTS_TRIPS_MAX) {
@@ -111,7 +111,6 @@ static void on_notify_event(void *context, const struct notify_event *event)
 	};
 	struct metering *m = context;
 	struct trip trip = {.kind = kinds[event->kind],
-		.index = event->index,
 		.counter = event->counter,
 		.value = event->value,
 		.limit = event->limit,
@@ -133,11 +132,22 @@ static void on_kernel_trip(void *context, const struct trip *trip)
 	add_trip(m, *trip);
 }
 
+/* The rule that the posture is due to: the last thing that changed it. */
+static uint32_t rule_of_posture(const struct metering *m)
+{
+	for (size_t i = m->effects.trip_count; i-- > 0;)
+		if (!m->effects.trips[i].warning)
+			return m->effects.trips[i].rule;
+	return EFFECTS_NO_RULE;
+}
+
 static void on_kernel_denial(
 	void *context, const char *operation, const char *target, uint32_t rule, uint32_t class)
 {
 	struct metering *m = context;
 
+	if (rule == EFFECTS_BY_POSTURE)
+		rule = rule_of_posture(m);
 	if (m->sink.refused)
 		m->sink.refused(m->sink.context, operation, target, rule);
 	notify_denied(m->notify, class, now_ms());

@@ -9,12 +9,14 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 
 #define SUFFIX ".sock"
 #define NAME_MAX_BYTES (RUN_ID_LENGTH + sizeof(SUFFIX))
-#define BACKLOG 8
+#define BACKLOG 16
+#define CONNECT_SECONDS 2
 /* A name that was not put in place yet belongs to a berm that is about to, or was killed before. */
 #define UNFINISHED_SECONDS 60
 #define ROOT_PARENT "/run/berm"
@@ -147,15 +149,18 @@ static bool is_run_id(const char *words, size_t length)
 	return length == RUN_ID_LENGTH && strspn(words, id_letters) >= length;
 }
 
+/* Connecting waits while a berm that is stopped has a full queue: not for ever. */
 static int connect_to(int directory_fd, const char *run_id)
 {
+	const struct timeval patience = {.tv_sec = CONNECT_SECONDS};
 	char name[NAME_MAX_BYTES + 1];
 	struct sockaddr_un address;
 	autoclose int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
 	snprintf(name, sizeof(name), "%s" SUFFIX, run_id);
 	address = address_of(directory_fd, name);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
+		connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
 	return take_fd(&fd);
 }
@@ -174,7 +179,7 @@ static void remove_unfinished(int directory_fd, const char *name)
 static bool is_alive(int directory_fd, const char *name, char ret_id[RUN_ID_LENGTH + 1])
 {
 	size_t length = strlen(name);
-	int fd;
+	autoclose int fd = -1;
 
 	if (length != RUN_ID_LENGTH + strlen(SUFFIX) || !is_run_id(name, length - strlen(SUFFIX)) ||
 		strcmp(name + RUN_ID_LENGTH, SUFFIX) != 0) {
@@ -186,7 +191,6 @@ static bool is_alive(int directory_fd, const char *name, char ret_id[RUN_ID_LENG
 	fd = connect_to(directory_fd, ret_id);
 	if (fd == -ECONNREFUSED)
 		unlinkat(directory_fd, name, 0);
-	own_close(&fd);
 	return fd != -ECONNREFUSED && fd != -ENOENT;
 }
 

@@ -114,7 +114,7 @@ static int make_scope(struct meter_joined *joined, const Berm__Wire__Plan *plan,
 	int r = 0;
 
 	if (meter_make(joined->meter) != METER_MAKE_NETWORK)
-		r = places_gather(plan, place->init_pid, &joined->places, err);
+		r = run_places_gather(plan, place->init_pid, &joined->places, err);
 	if (r == 0)
 		r = compile(plan, &joined->places, &c, err);
 	if (r == 0)
@@ -186,6 +186,6 @@ void meter_leave(struct meter_joined *joined)
 		return;
 	meter_run_destroy(joined->meter, joined->slot);
 	meter_scope_destroy(joined->meter, joined->scope);
-	places_finish(&joined->places);
+	run_places_finish(&joined->places);
 	free(joined);
 }

@@ -11,7 +11,7 @@
 /* A namespace can hold 100000 mounts (fs.mount-max); a run has dozens. */
 #define MOUNTINFO_MAX (8u << 20)
 
-void places_unescape(char *field)
+void run_places_unescape(char *field)
 {
 	char *to = field;
 
@@ -90,7 +90,7 @@ static int add_line(const Berm__Wire__Plan *plan, int root_fd, char *line, struc
 			return error_set(err, -EPROTO, ERROR_INTERNAL,
 				"a line of mountinfo has no mount point");
 	}
-	places_unescape(field[4]);
+	run_places_unescape(field[4]);
 	return add_mount(plan, root_fd, field[4],
 		strcmp(field[5], "ro") == 0 || strncmp(field[5], "ro,", 3) == 0, places, err);
 }
@@ -129,7 +129,7 @@ static int add_named(const Berm__Wire__Plan *plan, int root_fd,
 	return 0;
 }
 
-int places_gather(
+int run_places_gather(
 	const Berm__Wire__Plan *plan, pid_t pid, struct places *ret_places, struct error *err)
 {
 	autoclose int root_fd = -1;
@@ -153,7 +153,7 @@ int places_gather(
 	return r;
 }
 
-void places_finish(struct places *places)
+void run_places_finish(struct places *places)
 {
 	for (size_t i = 0; i < places->count; i++) {
 		union {

@@ -12,9 +12,9 @@ struct places {
 };
 
 /* Undo the escapes of one field of mountinfo in place (proc(5): \040 and the like). */
-void places_unescape(char *field);
-/* Look at the namespace and the root of a process that waits. Release with places_finish(), also
- * after a failure. */
-int places_gather(const Berm__Wire__Plan *plan, pid_t pid, struct places *ret_places,
+void run_places_unescape(char *field);
+/* Look at the namespace and the root of a process that waits. Release with run_places_finish(),
+ * also after a failure. */
+int run_places_gather(const Berm__Wire__Plan *plan, pid_t pid, struct places *ret_places,
 	struct error *err) must_check;
-void places_finish(struct places *places);
+void run_places_finish(struct places *places);

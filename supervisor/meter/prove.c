@@ -35,7 +35,7 @@ static bool is_optional(uint32_t hook)
 }
 
 /* In the child, from fork to _exit: asks for the run, waits for it, does everything once. */
-static int child(int directory_fd, int cgroup_fd, int ready_fd, int go_fd)
+static int child(int directory_fd, int cgroup_fd, bool network_only, int ready_fd, int go_fd)
 {
 	autoclose int joining =
 		cgroup_fd < 0 ? -1 : openat(cgroup_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
@@ -51,7 +51,7 @@ static int child(int directory_fd, int cgroup_fd, int ready_fd, int go_fd)
 		return problem;
 	if (write(ready_fd, "r", 1) != 1 || read(go_fd, &byte, 1) != 1)
 		return EPIPE;
-	prove_deeds();
+	prove_deeds(network_only);
 	return 0;
 }
 
@@ -96,7 +96,8 @@ static int run_proof(
 	if (pid == 0) {
 		close(ready[0]);
 		close(go[1]);
-		_exit(child(directory_fd, cgroup_fd, ready[1], go[0]));
+		_exit(child(directory_fd, cgroup_fd, meter_make(meter) == METER_MAKE_NETWORK,
+			ready[1], go[0]));
 	}
 	own_close(&ready[1]);
 	own_close(&go[0]);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
+
 /* What the load-time proof does in its child: one harmless use of everything that has a hook. Every
  * call may fail; what counts is that the hook was asked. */
 
@@ -8,4 +10,4 @@
  * working directory is the proof's. Returns 0 or an errno. */
 int prove_prepare(void);
 /* In the run. The parent is outside. */
-void prove_deeds(void);
+void prove_deeds(bool network_only);

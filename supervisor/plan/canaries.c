@@ -70,6 +70,13 @@ static void add_not_granted(struct compiler *c)
 		add_path(c, BERM__WIRE__CANARY_KIND__CANARY_READ_HIDDEN, path, 0);
 }
 
+/* True where the meter's programs refuse before the wall does, and would count berm's own attempt
+ * as one of the tool's; they are proved when they are loaded. */
+static bool is_metered_by(const struct compiler *c, Berm__Wire__MeterPrograms least)
+{
+	return c->plan->meter && c->plan->meter->programs >= least;
+}
+
 static void add_areas(struct compiler *c)
 {
 	bool read_only = false, writable = false;
@@ -86,7 +93,8 @@ static void add_areas(struct compiler *c)
 				a->rule);
 			read_only = i > 0;
 		}
-		if (a->write && !a->exec && !writable && a->kind != AREA_DEV) {
+		if (a->write && !a->exec && !writable && a->kind != AREA_DEV &&
+			!is_metered_by(c, BERM__WIRE__METER_PROGRAMS__METER_PROGRAMS_ALL)) {
 			add_path(
 				c, BERM__WIRE__CANARY_KIND__CANARY_EXEC_WRITABLE, a->path, a->rule);
 			writable = true;
@@ -145,7 +153,8 @@ void plan_canaries(struct compiler *c)
 	if (c->plan->landlock->abi)
 		add(c, BERM__WIRE__CANARY_KIND__CANARY_LANDLOCK, 0);
 	add_calls(c);
-	if (c->plan->network->mode == BERM__WIRE__NETWORK_MODE__NETWORK_NONE)
+	if (c->plan->network->mode == BERM__WIRE__NETWORK_MODE__NETWORK_NONE &&
+		!is_metered_by(c, BERM__WIRE__METER_PROGRAMS__METER_PROGRAMS_NETWORK))
 		add(c, BERM__WIRE__CANARY_KIND__CANARY_NETWORK, c->plan->network->rule);
 	add(c, BERM__WIRE__CANARY_KIND__CANARY_CAPABILITIES, 0);
 	add(c, BERM__WIRE__CANARY_KIND__CANARY_DESCRIPTORS, 0);

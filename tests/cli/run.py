@@ -99,6 +99,7 @@ def help_lists_every_verb(bench):
 def every_verb_explains_itself(bench):
     verbs = [[name] for name in help_lists_every_verb(bench)]
     verbs += [["profile", name] for name in ("check", "show", "explain", "schema", "reference")]
+    verbs += [["pace", name] for name in ("show", "set")]
     for verb in verbs:
         for words in ([*verb, "--help"], [*verb, "-h"], ["help", *verb]):
             expect_result(bench.call(*words), 0, r"usage: berm %s" % " ".join(verb))
@@ -113,6 +114,23 @@ def wrong_verbs_are_named(bench):
     expect_result(bench.call("profile", "shov"), 2, "", r'did you mean "show"(.*\n)*usage: berm profile check')
     expect_result(bench.call("--profile"), 2, "", r"unknown option --profile")
     expect_result(bench.call("help", "doctor", "more"), 2, "", r'"doctor" has no verb "more"')
+
+
+def runs_are_named_by_their_beginning(bench):
+    """Without a run: what the verbs about runs say, in a directory of runs of this test alone."""
+    own = {"XDG_RUNTIME_DIR": bench.top}
+    if os.geteuid() != 0:
+        expect_result(bench.call("ps", more=own), 0, r"^RUN +PROFILE +POSTURE +PHASE")
+        expect(bench.object("ps", "--json", more=own) == {"runs": []}, "runs that nobody started")
+    for words in (["inspect", "7ZZZZZZZZZ"], ["pace", "show", "7ZZZZZZZZZ"], ["pace", "set", "7ZZZZZZZZZ", "open"]):
+        expect_result(bench.call(*words, more=own), 2, "", r"^berm: %s: no run begins with 7ZZZZZZZZZ\n$" % " ".join(
+            word for word in words if word.islower() and word != "open"))
+    for word in ("", "../x", "no such"):
+        expect_result(bench.call("inspect", word, more=own), 2, "", r"the beginning of its id")
+    expect_result(bench.call("pace", "set", "7Z", "dead"), 2, "", r'"dead" is no posture: open, read-only or frozen')
+    expect_result(bench.call("pace", "set", "7Z"), 2, "", r"a run and a posture")
+    expect_result(bench.call("ps", "x"), 2, "", r"takes no words: x")
+    expect_result(bench.call("inspect"), 2, "", r"one run")
 
 
 def version_is_one_line(bench):
@@ -294,6 +312,7 @@ def profiles_are_not_changed(bench):
 
 
 ROWS = [help_lists_every_verb, every_verb_explains_itself, wrong_verbs_are_named, version_is_one_line,
+        runs_are_named_by_their_beginning,
         doctor_tells_every_feature, doctor_requires, colours_are_for_terminals, check_says_ok, check_points_at_mistakes,
         check_runs_the_tests_of_the_profile,
         check_says_what_this_host_cannot, profiles_are_found_by_name_but_not_here, show_names_every_rule,

@@ -8,6 +8,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "support")]
 
+import cases_meter  # noqa: E402
 import cases_profiles  # noqa: E402
 import cases_run  # noqa: E402
 import cases_tools  # noqa: E402
@@ -15,7 +16,7 @@ import cases_world  # noqa: E402
 import harness  # noqa: E402
 import sandbox as sandboxes  # noqa: E402
 
-SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools.ROWS,
+SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools.ROWS, "meter": cases_meter.ROWS,
           "profiles": cases_profiles.ROWS, "slow": cases_tools.SLOW}
 
 
@@ -39,7 +40,7 @@ def main():
     sandbox = sandboxes.Sandbox(arguments.mode, berm, cache)
     tap = harness.Tap()
     try:
-        for suite in arguments.suite or ("run", "world", "tools", "profiles"):
+        for suite in arguments.suite or ("run", "world", "tools", "profiles", "meter"):
             for title, function in SUITES[suite]:
                 if not arguments.only or any(word in title for word in arguments.only):
                     sandboxes.judge(sandbox, tap, title, function)

@@ -183,7 +183,7 @@ static void mount_points_are_read_as_the_kernel_writes_them(void **state)
 		char field[32];
 
 		strcpy(field, cases[i].in);
-		places_unescape(field);
+		run_places_unescape(field);
 		assert_string_equal(field, cases[i].out);
 	}
 }
