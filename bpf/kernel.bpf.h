@@ -52,6 +52,7 @@
 #define S_SETID 06000
 #define SOCK_STREAM 1 /* linux/net.h */
 #define SOCK_DGRAM 2
+#define SOCK_RAW 3
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10

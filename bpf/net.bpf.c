@@ -428,6 +428,13 @@ static __always_inline __u32 new_bytes(struct socket_state *state, const struct 
 	return fresh;
 }
 
+/* A namespace's own sockets (for resets, "port unreachable") count as of the cgroup that it was
+ * made in. They are raw, as no socket of a run is, and nothing that the tool has tried. */
+static __always_inline bool is_of_kernel(const struct bpf_sock *sk)
+{
+	return sk && sk->type == SOCK_RAW;
+}
+
 SEC("?cgroup_skb/egress") int net_egress(struct __sk_buff *skb)
 {
 	struct socket_state *state = 0;
@@ -454,8 +461,12 @@ SEC("?cgroup_skb/egress") int net_egress(struct __sk_buff *skb)
 	if (sk)
 		state = bpf_sk_storage_get(
 			&sockets, sk, 0, p.is_tcp ? BPF_SK_STORAGE_GET_F_CREATE : 0);
-	if (!is_allowed_stream(state, &s, &p) && !rule_for(&s, &p.to, METER_NET_CONNECT, &rule))
-		return refuse_net(&s, &p.to, METER_HOOK_net_egress, rule);
+	if (!is_allowed_stream(state, &s, &p) && !rule_for(&s, &p.to, METER_NET_CONNECT, &rule)) {
+		if (!is_of_kernel(sk))
+			return refuse_net(&s, &p.to, METER_HOOK_net_egress, rule);
+		account_only(s.slot, METER_PACKETS_DROPPED, 1, METER_HOOK_net_egress);
+		return STOP;
+	}
 	fresh = new_bytes(state, &p);
 	if (!fresh)
 		return LET;

@@ -127,8 +127,10 @@ int end_send_up(const struct end *end, struct error *err)
 {
 	struct ifinfomsg head = {.ifi_family = AF_UNSPEC,
 		.ifi_index = (int)end->index,
+		/* Nobody is asked for a neighbour, and no membership is reported: the kernel would
+		 * do it with sockets that count as the run's. */
 		.ifi_flags = IFF_UP,
-		.ifi_change = IFF_UP};
+		.ifi_change = IFF_UP | IFF_MULTICAST};
 	struct nl_msg *m = nlmsg_alloc_simple(RTM_SETLINK, NLM_F_REQUEST | NLM_F_ACK);
 	int failed = m ? nlmsg_append(m, &head, sizeof(head), NLMSG_ALIGNTO) : 0;
 
