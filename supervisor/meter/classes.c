@@ -49,6 +49,11 @@ static const struct {
 	{"umount2", DENIAL_ESCAPE},
 	{"unshare", DENIAL_ESCAPE},
 	{"userfaultfd", DENIAL_ESCAPE},
+	/* Kerberos looks for tickets in a keyring, and with it every git and ssh that can use one.
+	 */
+	{"add_key", DENIAL_QUIET},
+	{"keyctl", DENIAL_QUIET},
+	{"request_key", DENIAL_QUIET},
 	{"arch_prctl", DENIAL_QUIET},
 	{"memfd_create", DENIAL_QUIET},
 	{"personality", DENIAL_QUIET},
@@ -57,8 +62,15 @@ static const struct {
 	{"socketpair", DENIAL_QUIET},
 };
 
+/* The C library asks netlink for the host's addresses before each look-up of a name, OpenSSL looks
+ * for the kernel's ciphers, and Python's tests for a radio. */
+static const char *const quiet_families[] = {"family netlink", "family alg", "family bluetooth"};
+
 enum denial_class denial_class_of(const char *operation, const char *target)
 {
+	for (size_t i = 0; strcmp(operation, "socket") == 0 && i < array_size(quiet_families); i++)
+		if (strcmp(quiet_families[i], target) == 0)
+			return DENIAL_QUIET;
 	if (strcmp(operation, "syscall") != 0)
 		return DENIAL_COUNTED;
 	for (size_t i = 0; i < array_size(calls); i++)

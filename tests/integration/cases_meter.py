@@ -24,7 +24,7 @@ ESCAPES = "import ctypes,sys\nl=ctypes.CDLL(None)\nprint(l.mount(b'x',b'/tmp',b'
 DENIED = "import ctypes,os\nl=ctypes.CDLL(None)\n" \
     "for n in range(4):\n" \
     " try:\n  open('out%d'%n,'w').close()\n except OSError as e: print('refused at',n,e.errno)\n" \
-    " l.syscall(250,0,0,0,0,0)\n"
+    " l.syscall(179,0,0,0,0,0)\n"
 
 
 def metered(sandbox, on_exceed="alternate", name="metered"):
