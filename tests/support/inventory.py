@@ -6,6 +6,8 @@ import time
 # Where a supervisor could leave something. Its directory for temporary files is the caller's TMPDIR, which is part of
 # what a driver compares; other people's files in /tmp are nobody's business here.
 TEMPORARY = ("/run", "/run/berm", "/dev/shm", "/dev/mqueue")
+# Made by the first run after a boot, and there for the next ones.
+STANDING = {"/run/berm", "/run/berm/runs", "/run/berm/meter-proved"}
 NAMESPACES = ("mnt", "net", "pid", "ipc", "uts", "user", "cgroup")
 
 
@@ -64,7 +66,7 @@ def temporary_files():
         except OSError:
             continue
         found.update(directory + "/" + name for name in names if "berm" in name)
-    return found
+    return found - STANDING
 
 
 def take(words):
