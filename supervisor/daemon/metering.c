@@ -313,9 +313,13 @@ int metering_set(struct metering *m, unsigned posture, struct error *err)
 	if (posture == POSTURE_OPEN)
 		phase = PHASE_PRIMARY;
 	notify_set(m->notify, posture, phase);
+	add_trip(m, (struct trip){.kind = TRIP_KIND_OPERATOR, .rule = EFFECTS_NO_RULE});
+	/* A program that is stopped before anything is refused to it can go on afterwards as if
+	 * nothing had been; a shell whose fork is refused ends. */
+	if (posture & POSTURE_FROZEN_BIT)
+		act(m);
 	if (m->kernel)
 		metering_kernel_set(m->kernel, posture);
-	add_trip(m, (struct trip){.kind = TRIP_KIND_OPERATOR, .rule = EFFECTS_NO_RULE});
 	act(m);
 	return 0;
 }
