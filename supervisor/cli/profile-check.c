@@ -132,6 +132,23 @@ static void print_tests(const struct tests_result *tests, struct text *out)
 	text_puts(out, "\n");
 }
 
+/* What ends a run: its caps and what moves it into another state, and by what that holds here. */
+static void put_ends(const Berm__Wire__Plan *plan, struct text *out)
+{
+	for (size_t i = 0; i < plan->n_rules; i++) {
+		const Berm__Wire__Rule *rule = plan->rules[i];
+
+		if (strncmp(rule->key, "blast_radius.", 13) != 0 &&
+			strncmp(rule->key, "pace.", 5) != 0)
+			continue;
+		text_printf(out, "%s ", rule->key);
+		profile_put(out, rule->value);
+		text_puts(out, ": by ");
+		profile_put(out, rule->enforced_by);
+		text_puts(out, "\n");
+	}
+}
+
 static void print_good(
 	const struct session *session, const struct tests_result *tests, struct text *out)
 {
@@ -140,6 +157,7 @@ static void print_good(
 
 	text_append(out, text_string(&session->diagnostics), session->diagnostics.length);
 	notes = put_notes(text_string(&session->notes), out);
+	put_ends(session->plan, out);
 	print_tests(tests, out);
 	text_printf(out, "%s: %s (%zu rules, %u note%s)\n", tests->summary.failed ? "bad" : "ok",
 		profile->name, session->plan->n_rules, notes, notes == 1 ? "" : "s");

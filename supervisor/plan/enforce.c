@@ -238,7 +238,7 @@ static const char *usual(const struct compiler *c, const char *key)
 	if (strncmp(key, "network.", 8) == 0)
 		return "nothing (not yet)";
 	if (strncmp(key, "blast_radius.", 13) == 0)
-		return "as the caps";
+		return "the meter of the caps";
 	return "";
 }
 

@@ -101,7 +101,7 @@ static int trigger_enforced(struct compiler *c, const struct trigger *t, uint32_
 		return meter_missing(
 			c, rule, "a canary cannot be read, but nobody learns that it was tried");
 	case TRIGGER_BLAST_RADIUS:
-		rule_enforced(c, rule, "as the caps");
+		rule_enforced(c, rule, "the meter of the caps");
 		return 0;
 	case TRIGGER_TOOL_CHANGED:
 	case TRIGGER_APPROVALS_UNREACHABLE:

@@ -98,8 +98,10 @@ static void remove_from(struct reader *r, const struct key *key, const struct no
 			continue;
 		if (!is_list) {
 			diagnostics_report(r->d, CODE_REMOVE_KEY, list->key_at,
-				"`%s` is not a list; write its new value instead of "
-				"removing the old one",
+				key->type == VALUE_OBJECT_LIST
+					? "the entries of `%s` have no name to remove them by"
+					: "`%s` is not a list; write its new value instead of "
+					  "removing the old one",
 				list->key);
 			return;
 		}

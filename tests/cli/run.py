@@ -231,9 +231,16 @@ def show_names_every_rule(bench):
     found = {(rule["key"], rule["value"]): rule for rule in rules}
     expect(found["fs.write", bench.top + "/ws/out"]["place"].endswith("good.yaml:9"), rules)
     expect(found["fs.read", "/nonexistent/x"]["reason"] == "not here", rules)
-    pending = bench.write("pending.yaml", "version: 1\nname: pending\nblast_radius: {files_deleted: 3}\n")
+    pending = bench.write("pending.yaml", "version: 1\nname: pending\nblast_radius: {tool_calls: 3}\n")
     result = bench.call("profile", "show", "--origin", pending)
-    expect_result(result, 0, r"blast_radius\.files_deleted .*pending\.yaml:3")
+    expect_result(result, 0, r"blast_radius\.tool_calls .*pending\.yaml:3 +not by this build")
+    capped = bench.write("capped.yaml", "version: 1\nname: capped\n"
+                         "blast_radius: {files_deleted: 3, on_exceed: emergency}\n")
+    result = bench.call("profile", "show", "--origin", capped)
+    expect_result(result, 0, r"(?m)^blast_radius\.files_deleted +3 .*capped\.yaml:3 +(bpf|notify)")
+    expect_result(bench.call("profile", "check", capped), 0, r"(?m)^blast_radius\.files_deleted 3: by (bpf|notify)")
+    expect_result(bench.call("profile", "show", "--plan", capped), 0,
+                  r"(?m)^meter +cap files_deleted <= 3 -> emergency \(dead\) +# blast_radius\.files_deleted")
 
 
 def plans_are_the_same_every_time(bench):

@@ -43,6 +43,8 @@ static const struct {
 	{HEAD "blast_radius: {on_exceed: alternate}\n", "3:16: warning[W007]: blast_radius.on_exceed"},
 	{HEAD "pace: {emergency: {when: [{event: canary_touched}]}}\n",
 	 "3:27: warning[W007]: pace.emergency waits for the touch of a canary"},
+	{HEAD "remove: {pace.alternate.when: [denial]}\n",
+	 "3:10: error[E028]: the entries of `pace.alternate.when` have no name to remove them by"},
 	/* A cap that is only checked is a cap: the trigger is not what is wrong. */
 	{HEAD "blast_radius: {tool_calls: 5}\npace: {alternate: {when: [{event: blast_radius, above: 50%}]}}\n", ""},
 };
