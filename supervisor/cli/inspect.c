@@ -70,7 +70,7 @@ static void put_counters(struct text *out, const Berm__Wire__RunStatus *status)
 static void put_trips(struct text *out, const Berm__Wire__RunStatus *status)
 {
 	if (status->n_trips)
-		text_puts(out, "\nthe meter spoke\n");
+		text_puts(out, "\nreports of the meter\n");
 	for (size_t i = 0; i < status->n_trips; i++) {
 		const Berm__Wire__RunTrip *t = status->trips[i];
 

@@ -341,8 +341,9 @@ static void footer_trips(const struct status *status, struct text *out)
 	if (!e || e->trip_count == 0)
 		return;
 	shown = e->trip_count < FOOTER_ROWS_MAX ? e->trip_count : FOOTER_ROWS_MAX;
-	text_printf(out, "berm: the meter spoke %zux, and the run ended %s, %s (run %s):\n",
-		e->trip_count, posture_name(e->posture), phase_name(e->phase), status->run_id);
+	text_printf(out, "berm: %zu report%s of the meter; the run ended %s, %s (run %s):\n",
+		e->trip_count, e->trip_count == 1 ? "" : "s", posture_name(e->posture),
+		phase_name(e->phase), status->run_id);
 	for (size_t i = 0; i < shown; i++)
 		footer_trip(status, &e->trips[i], out);
 	if (shown < e->trip_count || e->trips_not_kept)
