@@ -169,6 +169,9 @@ static int prepare(struct session *session, const struct session_request *reques
 
 	if (r == 0)
 		r = session_check(session, err);
+	/* This make alone, also where the kernel's programs could do a part. */
+	if (r == 0)
+		session->facts->meter_programs = BERM__WIRE__METER_PROGRAMS__METER_PROGRAMS_NONE;
 	if (r == 0)
 		r = session_compile(session, err);
 	if (r == 0 && !session->plan->meter)
