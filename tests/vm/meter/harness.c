@@ -291,7 +291,7 @@ static int open_cgroup(void)
 }
 
 static const struct row *const tables[] = {
-	write_rows, name_rows, task_rows, rule_rows, join_rows, net_rows, life_rows};
+	write_rows, name_rows, task_rows, rule_rows, join_rows, net_rows, life_rows, bench_rows};
 
 static unsigned passed, failed;
 
@@ -322,9 +322,10 @@ static void ablate(const struct row *row)
 	}
 }
 
-/* Usage: meter-rows [auto|fmod_ret|network] [life|ablation|WORD]: all rows but those about the life
- * of the programs, or only those, or each row without the meter and without its hook, or the rows
- * whose name has the word. "network" runs the network rows with cgroup programs alone. */
+/* Usage: meter-rows [auto|fmod_ret|network] [life|bench|ablation|WORD]: all rows but those about
+ * the life of the programs and the figures, or only those, or each row without the meter and
+ * without its hook, or the rows whose name has the word. "network" runs the network rows with
+ * cgroup programs alone. */
 int main(int argc, char **argv)
 {
 	const char *wanted = argc > 1 ? argv[1] : "auto";
@@ -333,7 +334,8 @@ int main(int argc, char **argv)
 							    : METER_MAKE_AUTO;
 	bool ablation = argc > 2 && !strcmp(argv[2], "ablation");
 	bool life = argc > 2 && !strcmp(argv[2], "life");
-	const char *only = argc > 2 && !ablation && !life ? argv[2] : "";
+	bool bench = argc > 2 && !strcmp(argv[2], "bench");
+	const char *only = argc > 2 && !ablation && !life && !bench ? argv[2] : "";
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	shared = mmap(
@@ -342,13 +344,16 @@ int main(int argc, char **argv)
 	if (mount("meter", "/tmp/meter", "tmpfs", 0, NULL))
 		perror("mount");
 	world.cgroup_fd = open_cgroup();
+	if (bench)
+		bench_without_meter();
 	if (open_meter(make))
 		return 1;
 	printf("# make %s\n", meter_make_name(meter_make(world.meter)));
 	for (size_t t = 0; t < array_size(tables); t++) {
 		for (const struct row *row = tables[t]; row->name; row++) {
 			if (!strstr(row->name, only) ||
-				(!only[0] && life != (tables[t] == life_rows)))
+				(!only[0] && (life != (tables[t] == life_rows) ||
+						     bench != (tables[t] == bench_rows))))
 				continue;
 			if (make == METER_MAKE_NETWORK && (tables[t] != net_rows || row->needs_lsm))
 				continue;

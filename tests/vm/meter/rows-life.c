@@ -342,56 +342,6 @@ static void row_reaped(void)
 	EXPECT_EQ(meter_unpin(PINS, &err), 0);
 }
 
-/* What a process outside of any run pays, and one inside. */
-static int many_calls(void *context)
-{
-	double *result = context;
-	int fd = open("file", O_RDWR | O_CLOEXEC);
-	double begun = milliseconds();
-
-	for (int i = 0; i < 20000; i++)
-		if (pwrite(fd, "x", 1, 0) != 1)
-			return 1;
-	result[0] = milliseconds() - begun;
-	begun = milliseconds();
-	for (int i = 0; i < 20000; i++)
-		close(open("a/b/c/d/e/f/g/h/i/file", O_RDONLY | O_CLOEXEC));
-	result[1] = milliseconds() - begun;
-	return 0;
-}
-
-static void row_costs(void)
-{
-	double *result = (double *)shared->value;
-	struct meter_anchor_rule anchor = {.fd = world.directory_fd,
-		.path = "/w",
-		.rights = METER_RIGHT_READ | METER_RIGHT_WRITE};
-	struct meter_name_rule name = {.pattern = "/w/**/.env*", .no_write = true};
-	char path[64] = "";
-
-	for (const char *c = "abcdefghi"; *c; c++) {
-		snprintf(path + strlen(path), sizeof(path) - strlen(path), "%c", *c);
-		mkdirat(world.directory_fd, path, 0755);
-		strcat(path, "/");
-	}
-	make_file("file", 1);
-	make_file("a/b/c/d/e/f/g/h/i/file", 1);
-	EXPECT_EQ(outside(many_calls, result), 0);
-	printf("# 20000 calls outside a run: pwrite %.0f ms, open at depth 10 %.0f ms\n", result[0],
-		result[1]);
-	start();
-	EXPECT_EQ(within(many_calls, result), 0);
-	printf("# in a run that only counts: pwrite %.0f ms, open %.0f ms\n", result[0], result[1]);
-	finish();
-	world.rules.anchors = &anchor;
-	world.rules.anchor_count = 1;
-	world.rules.names = &name;
-	world.rules.name_count = 1;
-	start();
-	EXPECT_EQ(within(many_calls, result), 0);
-	printf("# in a run with rules: pwrite %.0f ms, open %.0f ms\n", result[0], result[1]);
-}
-
 const struct row life_rows[] = {
 	{"every attached program is seen to run", row_proof, NULL},
 	{"the kernel goes on alone and the next supervisor takes over", row_survives_and_adopts,
@@ -400,6 +350,5 @@ const struct row life_rows[] = {
 	{"an upgrade leaves no gap", row_upgrade, NULL},
 	{"what root detaches is seen and put right", row_detached, NULL},
 	{"what dead supervisors left is given back when nobody is in it", row_reaped, NULL},
-	{"costs are printed", row_costs, NULL},
 	{NULL, NULL, NULL},
 };
