@@ -49,6 +49,9 @@ int control_ask(int fd, const Berm__Wire__ControlRequest *request,
 	if (send(fd, words, length, MSG_NOSIGNAL) < 0 && errno != EPIPE)
 		return error_errno(err, "ask the run");
 	n = recv(fd, packet, CONTROL_REPLY_MAX, 0);
+	/* Closed with our question unread: said once, before what was sent to us (af_unix.c). */
+	if (n < 0 && errno == ECONNRESET)
+		n = recv(fd, packet, CONTROL_REPLY_MAX, 0);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return error_set(err, -ETIMEDOUT, ERROR_INTERNAL,
 			"the run did not answer within %d s", ANSWER_SECONDS);
