@@ -79,6 +79,7 @@ static pid_t serve_apart(const char *id)
 		struct served served;
 		struct pollfd fd;
 
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		serve(&served, id);
 		if (write(ready[1], "r", 1) != 1)
 			_exit(1);
