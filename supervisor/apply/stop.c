@@ -25,16 +25,18 @@
 #define STAT_BYTES 1024
 #define STATUS_BYTES 4096
 /* A process in an uninterruptible wait (state D) was told to stop and does before it is back in its
- * program. A parent in vfork(2) waits so for a child that is stopped, without end. */
-#define UNINTERRUPTIBLE_MS 20
+ * program. A parent in vfork(2) waits so for a child that is stopped, without end. So it is taken
+ * to be stopped when nothing has moved or appeared for this long. */
+#define UNINTERRUPTIBLE_MS 100
 
 struct sweep {
 	int proc_fd;
 	ino_t namespace_inode; /* of the run's pid namespace */
 	pid_t *pids;           /* owned */
 	size_t count, capacity;
-	size_t running; /* met in this sweep */
-	size_t waiting; /* uninterruptibly */
+	uint64_t fingerprint; /* of which processes these are */
+	size_t running;       /* met in this sweep */
+	size_t waiting;       /* uninterruptibly */
 	bool failed;
 };
 
@@ -53,6 +55,7 @@ static void remember(struct sweep *sweep, pid_t pid)
 		sweep->capacity = more;
 	}
 	sweep->pids[sweep->count++] = pid;
+	sweep->fingerprint += ((uint64_t)pid * 0x9e3779b97f4a7c15ULL) >> 7;
 }
 
 /* The children of one thread, as numbers apart by spaces. */
@@ -167,6 +170,7 @@ static void send(const struct sweep *sweep, pid_t pid, int number)
 static void sweep_once(struct sweep *sweep, pid_t init_pid)
 {
 	sweep->count = sweep->running = sweep->waiting = 0;
+	sweep->fingerprint = 0;
 	remember_children(sweep, init_pid, init_pid);
 	for (size_t i = 0; i < sweep->count; i++) {
 		size_t before = sweep->running + sweep->waiting;
@@ -207,18 +211,26 @@ static void stop_sweeps(
 {
 	const struct timespec pause = {.tv_nsec = 100000};
 
+	uint64_t settled_ms = started_ms, before = 0;
+
 	for (unsigned quiet = 0; quiet < 2;) {
-		uint64_t spent;
+		uint64_t now_ms;
 
 		sweep_once(sweep, init_pid);
 		sweep->running += !init_is_idle(sweep, init_pid);
-		spent = control_now_ms() - started_ms;
-		if (sweep->failed || (spent >= timeout_ms && sweep->running))
+		now_ms = control_now_ms();
+		if (sweep->failed || (now_ms - started_ms >= timeout_ms && sweep->running))
 			return;
-		if (!sweep->running && (!sweep->waiting || spent >= UNINTERRUPTIBLE_MS))
-			quiet++;
-		else
+		/* A process that forks and ends can be met as a zombie each time, when its child
+		 * was given to PID 1 after PID 1's children were read: then each sweep meets
+		 * others. */
+		if (sweep->running || sweep->fingerprint != before) {
+			settled_ms = now_ms;
 			quiet = 0;
+		} else if (!sweep->waiting || now_ms - settled_ms >= UNINTERRUPTIBLE_MS) {
+			quiet++;
+		}
+		before = sweep->fingerprint;
 		/* With one processor free for the run's own way into the stop. */
 		if (!quiet)
 			nanosleep(&pause, NULL);
