@@ -15,9 +15,9 @@ static char *copy(const char *text)
 
 /* Make the array of count messages of a repeated field; the messages one by one, so that what is
  * there can be freed at any time. NULL where memory ran out. */
-#define GROW(field, count_field, type, init)                                                       \
+#define GROW(field, count_field, init)                                                             \
 	({                                                                                         \
-		type *made_ = malloc(sizeof(type));                                                \
+		__typeof__(*(field)) made_ = malloc(sizeof(*made_));                               \
 		if (made_) {                                                                       \
 			init(made_);                                                               \
 			(field)[(count_field)++] = made_;                                          \
@@ -62,8 +62,7 @@ static int add_counters(const struct effects *effects, Berm__Wire__RunStatus *st
 
 		if (!effects->counted[i])
 			continue;
-		c = GROW(status->counters, status->n_counters, Berm__Wire__RunCounter,
-			berm__wire__run_counter__init);
+		c = GROW(status->counters, status->n_counters, berm__wire__run_counter__init);
 		if (!c)
 			return -ENOMEM;
 		c->counter = i;
@@ -92,8 +91,8 @@ static int add_trips(const struct session *session, Berm__Wire__RunStatus *statu
 		return -ENOMEM;
 	for (size_t i = first; i < e->trip_count; i++) {
 		const struct trip *from = &e->trips[i];
-		Berm__Wire__RunTrip *t = GROW(status->trips, status->n_trips, Berm__Wire__RunTrip,
-			berm__wire__run_trip__init);
+		Berm__Wire__RunTrip *t =
+			GROW(status->trips, status->n_trips, berm__wire__run_trip__init);
 
 		if (!t)
 			return -ENOMEM;
@@ -125,8 +124,8 @@ static int add_denials(const struct denials *denials, Berm__Wire__RunStatus *sta
 		return -ENOMEM;
 	for (size_t i = first; i < denials->count; i++) {
 		const struct denial *from = &denials->items[i];
-		Berm__Wire__RunDenial *d = GROW(status->denials, status->n_denials,
-			Berm__Wire__RunDenial, berm__wire__run_denial__init);
+		Berm__Wire__RunDenial *d =
+			GROW(status->denials, status->n_denials, berm__wire__run_denial__init);
 
 		if (!d)
 			return -ENOMEM;
@@ -153,7 +152,7 @@ static int add_enforcement(const Berm__Wire__Plan *plan, Berm__Wire__RunStatus *
 
 		if (!status_enforced_by(plan, i, &ways))
 			continue;
-		e = GROW(status->enforcement, status->n_enforcement, Berm__Wire__RunEnforcement,
+		e = GROW(status->enforcement, status->n_enforcement,
 			berm__wire__run_enforcement__init);
 		if (!e)
 			return -ENOMEM;

@@ -87,7 +87,8 @@ int tasks_read(const struct meter *meter, struct meter_task **ret_tasks, size_t 
 	*ret_tasks = malloc(used + 1);
 	if (!*ret_tasks)
 		return error_errno(err, "list the tasks of runs");
-	memcpy(*ret_tasks, bytes, used);
+	if (used > 0)
+		memcpy(*ret_tasks, bytes, used);
 	*ret_count = used / sizeof(**ret_tasks);
 	return 0;
 }
