@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "record/keys.h"
+
+#include <assert.h>
+#include <endian.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define STATE_BYTES 32
+#define SLOT_STEP 4096 /* one slot a block, so that a torn write of one leaves the other */
+#define CHECKSUM_BYTES 32
+#define SECRET_BYTES 4096
+
+/* A slot of the file. Numbers are little-endian there. */
+struct slot {
+	uint8_t magic[8];
+	uint8_t log_id[LOG_ID_BYTES];
+	uint64_t generation;
+	uint64_t number[SIGNED_KIND_COUNT];
+	uint8_t state[SIGNED_KIND_COUNT][STATE_BYTES];
+	uint64_t segment, offset, sequence, reason;
+	uint8_t hash[CHAIN_HASH_BYTES];
+	uint8_t checksum[CHECKSUM_BYTES]; /* over all before it */
+};
+static_assert(sizeof(struct slot) == 208, "no holes: written as it is");
+
+/* All that must not leave the process: one page that is locked, in no core dump, and zero in a
+ * child. */
+struct secret {
+	struct slot slot; /* in host byte order */
+	struct slot raw[2];
+	/* [kind][0] signs next, [kind][1] is the one after it */
+	uint8_t secret_key[SIGNED_KIND_COUNT][2][crypto_sign_SECRETKEYBYTES];
+	uint8_t seed[crypto_sign_SEEDBYTES];
+};
+static_assert(sizeof(struct secret) <= SECRET_BYTES, "one page");
+
+struct keys {
+	const struct storage *storage;
+	int file;
+	unsigned current_slot;
+	struct secret *secret;
+	uint8_t public_key[SIGNED_KIND_COUNT][2][PUBLIC_KEY_BYTES];
+	struct log_position position;
+};
+
+static const uint8_t magic[8] = {'B', 'E', 'R', 'M', 'K', 'E', 'Y', '1'};
+
+#define PERSONAL_BYTES crypto_generichash_blake2b_PERSONALBYTES
+static const uint8_t personal_checksum[PERSONAL_BYTES] = "berm key file 1";
+static const uint8_t personal_next[PERSONAL_BYTES] = "berm key next 1";
+static const uint8_t personal_sign[PERSONAL_BYTES] = "berm key sign 1";
+
+static void derive(uint8_t *ret, const uint8_t state[STATE_BYTES], const uint8_t *personal)
+{
+	int r = crypto_generichash_blake2b_salt_personal(
+		ret, STATE_BYTES, NULL, 0, state, STATE_BYTES, NULL, personal);
+
+	assert(r == 0);
+}
+
+static void convert(struct slot *to, const struct slot *from)
+{
+	/* The same both ways: on a little-endian machine nothing changes. */
+	*to = *from;
+	to->generation = htole64(from->generation);
+	to->segment = htole64(from->segment);
+	to->offset = htole64(from->offset);
+	to->sequence = htole64(from->sequence);
+	to->reason = htole64(from->reason);
+	for (unsigned kind = 0; kind < SIGNED_KIND_COUNT; kind++)
+		to->number[kind] = htole64(from->number[kind]);
+}
+
+static void slot_checksum(const struct slot *raw, uint8_t ret_checksum[CHECKSUM_BYTES])
+{
+	int r = crypto_generichash_blake2b_salt_personal(ret_checksum, CHECKSUM_BYTES,
+		(const uint8_t *)raw, offsetof(struct slot, checksum), NULL, 0, NULL,
+		personal_checksum);
+
+	assert(r == 0);
+}
+
+static bool slot_is_whole(const struct slot *raw)
+{
+	uint8_t checksum[CHECKSUM_BYTES];
+
+	slot_checksum(raw, checksum);
+	return memcmp(raw->magic, magic, sizeof(magic)) == 0 &&
+	       memcmp(raw->checksum, checksum, sizeof(checksum)) == 0;
+}
+
+/* Both keys of one kind from its state. */
+static void derive_keys(struct keys *keys, enum signed_kind kind)
+{
+	struct secret *s = keys->secret;
+	uint8_t *next = s->raw[0].state[kind];
+
+	derive(s->seed, s->slot.state[kind], personal_sign);
+	crypto_sign_seed_keypair(keys->public_key[kind][0], s->secret_key[kind][0], s->seed);
+	derive(next, s->slot.state[kind], personal_next);
+	derive(s->seed, next, personal_sign);
+	crypto_sign_seed_keypair(keys->public_key[kind][1], s->secret_key[kind][1], s->seed);
+	sodium_memzero(s->seed, sizeof(s->seed));
+	sodium_memzero(s->raw, sizeof(s->raw));
+}
+
+static int keys_allocate(const struct storage *s, struct keys **ret_keys, struct error *err)
+{
+	struct keys *keys = calloc(1, sizeof(*keys));
+	void *page;
+
+	if (!keys)
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "no memory for the recorder's keys");
+	keys->storage = s;
+	keys->file = -1;
+	page = mmap(NULL, SECRET_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED) {
+		free(keys);
+		return error_errno(err, "map a page for the recorder's keys");
+	}
+	keys->secret = page;
+	/* sodium_mlock() also sets MADV_DONTDUMP, but ignores what comes of it. */
+	if (sodium_mlock(page, SECRET_BYTES) < 0 ||
+		madvise(page, SECRET_BYTES, MADV_DONTDUMP) < 0 ||
+		madvise(page, SECRET_BYTES, MADV_WIPEONFORK) < 0) {
+		int r = error_errno(err, "keep the recorder's keys in memory (RLIMIT_MEMLOCK)");
+
+		keys_destroy(keys);
+		return r;
+	}
+	*ret_keys = keys;
+	return 0;
+}
+
+void keys_destroy(struct keys *keys)
+{
+	int saved = errno;
+
+	if (!keys)
+		return;
+	sodium_munlock(keys->secret, SECRET_BYTES); /* wipes first */
+	munmap(keys->secret, SECRET_BYTES);
+	if (keys->file >= 0)
+		keys->storage->ops->close(keys->storage->context, keys->file);
+	free(keys);
+	errno = saved;
+}
+
+static int say(struct error *err, int r, const char *what)
+{
+	return error_set(err, r, ERROR_INTERNAL, "%s %s: %s", what, KEYS_FILE, strerror(-r));
+}
+
+/* Write the slot into the place that is not the current one, then wipe the current one. */
+static int persist(struct keys *keys, struct error *err)
+{
+	static const uint8_t zero[sizeof(struct slot)];
+	const struct storage *s = keys->storage;
+	struct slot *raw = &keys->secret->raw[0];
+	unsigned next = !keys->current_slot;
+	int r;
+
+	convert(raw, &keys->secret->slot);
+	slot_checksum(raw, raw->checksum);
+	r = s->ops->write(s->context, keys->file, raw, sizeof(*raw), next * SLOT_STEP);
+	sodium_memzero(raw, sizeof(*raw));
+	if (r == 0)
+		r = s->ops->sync(s->context, keys->file);
+	/* Only now: a power loss before this finds the old state and evolves it again. */
+	if (r == 0)
+		r = s->ops->write(
+			s->context, keys->file, zero, sizeof(zero), keys->current_slot * SLOT_STEP);
+	if (r == 0)
+		r = s->ops->sync(s->context, keys->file);
+	if (r < 0)
+		return say(err, r, "write");
+	keys->current_slot = next;
+	return 0;
+}
+
+static int write_files(struct keys *keys, int dir, struct error *err)
+{
+	static const uint8_t zero[sizeof(struct slot)];
+	const struct storage *s = keys->storage;
+	struct slot *raw = &keys->secret->raw[0];
+	char line[LOG_LINE_BYTES];
+	struct log_pin pin;
+	int r;
+
+	memcpy(pin.log_id, keys->secret->slot.log_id, LOG_ID_BYTES);
+	memcpy(pin.public_key, keys->public_key[SIGNED_HEAD][0], PUBLIC_KEY_BYTES);
+	log_pin_format(&pin, line);
+	/* The public key first: where the secret one is, the other is too. */
+	r = storage_replace(s, dir, KEYS_PIN_FILE, 0644, line, strlen(line));
+	if (r < 0)
+		return error_set(
+			err, r, ERROR_INTERNAL, "write %s: %s", KEYS_PIN_FILE, strerror(-r));
+	convert(raw, &keys->secret->slot);
+	slot_checksum(raw, raw->checksum);
+	r = storage_replace(s, dir, KEYS_FILE, 0600, raw, sizeof(*raw));
+	sodium_memzero(raw, sizeof(*raw));
+	if (r < 0)
+		return say(err, r, "write");
+	keys->file = s->ops->open(s->context, dir, KEYS_FILE, O_RDWR, 0);
+	if (keys->file < 0)
+		return say(err, keys->file, "open");
+	/* The room of the second slot, so that no seal ever needs new blocks. */
+	r = s->ops->write(s->context, keys->file, zero, sizeof(zero), SLOT_STEP);
+	if (r == 0)
+		r = s->ops->sync(s->context, keys->file);
+	return r < 0 ? say(err, r, "write") : 0;
+}
+
+int keys_create(const struct storage *s, int dir, struct keys **ret_keys, struct error *err)
+{
+	struct keys *keys;
+	struct slot *slot;
+	int file, r;
+
+	file = s->ops->open(s->context, dir, KEYS_FILE, O_RDONLY, 0);
+	if (file >= 0) {
+		s->ops->close(s->context, file);
+		return say(err, -EEXIST, "make");
+	}
+	if (file != -ENOENT)
+		return say(err, file, "open");
+	r = keys_allocate(s, &keys, err);
+	if (r < 0)
+		return r;
+	slot = &keys->secret->slot;
+	memcpy(slot->magic, magic, sizeof(magic));
+	randombytes_buf(slot->log_id, LOG_ID_BYTES);
+	randombytes_buf(slot->state, sizeof(slot->state));
+	slot->number[SIGNED_HEAD] = slot->number[SIGNED_SEAL] = slot->generation = 1;
+	derive_keys(keys, SIGNED_HEAD);
+	derive_keys(keys, SIGNED_SEAL);
+	r = write_files(keys, dir, err);
+	if (r < 0) {
+		keys_destroy(keys);
+		return r;
+	}
+	*ret_keys = keys;
+	return 0;
+}
+
+static int open_file(struct keys *keys, int dir, struct error *err)
+{
+	const struct storage *s = keys->storage;
+	struct storage_stat st;
+	int r;
+
+	keys->file = s->ops->open(s->context, dir, KEYS_FILE, O_RDWR, 0);
+	if (keys->file < 0)
+		return say(err, keys->file, "open");
+	r = s->ops->stat(s->context, keys->file, &st);
+	if (r < 0)
+		return say(err, r, "look at");
+	if ((st.mode & 077) != 0 || st.uid != geteuid())
+		return error_set(err, -EPERM, ERROR_REFUSED,
+			"%s must belong to this user and have mode 0600", KEYS_FILE);
+	return 0;
+}
+
+static int read_slots(struct keys *keys, struct error *err)
+{
+	static const uint8_t zero[sizeof(struct slot)];
+	const struct storage *s = keys->storage;
+	struct secret *secret = keys->secret;
+	bool whole[2];
+	ssize_t n = 0;
+	int r = 0;
+
+	for (unsigned i = 0; i < 2 && n >= 0; i++) {
+		n = s->ops->read(s->context, keys->file, &secret->raw[i], sizeof(struct slot),
+			(uint64_t)i * SLOT_STEP);
+		whole[i] = n == (ssize_t)sizeof(struct slot) && slot_is_whole(&secret->raw[i]);
+	}
+	if (n < 0)
+		return say(err, (int)n, "read");
+	if (!whole[0] && !whole[1])
+		return error_set(err, -EBADMSG, ERROR_INPUT, "%s is damaged", KEYS_FILE);
+	keys->current_slot = !whole[0] || (whole[1] && le64toh(secret->raw[1].generation) >
+							       le64toh(secret->raw[0].generation));
+	convert(&secret->slot, &secret->raw[keys->current_slot]);
+	/* What an interrupted change left behind, an older state among it. */
+	if (sodium_memcmp(&secret->raw[!keys->current_slot], zero, sizeof(zero)) != 0) {
+		r = s->ops->write(s->context, keys->file, zero, sizeof(zero),
+			(uint64_t)!keys->current_slot * SLOT_STEP);
+		if (r == 0)
+			r = s->ops->sync(s->context, keys->file);
+	}
+	sodium_memzero(secret->raw, sizeof(secret->raw));
+	return r < 0 ? say(err, r, "write") : 0;
+}
+
+int keys_load(const struct storage *s, int dir, struct keys **ret_keys, struct error *err)
+{
+	struct keys *keys;
+	const struct slot *slot;
+	int r = keys_allocate(s, &keys, err);
+
+	if (r < 0)
+		return r;
+	r = open_file(keys, dir, err);
+	if (r == 0)
+		r = read_slots(keys, err);
+	if (r < 0) {
+		keys_destroy(keys);
+		return r;
+	}
+	slot = &keys->secret->slot;
+	keys->position = (struct log_position){.segment = slot->segment,
+		.offset = slot->offset,
+		.sequence = slot->sequence,
+		.reason = slot->reason};
+	memcpy(keys->position.hash, slot->hash, CHAIN_HASH_BYTES);
+	derive_keys(keys, SIGNED_HEAD);
+	derive_keys(keys, SIGNED_SEAL);
+	*ret_keys = keys;
+	return 0;
+}
+
+const uint8_t *keys_log_id(const struct keys *keys)
+{
+	return keys->secret->slot.log_id;
+}
+
+uint64_t keys_number(const struct keys *keys, enum signed_kind kind)
+{
+	return keys->secret->slot.number[kind];
+}
+
+const struct log_position *keys_position(const struct keys *keys)
+{
+	return &keys->position;
+}
+
+void keys_public(const struct keys *keys, enum signed_kind kind, unsigned steps,
+	uint8_t ret_public[PUBLIC_KEY_BYTES])
+{
+	assert(steps < 2);
+	memcpy(ret_public, keys->public_key[kind][steps], PUBLIC_KEY_BYTES);
+}
+
+void keys_sign(const struct keys *keys, enum signed_kind kind,
+	const uint8_t digest[SIGNED_DIGEST_BYTES], uint8_t ret_signature[SIGNATURE_BYTES])
+{
+	/* A child finds zeros here (MADV_WIPEONFORK); it must not sign with them. */
+	assert(keys->secret->slot.generation > 0);
+	crypto_sign_detached(ret_signature, NULL, digest, SIGNED_DIGEST_BYTES,
+		keys->secret->secret_key[kind][0]);
+}
+
+int keys_advance(struct keys *keys, enum signed_kind kind, const struct log_position *position,
+	struct error *err)
+{
+	struct slot *slot = &keys->secret->slot;
+	uint8_t *next = keys->secret->seed;
+
+	assert(slot->generation > 0);
+	derive(next, slot->state[kind], personal_next);
+	memcpy(slot->state[kind], next, STATE_BYTES);
+	slot->number[kind]++;
+	slot->generation++;
+	slot->segment = position->segment;
+	slot->offset = position->offset;
+	slot->sequence = position->sequence;
+	slot->reason = position->reason;
+	memcpy(slot->hash, position->hash, CHAIN_HASH_BYTES);
+	keys->position = *position;
+	derive_keys(keys, kind);
+	return persist(keys, err);
+}

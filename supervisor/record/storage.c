@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "record/storage.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+static int system_open(void *context, int dir, const char *name, int flags, unsigned mode)
+{
+	int fd = openat(dir, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, mode);
+
+	(void)context;
+	return fd < 0 ? -errno : fd;
+}
+
+static void system_close(void *context, int file)
+{
+	(void)context;
+	close(file);
+}
+
+static int system_stat(void *context, int file, struct storage_stat *ret_stat)
+{
+	struct stat st;
+
+	(void)context;
+	if (fstat(file, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	*ret_stat = (struct storage_stat){
+		.size = (uint64_t)st.st_size, .mode = st.st_mode & 07777, .uid = st.st_uid};
+	return 0;
+}
+
+static ssize_t system_read(void *context, int file, void *data, size_t length, uint64_t offset)
+{
+	size_t done = 0;
+
+	(void)context;
+	while (done < length) {
+		ssize_t n = pread(file, (char *)data + done, length - done, (off_t)(offset + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+static int system_write(void *context, int file, const void *data, size_t length, uint64_t offset)
+{
+	size_t done = 0;
+
+	(void)context;
+	while (done < length) {
+		ssize_t n = pwrite(
+			file, (const char *)data + done, length - done, (off_t)(offset + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+static int system_sync(void *context, int file)
+{
+	(void)context;
+	return fdatasync(file) < 0 ? -errno : 0;
+}
+
+static int system_sync_dir(void *context, int dir)
+{
+	(void)context;
+	return fsync(dir) < 0 ? -errno : 0;
+}
+
+static int system_rename(void *context, int dir, const char *from, const char *to)
+{
+	(void)context;
+	return renameat(dir, from, dir, to) < 0 ? -errno : 0;
+}
+
+static int system_remove(void *context, int dir, const char *name)
+{
+	(void)context;
+	return unlinkat(dir, name, 0) < 0 ? -errno : 0;
+}
+
+static int system_truncate(void *context, int file, uint64_t size)
+{
+	(void)context;
+	return ftruncate(file, (off_t)size) < 0 ? -errno : 0;
+}
+
+static int system_reserve(void *context, int file, uint64_t offset, uint64_t length)
+{
+	int r;
+
+	(void)context;
+	do
+		r = fallocate(file, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
+}
+
+static int system_lock(void *context, int file)
+{
+	(void)context;
+	return flock(file, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+}
+
+static int system_list(
+	void *context, int dir, int (*each)(void *data, const char *name), void *data)
+{
+	/* A description of its own, since fdopendir(3) takes it and moves its offset. */
+	autoclose int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent *entry;
+	int r = 0;
+	DIR *d;
+
+	(void)context;
+	if (fd < 0)
+		return -errno;
+	d = fdopendir(fd);
+	if (!d)
+		return -errno;
+	take_fd(&fd);
+	do {
+		errno = 0;
+		entry = readdir(d);
+		if (!entry)
+			r = -errno;
+		else if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			r = each(data, entry->d_name);
+	} while (entry && r == 0);
+	closedir(d);
+	return r;
+}
+
+static const struct storage_ops system_ops = {
+	.open = system_open,
+	.close = system_close,
+	.stat = system_stat,
+	.read = system_read,
+	.write = system_write,
+	.sync = system_sync,
+	.sync_dir = system_sync_dir,
+	.rename = system_rename,
+	.remove = system_remove,
+	.truncate = system_truncate,
+	.reserve = system_reserve,
+	.lock = system_lock,
+	.list = system_list,
+};
+
+const struct storage storage_system = {.ops = &system_ops};
+
+int storage_replace(const struct storage *s, int dir, const char *name, unsigned mode,
+	const void *data, size_t length)
+{
+	char temporary[NAME_MAX + 1];
+	int file, r;
+
+	if (snprintf(temporary, sizeof(temporary), "%s.new", name) >= (int)sizeof(temporary))
+		return -ENAMETOOLONG;
+	file = s->ops->open(s->context, dir, temporary, O_WRONLY | O_CREAT | O_TRUNC, mode);
+	if (file < 0)
+		return file;
+	r = s->ops->write(s->context, file, data, length, 0);
+	if (r == 0)
+		r = s->ops->sync(s->context, file);
+	s->ops->close(s->context, file);
+	if (r == 0)
+		r = s->ops->rename(s->context, dir, temporary, name);
+	if (r == 0)
+		r = s->ops->sync_dir(s->context, dir);
+	return r;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "record/verify.h"
+
+#include "record/verify-internal.h"
+
+#include <fcntl.h>
+#include <sodium.h>
+#include <string.h>
+
+struct reason_words {
+	const char *word;
+	const char *text;
+};
+
+/* clang-format off */
+static const struct reason_words reasons[VERIFY_REASON_COUNT] = {
+	[VERIFY_GOOD]            = {"good", "everything is as it was recorded"},
+	[VERIFY_NO_LOG]          = {"no_log", "there is no log here"},
+	[VERIFY_SEGMENT_MISSING] = {"segment_missing", "this segment is not there"},
+	[VERIFY_SEGMENT_HEADER]  = {"segment_header", "the file does not begin as this segment does"},
+	[VERIFY_FOREIGN]         = {"foreign", "it belongs to another log"},
+	[VERIFY_FRAME]           = {"frame", "these bytes are no record"},
+	[VERIFY_CUT]             = {"cut", "the segment ends within this record"},
+	[VERIFY_HASH]            = {"hash", "the record was changed, or another one stood before it"},
+	[VERIFY_RECORD]          = {"record", "the record is not in its one canonical form"},
+	[VERIFY_SEQUENCE]        = {"sequence", "the record does not have the number that comes next"},
+	[VERIFY_CLOCK]           = {"clock", "the boot clock went back"},
+	[VERIFY_KIND]            = {"kind", "another kind of record must stand here"},
+	[VERIFY_HEAD_KEY]        = {"head_key", "the segment's head is not signed with the key that must sign it"},
+	[VERIFY_HEAD]            = {"head", "the segment's head does not follow from what is before it"},
+	[VERIFY_SEAL_KEY]        = {"seal_key", "the seal is not signed with the key that must sign it"},
+	[VERIFY_SEAL]            = {"seal", "the seal does not tell of the records before it"},
+	[VERIFY_NOT_SEALED]      = {"not_sealed", "there are more records without a seal than the recorder ever leaves"},
+	[VERIFY_NOT_CLOSED]      = {"not_closed", "the log has no closing seal at its end and nobody is writing it"},
+	[VERIFY_ENDS_EARLY]      = {"ends_early", "the log ends before a record that was anchored"},
+	[VERIFY_ANCHOR]          = {"anchor", "another record was anchored under this number"},
+	[VERIFY_REMOVED]         = {"removed", "the segment's records are gone and no retention record says so"},
+};
+/* clang-format on */
+
+const char *verify_reason_word(enum verify_reason reason)
+{
+	return reasons[reason].word;
+}
+
+const char *verify_reason_text(enum verify_reason reason)
+{
+	return reasons[reason].text;
+}
+
+static void fail(struct verifier *v, enum verify_reason reason, uint64_t offset)
+{
+	v->result.reason = reason;
+	v->result.segment = v->segment;
+	v->result.sequence = v->sequence + 1;
+	v->result.offset = offset;
+}
+
+/* The header and the head. */
+static int begin_segment(struct verifier *v, struct segment_reader *r)
+{
+	enum verify_reason reason = VERIFY_CUT;
+	struct segment_header header;
+	enum frame_status status;
+	struct frame frame;
+	int result = segment_reader_fill(r);
+
+	if (result < 0)
+		return result;
+	if (r->filled < SEGMENT_HEADER_BYTES || !segment_header_read(r->window, &header) ||
+		header.segment != v->segment) {
+		reason = VERIFY_SEGMENT_HEADER;
+	} else if (memcmp(header.log_id, v->options->pin->log_id, LOG_ID_BYTES) != 0) {
+		reason = VERIFY_FOREIGN;
+	} else {
+		r->at = SEGMENT_HEADER_BYTES;
+		result = segment_reader_frame(r, &frame, &status);
+		if (result < 0)
+			return result;
+		if (status == FRAME_BAD)
+			reason = VERIFY_FRAME;
+		if (status == FRAME_WHOLE)
+			reason = verifier_head(v, &frame, header.previous_hash);
+		if (reason == VERIFY_GOOD)
+			r->at += frame.length;
+	}
+	/* A fault at the end of the segment before is told in its own place. */
+	if (reason != VERIFY_GOOD && !v->tail_failed)
+		fail(v, reason, r->at);
+	v->tail_failed = v->tail_failed || reason != VERIFY_GOOD;
+	return 0;
+}
+
+/* The rest; what is wrong is left in v->tail_failed. */
+static int rest_of_segment(struct verifier *v, struct segment_reader *r, bool last)
+{
+	for (;;) {
+		enum verify_reason reason;
+		enum frame_status status;
+		struct frame frame;
+		int told = 0, result = segment_reader_frame(r, &frame, &status);
+
+		if (result < 0)
+			return result;
+		if (segment_reader_offset(r) == r->size)
+			return 0;
+		if (status == FRAME_SHORT && last && v->options->live) {
+			v->result.torn_bytes = r->size - segment_reader_offset(r);
+			return 0;
+		}
+		reason = status == FRAME_SHORT ? VERIFY_CUT
+			 : status == FRAME_BAD
+				 ? VERIFY_FRAME
+				 : verifier_frame(v, &frame, segment_reader_offset(r), &told);
+		if (reason != VERIFY_GOOD) {
+			fail(v, reason, segment_reader_offset(r));
+			v->tail_failed = true;
+			return 0;
+		}
+		if (told < 0)
+			return told;
+		r->at += frame.length;
+	}
+}
+
+static int verify_segment(struct verifier *v, bool last, bool *ret_go_on)
+{
+	const struct storage *s = v->options->storage;
+	struct segment_reader r = {.storage = s, .window = v->window};
+	char name[SEGMENT_NAME_BYTES];
+	struct storage_stat st;
+	int result;
+
+	*ret_go_on = false;
+	segment_name(v->segment, name);
+	r.file = s->ops->open(s->context, v->options->dir, name, O_RDONLY, 0);
+	if (r.file == -ENOENT) {
+		if (!v->tail_failed)
+			fail(v, VERIFY_SEGMENT_MISSING, 0);
+		v->tail_failed = true;
+		return 0;
+	}
+	if (r.file < 0)
+		return r.file;
+	result = s->ops->stat(s->context, r.file, &st);
+	r.size = st.size;
+	if (result == 0)
+		result = begin_segment(v, &r);
+	if (result == 0 && !v->tail_failed) {
+		v->result.segments++;
+		result = rest_of_segment(v, &r, last);
+		v->segment_size = r.size;
+		/* A later head may say that what follows the last seal does not count. */
+		*ret_go_on = true;
+	}
+	s->ops->close(s->context, r.file);
+	return result;
+}
+
+static int find_last(void *data, const char *name)
+{
+	uint64_t *last = data, number = segment_number(name);
+
+	if (number > *last)
+		*last = number;
+	return 0;
+}
+
+/* All segments were read: what only the end can tell. */
+static void conclude(struct verifier *v)
+{
+	const struct log_head *anchor = v->options->anchor;
+	struct verify_result *r = &v->result;
+
+	if (v->tail_failed)
+		return;
+	r->segment = v->segment;
+	r->sequence = v->sequence;
+	r->offset = v->segment_size - r->torn_bytes;
+	r->unsealed_records = v->since_seal;
+	if (v->stub > v->removed_through) {
+		r->reason = VERIFY_REMOVED;
+		r->segment = v->stub;
+	} else if (anchor && !r->anchored) {
+		r->reason = VERIFY_ENDS_EARLY;
+	} else if (!r->closed && !v->options->live) {
+		r->reason = VERIFY_NOT_CLOSED;
+	} else {
+		r->pass = true;
+		r->beyond_anchor = r->anchored ? v->sequence - anchor->sequence : 0;
+	}
+}
+
+int verify_log(
+	const struct verify_options *options, struct verify_result *ret_result, struct error *err)
+{
+	struct verifier v = {.options = options};
+	autofree uint8_t *window = NULL;
+	const struct log_head *anchor = options->anchor;
+	uint64_t last = 0;
+	bool go_on = true;
+	int r = options->storage->ops->list(
+		options->storage->context, options->dir, find_last, &last);
+
+	if (r < 0)
+		return error_set(err, r, ERROR_INTERNAL, "list the log: %s", strerror(-r));
+	window = malloc(SEGMENT_WINDOW_BYTES);
+	/* It also chooses the fast hash. */
+	if (!window || sodium_init() < 0)
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "no memory to read the log");
+	v.window = window;
+	memcpy(v.head_key, options->pin->public_key, PUBLIC_KEY_BYTES);
+	if (last == 0) {
+		v.segment = 1;
+		fail(&v, VERIFY_NO_LOG, 0);
+		v.tail_failed = true;
+	} else if (anchor && memcmp(anchor->log_id, options->pin->log_id, LOG_ID_BYTES) != 0) {
+		v.segment = 1;
+		fail(&v, VERIFY_FOREIGN, 0);
+		v.tail_failed = true;
+		last = 0;
+	}
+	while (go_on && v.segment < last) {
+		v.segment++;
+		r = verify_segment(&v, v.segment == last, &go_on);
+		if (r < 0)
+			return error_set(err, r, ERROR_INTERNAL, "read segment %llu: %s",
+				(unsigned long long)v.segment, strerror(-r));
+	}
+	conclude(&v);
+	*ret_result = v.result;
+	return 0;
+}

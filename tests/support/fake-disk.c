@@ -1,0 +1,573 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fake-disk.h"
+
+#include "random.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SECTOR 512
+#define FILES_MAX 4096
+#define HANDLES_MAX 64
+#define NAMES_MAX 2048
+#define NAME_MAX_BYTES 96
+
+struct image {
+	uint8_t *bytes;
+	uint64_t size, capacity;
+};
+
+/* A change that is not on the disk yet. */
+struct change {
+	bool is_truncate;
+	uint64_t offset, length;
+	uint8_t *bytes;
+	struct change *next;
+};
+
+struct file {
+	struct image seen, durable;
+	struct change *first, **last;
+	uint64_t reserved;
+	unsigned mode;
+	bool locked;
+};
+
+struct name {
+	char name[NAME_MAX_BYTES];
+	int file; /* -1: removed */
+};
+
+struct directory {
+	struct name seen[NAMES_MAX], durable[NAMES_MAX];
+	unsigned seen_count, durable_count;
+	/* In order; `file` -1 takes a name away. */
+	struct name pending[NAMES_MAX];
+	unsigned pending_count;
+};
+
+struct fake_disk {
+	struct storage storage;
+	struct file *files;
+	unsigned file_count;
+	struct directory *directories;
+	int handles[HANDLES_MAX]; /* file + 1; 0: free */
+	bool locks[HANDLES_MAX];
+	enum fake_fault fault;
+	unsigned fault_call, calls;
+	int error;
+	uint64_t limit;
+};
+
+static void image_resize(struct image *image, uint64_t size)
+{
+	if (size > image->capacity) {
+		image->capacity = size * 2;
+		image->bytes = realloc(image->bytes, image->capacity);
+		assert(image->bytes);
+	}
+	if (size > image->size)
+		memset(image->bytes + image->size, 0, size - image->size);
+	image->size = size;
+}
+
+static void image_write(struct image *image, uint64_t offset, const void *bytes, uint64_t length)
+{
+	if (offset + length > image->size)
+		image_resize(image, offset + length);
+	if (length)
+		memcpy(image->bytes + offset, bytes, length);
+}
+
+static void image_copy(struct image *to, const struct image *from)
+{
+	to->size = 0;
+	image_write(to, 0, from->bytes, from->size);
+	to->size = from->size;
+}
+
+static void forget_changes(struct file *file)
+{
+	while (file->first) {
+		struct change *change = file->first;
+
+		file->first = change->next;
+		free(change->bytes);
+		free(change);
+	}
+	file->last = &file->first;
+}
+
+static void note_change(
+	struct file *file, bool is_truncate, uint64_t offset, const void *bytes, uint64_t length)
+{
+	struct change *change = calloc(1, sizeof(*change));
+
+	assert(change);
+	*change = (struct change){.is_truncate = is_truncate, .offset = offset, .length = length};
+	if (length) {
+		change->bytes = malloc(length);
+		assert(change->bytes);
+		memcpy(change->bytes, bytes, length);
+	}
+	*file->last = change;
+	file->last = &change->next;
+}
+
+static struct name *find(struct name *names, unsigned count, const char *name)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (strcmp(names[i].name, name) == 0 && names[i].file >= 0)
+			return &names[i];
+	return NULL;
+}
+
+static void set_name(struct name *names, unsigned *count, const char *name, int file)
+{
+	struct name *found = find(names, *count, name);
+
+	if (found) {
+		found->file = file;
+		return;
+	}
+	for (unsigned i = 0; i < *count; i++)
+		if (names[i].file < 0) {
+			found = &names[i];
+			break;
+		}
+	if (!found) {
+		assert(*count < NAMES_MAX);
+		found = &names[(*count)++];
+	}
+	snprintf(found->name, NAME_MAX_BYTES, "%s", name);
+	found->file = file;
+}
+
+static void change_name(struct directory *d, const char *name, int file)
+{
+	set_name(d->seen, &d->seen_count, name, file);
+	assert(d->pending_count < NAMES_MAX);
+	snprintf(d->pending[d->pending_count].name, NAME_MAX_BYTES, "%s", name);
+	d->pending[d->pending_count++].file = file;
+}
+
+static void settle_names(struct directory *d, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		set_name(d->durable, &d->durable_count, d->pending[i].name, d->pending[i].file);
+	d->pending_count = 0;
+}
+
+/* What the call that is about to happen answers: 0 where it goes on. */
+static int before(struct fake_disk *disk)
+{
+	bool hit;
+
+	disk->calls++;
+	switch (disk->fault) {
+	case FAKE_FAULT_NONE:
+		return 0;
+	case FAKE_FAULT_ONCE:
+		hit = disk->calls == disk->fault_call;
+		return hit ? -disk->error : 0;
+	case FAKE_FAULT_FROM:
+		hit = disk->calls >= disk->fault_call;
+		return hit ? -disk->error : 0;
+	case FAKE_FAULT_POWER:
+		return disk->calls >= disk->fault_call ? -EIO : 0;
+	}
+	return 0;
+}
+
+static struct file *file_of(struct fake_disk *disk, int handle)
+{
+	assert(handle >= 0 && handle < HANDLES_MAX && disk->handles[handle] > 0);
+	return &disk->files[disk->handles[handle] - 1];
+}
+
+static int new_file(struct fake_disk *disk, unsigned mode)
+{
+	struct file *file = &disk->files[disk->file_count];
+
+	assert(disk->file_count < FILES_MAX);
+	*file = (struct file){.mode = mode};
+	file->last = &file->first;
+	return (int)disk->file_count++;
+}
+
+static int fake_open(void *context, int dir, const char *name, int flags, unsigned mode)
+{
+	struct fake_disk *disk = context;
+	struct directory *d = &disk->directories[dir];
+	struct name *found = find(d->seen, d->seen_count, name);
+	int r = flags & O_CREAT ? before(disk) : 0, file;
+
+	if (r < 0)
+		return r;
+	if (!found && !(flags & O_CREAT))
+		return -ENOENT;
+	file = found ? found->file : new_file(disk, mode);
+	if (!found)
+		change_name(d, name, file);
+	if (found && (flags & O_TRUNC) && disk->files[file].seen.size > 0) {
+		note_change(&disk->files[file], true, 0, NULL, 0);
+		image_resize(&disk->files[file].seen, 0);
+		disk->files[file].reserved = 0;
+	}
+	for (int i = 0; i < HANDLES_MAX; i++)
+		if (!disk->handles[i]) {
+			disk->handles[i] = file + 1;
+			disk->locks[i] = false;
+			return i;
+		}
+	return -EMFILE;
+}
+
+static void fake_close(void *context, int handle)
+{
+	struct fake_disk *disk = context;
+
+	if (disk->locks[handle])
+		file_of(disk, handle)->locked = false;
+	disk->locks[handle] = false;
+	disk->handles[handle] = 0;
+}
+
+static int fake_stat(void *context, int handle, struct storage_stat *ret_stat)
+{
+	struct file *file = file_of(context, handle);
+
+	*ret_stat = (struct storage_stat){
+		.size = file->seen.size, .mode = file->mode, .uid = geteuid()};
+	return 0;
+}
+
+static ssize_t fake_read(void *context, int handle, void *data, size_t length, uint64_t offset)
+{
+	struct file *file = file_of(context, handle);
+	uint64_t there = offset < file->seen.size ? file->seen.size - offset : 0;
+
+	if (length > there)
+		length = there;
+	if (length)
+		memcpy(data, file->seen.bytes + offset, length);
+	return (ssize_t)length;
+}
+
+uint64_t fake_disk_allocated(const struct fake_disk *disk)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < disk->file_count; i++) {
+		const struct file *file = &disk->files[i];
+
+		sum += file->seen.size > file->reserved ? file->seen.size : file->reserved;
+	}
+	return sum;
+}
+
+static bool has_room(const struct fake_disk *disk, const struct file *file, uint64_t end)
+{
+	uint64_t held = file->seen.size > file->reserved ? file->seen.size : file->reserved;
+
+	return !disk->limit || end <= held || fake_disk_allocated(disk) + end - held <= disk->limit;
+}
+
+static int fake_write(void *context, int handle, const void *data, size_t length, uint64_t offset)
+{
+	struct fake_disk *disk = context;
+	struct file *file = file_of(disk, handle);
+	int r = before(disk);
+
+	if (r < 0)
+		return r;
+	if (!has_room(disk, file, offset + length))
+		return -ENOSPC;
+	note_change(file, false, offset, data, length);
+	image_write(&file->seen, offset, data, length);
+	return 0;
+}
+
+static int fake_sync(void *context, int handle)
+{
+	struct fake_disk *disk = context;
+	struct file *file = file_of(disk, handle);
+	int r = before(disk);
+
+	/* Without power nothing is forgotten yet: the crash decides what has arrived. */
+	if (r < 0 && disk->fault == FAKE_FAULT_POWER)
+		return r;
+	/* As Linux: after a failure the pages count as clean, and what they hold is only seen. */
+	if (r == 0)
+		image_copy(&file->durable, &file->seen);
+	forget_changes(file);
+	return r;
+}
+
+static int fake_sync_dir(void *context, int dir)
+{
+	struct fake_disk *disk = context;
+	struct directory *d = &disk->directories[dir];
+	int r = before(disk);
+
+	if (r == 0)
+		settle_names(d, d->pending_count);
+	return r;
+}
+
+static int fake_rename(void *context, int dir, const char *from, const char *to)
+{
+	struct fake_disk *disk = context;
+	struct directory *d = &disk->directories[dir];
+	struct name *found = find(d->seen, d->seen_count, from);
+	int r = before(disk), file;
+
+	if (r < 0)
+		return r;
+	if (!found)
+		return -ENOENT;
+	file = found->file;
+	/* The new name first: a crash in between leaves both, never none. */
+	change_name(d, to, file);
+	change_name(d, from, -1);
+	return 0;
+}
+
+static int fake_remove(void *context, int dir, const char *name)
+{
+	struct fake_disk *disk = context;
+	struct directory *d = &disk->directories[dir];
+	int r = before(disk);
+
+	if (r < 0)
+		return r;
+	if (!find(d->seen, d->seen_count, name))
+		return -ENOENT;
+	change_name(d, name, -1);
+	return 0;
+}
+
+static int fake_truncate(void *context, int handle, uint64_t size)
+{
+	struct fake_disk *disk = context;
+	struct file *file = file_of(disk, handle);
+	int r = before(disk);
+
+	if (r < 0)
+		return r;
+	note_change(file, true, size, NULL, 0);
+	image_resize(&file->seen, size);
+	file->reserved = 0;
+	return 0;
+}
+
+static int fake_reserve(void *context, int handle, uint64_t offset, uint64_t length)
+{
+	struct fake_disk *disk = context;
+	struct file *file = file_of(disk, handle);
+	int r = before(disk);
+
+	if (r < 0)
+		return r;
+	if (!has_room(disk, file, offset + length))
+		return -ENOSPC;
+	if (offset + length > file->reserved)
+		file->reserved = offset + length;
+	return 0;
+}
+
+static int fake_lock(void *context, int handle)
+{
+	struct fake_disk *disk = context;
+	struct file *file = file_of(disk, handle);
+
+	if (file->locked)
+		return -EWOULDBLOCK;
+	file->locked = disk->locks[handle] = true;
+	return 0;
+}
+
+static int fake_list(void *context, int dir, int (*each)(void *data, const char *name), void *data)
+{
+	struct fake_disk *disk = context;
+	struct directory *d = &disk->directories[dir];
+	int r = 0;
+
+	for (unsigned i = 0; i < d->seen_count && r == 0; i++)
+		if (d->seen[i].file >= 0)
+			r = each(data, d->seen[i].name);
+	return r;
+}
+
+static const struct storage_ops fake_ops = {
+	.open = fake_open,
+	.close = fake_close,
+	.stat = fake_stat,
+	.read = fake_read,
+	.write = fake_write,
+	.sync = fake_sync,
+	.sync_dir = fake_sync_dir,
+	.rename = fake_rename,
+	.remove = fake_remove,
+	.truncate = fake_truncate,
+	.reserve = fake_reserve,
+	.lock = fake_lock,
+	.list = fake_list,
+};
+
+struct fake_disk *fake_disk_create(void)
+{
+	struct fake_disk *disk = calloc(1, sizeof(*disk));
+
+	assert(disk);
+	disk->files = calloc(FILES_MAX, sizeof(*disk->files));
+	disk->directories = calloc(FAKE_DIRECTORIES, sizeof(*disk->directories));
+	assert(disk->files && disk->directories);
+	disk->storage = (struct storage){.ops = &fake_ops, .context = disk};
+	return disk;
+}
+
+void fake_disk_destroy(struct fake_disk *disk)
+{
+	for (unsigned i = 0; i < disk->file_count; i++) {
+		forget_changes(&disk->files[i]);
+		free(disk->files[i].seen.bytes);
+		free(disk->files[i].durable.bytes);
+	}
+	free(disk->files);
+	free(disk->directories);
+	free(disk);
+}
+
+const struct storage *fake_disk_storage(struct fake_disk *disk)
+{
+	return &disk->storage;
+}
+
+void fake_disk_fault(struct fake_disk *disk, enum fake_fault fault, unsigned call, int error)
+{
+	disk->fault = fault;
+	disk->fault_call = call;
+	disk->error = error;
+	disk->calls = 0;
+}
+
+unsigned fake_disk_calls(const struct fake_disk *disk)
+{
+	return disk->calls;
+}
+
+void fake_disk_limit(struct fake_disk *disk, uint64_t bytes)
+{
+	disk->limit = bytes;
+}
+
+/* Some of a write: sectors by themselves, as a disk with a cache may leave them. */
+static void tear(struct image *image, const struct change *change)
+{
+	uint64_t at = 0;
+
+	if (change->is_truncate) {
+		if (random_below(2))
+			image_resize(image, change->offset);
+		return;
+	}
+	while (at < change->length) {
+		uint64_t step = SECTOR - (change->offset + at) % SECTOR;
+
+		if (step > change->length - at)
+			step = change->length - at;
+		if (random_below(4))
+			image_write(image, change->offset + at, change->bytes + at, step);
+		at += step;
+	}
+}
+
+static void crash_file(struct file *file, enum fake_crash crash)
+{
+	if (crash == FAKE_CRASH_TORN)
+		for (struct change *c = file->first; c; c = c->next)
+			tear(&file->durable, c);
+	if (crash != FAKE_CRASH_KEEP)
+		image_copy(&file->seen, &file->durable);
+	if (crash == FAKE_CRASH_TORN)
+		forget_changes(file);
+	if (crash == FAKE_CRASH_LOSE)
+		forget_changes(file);
+	file->reserved = 0;
+	file->locked = false;
+}
+
+void fake_disk_crash(struct fake_disk *disk, enum fake_crash crash)
+{
+	for (unsigned i = 0; i < disk->file_count; i++)
+		crash_file(&disk->files[i], crash);
+	for (unsigned i = 0; i < FAKE_DIRECTORIES && crash != FAKE_CRASH_KEEP; i++) {
+		struct directory *d = &disk->directories[i];
+
+		settle_names(d, crash == FAKE_CRASH_TORN ? random_below(d->pending_count + 1) : 0);
+		memcpy(d->seen, d->durable, sizeof(d->seen));
+		d->seen_count = d->durable_count;
+	}
+	memset(disk->handles, 0, sizeof(disk->handles));
+	fake_disk_fault(disk, FAKE_FAULT_NONE, 0, 0);
+}
+
+uint8_t *fake_disk_bytes(struct fake_disk *disk, int dir, const char *name, uint64_t *ret_size)
+{
+	struct directory *d = &disk->directories[dir];
+	struct name *found = find(d->seen, d->seen_count, name);
+
+	if (!found)
+		return NULL;
+	*ret_size = disk->files[found->file].seen.size;
+	return disk->files[found->file].seen.bytes;
+}
+
+void fake_disk_put(
+	struct fake_disk *disk, int dir, const char *name, const void *bytes, uint64_t size)
+{
+	struct directory *d = &disk->directories[dir];
+	struct name *found = find(d->seen, d->seen_count, name);
+	struct file *file;
+	int number = found ? found->file : new_file(disk, 0640);
+
+	if (!found)
+		change_name(d, name, number);
+	settle_names(d, d->pending_count);
+	file = &disk->files[number];
+	forget_changes(file);
+	file->seen.size = 0;
+	image_write(&file->seen, 0, bytes, size);
+	image_copy(&file->durable, &file->seen);
+}
+
+void fake_disk_drop(struct fake_disk *disk, int dir, const char *name)
+{
+	struct directory *d = &disk->directories[dir];
+
+	change_name(d, name, -1);
+	settle_names(d, d->pending_count);
+}
+
+struct fake_disk *fake_disk_copy(const struct fake_disk *disk)
+{
+	struct fake_disk *copy = fake_disk_create();
+
+	for (unsigned i = 0; i < FAKE_DIRECTORIES; i++) {
+		struct directory *d = &disk->directories[i];
+
+		for (unsigned j = 0; j < d->seen_count; j++) {
+			const struct name *name = &d->seen[j];
+			const struct file *file = &disk->files[name->file < 0 ? 0 : name->file];
+
+			if (name->file < 0)
+				continue;
+			fake_disk_put(copy, (int)i, name->name, file->seen.bytes, file->seen.size);
+			copy->files[copy->file_count - 1].mode = file->mode;
+		}
+	}
+	return copy;
+}
