@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "record/keys.h"
 
+#include "wire/record.pb-c.h"
+
 #include <assert.h>
 #include <endian.h>
 #include <fcntl.h>
@@ -154,27 +156,30 @@ static int say(struct error *err, int r, const char *what)
 	return error_set(err, r, ERROR_INTERNAL, "%s %s: %s", what, KEYS_FILE, strerror(-r));
 }
 
+/* To the disk. */
+static int write_slot(struct keys *keys, const void *raw, unsigned place)
+{
+	const struct storage *s = keys->storage;
+	int r = s->ops->write(s->context, keys->file, raw, sizeof(struct slot), place * SLOT_STEP);
+
+	return r < 0 ? r : s->ops->sync(s->context, keys->file);
+}
+
 /* Write the slot into the place that is not the current one, then wipe the current one. */
 static int persist(struct keys *keys, struct error *err)
 {
 	static const uint8_t zero[sizeof(struct slot)];
-	const struct storage *s = keys->storage;
 	struct slot *raw = &keys->secret->raw[0];
 	unsigned next = !keys->current_slot;
 	int r;
 
 	convert(raw, &keys->secret->slot);
 	slot_checksum(raw, raw->checksum);
-	r = s->ops->write(s->context, keys->file, raw, sizeof(*raw), next * SLOT_STEP);
+	r = write_slot(keys, raw, next);
 	sodium_memzero(raw, sizeof(*raw));
-	if (r == 0)
-		r = s->ops->sync(s->context, keys->file);
 	/* Only now: a power loss before this finds the old state and evolves it again. */
 	if (r == 0)
-		r = s->ops->write(
-			s->context, keys->file, zero, sizeof(zero), keys->current_slot * SLOT_STEP);
-	if (r == 0)
-		r = s->ops->sync(s->context, keys->file);
+		r = write_slot(keys, zero, keys->current_slot);
 	if (r < 0)
 		return say(err, r, "write");
 	keys->current_slot = next;
@@ -208,9 +213,7 @@ static int write_files(struct keys *keys, int dir, struct error *err)
 	if (keys->file < 0)
 		return say(err, keys->file, "open");
 	/* The room of the second slot, so that no seal ever needs new blocks. */
-	r = s->ops->write(s->context, keys->file, zero, sizeof(zero), SLOT_STEP);
-	if (r == 0)
-		r = s->ops->sync(s->context, keys->file);
+	r = write_slot(keys, zero, 1);
 	return r < 0 ? say(err, r, "write") : 0;
 }
 
@@ -285,12 +288,15 @@ static int read_slots(struct keys *keys, struct error *err)
 	keys->current_slot = !whole[0] || (whole[1] && le64toh(secret->raw[1].generation) >
 							       le64toh(secret->raw[0].generation));
 	convert(&secret->slot, &secret->raw[keys->current_slot]);
-	/* What an interrupted change left behind, an older state among it. */
-	if (sodium_memcmp(&secret->raw[!keys->current_slot], zero, sizeof(zero)) != 0) {
-		r = s->ops->write(s->context, keys->file, zero, sizeof(zero),
-			(uint64_t)!keys->current_slot * SLOT_STEP);
+	/* After a change that was interrupted, or a sync that failed, the disk need not hold what
+	 * is read here, and may still hold the state before: this one again, then the other away.
+	 */
+	if (le64toh(secret->raw[keys->current_slot].reason) !=
+			BERM__WIRE__SEAL_REASON__SEAL_CLOSE ||
+		sodium_memcmp(&secret->raw[!keys->current_slot], zero, sizeof(zero)) != 0) {
+		r = write_slot(keys, &secret->raw[keys->current_slot], keys->current_slot);
 		if (r == 0)
-			r = s->ops->sync(s->context, keys->file);
+			r = write_slot(keys, zero, !keys->current_slot);
 	}
 	sodium_memzero(secret->raw, sizeof(secret->raw));
 	return r < 0 ? say(err, r, "write") : 0;
@@ -307,6 +313,11 @@ int keys_load(const struct storage *s, int dir, struct keys **ret_keys, struct e
 	r = open_file(keys, dir, err);
 	if (r == 0)
 		r = read_slots(keys, err);
+	/* Before the first segment: the file may be there without its name being on the disk. */
+	if (r == 0 && keys->secret->slot.segment == 0) {
+		r = s->ops->sync_dir(s->context, dir);
+		r = r < 0 ? say(err, r, "keep the name of") : 0;
+	}
 	if (r < 0) {
 		keys_destroy(keys);
 		return r;

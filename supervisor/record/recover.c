@@ -330,6 +330,11 @@ static int adopt_head(struct recorder *r, struct error *err)
 	position.offset = SEGMENT_HEADER_BYTES + frame.length;
 	position.sequence = view.sequence;
 	memcpy(position.hash, frame.hash, CHAIN_HASH_BYTES);
+	/* Its name may be what did not get to the disk. */
+	n = s->ops->sync_dir(s->context, r->options.log_dir);
+	if (n < 0)
+		return error_set(err, (int)n, ERROR_INTERNAL, "keep the name of %s: %s", name,
+			strerror((int)-n));
 	return keys_advance(r->keys, SIGNED_HEAD, &position, err);
 }
 
