@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include "log-world.h"
+
+#include "log-bytes.h"
+
+#include <sodium.h>
+
+/* Logs made anew by somebody who can write every byte of them, computes every hash, and holds some
+ * key: none, one of his own, or the recorder's present ones. Records are unpacked, changed,
+ * numbered and packed again, so that nothing but signatures can tell. */
+
+#define FORGED_MAX (1 << 20)
+
+enum signer {
+	SIGNS_NOT,     /* signatures are left as they were */
+	SIGNS_ZERO,    /* bytes of zero */
+	SIGNS_OWN,     /* an own pair of keys, and heads and seals that name it */
+	SIGNS_PRESENT, /* the keys in the key file, named likewise */
+};
+
+struct forger {
+	const struct world *w;
+	enum signer signer;
+	struct keys *keys; /* SIGNS_PRESENT */
+	uint8_t own_public[PUBLIC_KEY_BYTES];
+	uint8_t own_secret[crypto_sign_SECRETKEYBYTES];
+	uint64_t from; /* records before this number stay as they are */
+	bool strip;    /* leave seals out */
+	bool renumber;
+	uint8_t hash[CHAIN_HASH_BYTES];
+	uint64_t sequence;
+	uint64_t since_seal;
+	struct log_pin pin;
+	uint8_t *made;
+	uint64_t at;
+};
+
+static struct world w;
+
+static int make(void **state)
+{
+	(void)state;
+	make_log(&w, fake_disk_create(), 24000);
+	return 0;
+}
+
+static int drop(void **state)
+{
+	(void)state;
+	fake_disk_destroy(w.disk);
+	return 0;
+}
+
+static void name_own_key(struct forger *f, ProtobufCBinaryData *field, enum signed_kind kind)
+{
+	if (f->signer == SIGNS_OWN)
+		memcpy(field->data, f->own_public, PUBLIC_KEY_BYTES);
+	if (f->signer == SIGNS_PRESENT)
+		keys_public(f->keys, kind, 0, field->data);
+}
+
+static void forge_signature(
+	struct forger *f, enum signed_kind kind, size_t length, const uint8_t *old)
+{
+	uint8_t digest[SIGNED_DIGEST_BYTES], *to = f->made + f->at + length;
+
+	signed_digest(kind, f->pin.log_id, f->made + f->at - CHAIN_HASH_BYTES,
+		CHAIN_HASH_BYTES + length, digest);
+	switch (f->signer) {
+	case SIGNS_NOT:
+		memcpy(to, old, SIGNATURE_BYTES);
+		break;
+	case SIGNS_ZERO:
+		memset(to, 0, SIGNATURE_BYTES);
+		break;
+	case SIGNS_OWN:
+		crypto_sign_detached(to, NULL, digest, sizeof(digest), f->own_secret);
+		break;
+	case SIGNS_PRESENT:
+		keys_sign(f->keys, kind, digest, to);
+		break;
+	}
+}
+
+/* One record as the forger wants it. */
+static void forge(struct forger *f, const struct frame *frame)
+{
+	Berm__Wire__Record *record =
+		berm__wire__record__unpack(NULL, frame->record_length, frame->record);
+	bool keep, is_seal;
+	size_t length;
+
+	assert_non_null(record);
+	is_seal = record->body_case == BERM__WIRE__RECORD__BODY_SEAL;
+	keep = record->sequence < f->from;
+	if (f->strip && is_seal && !keep) {
+		berm__wire__record__free_unpacked(record, NULL);
+		return;
+	}
+	if (f->renumber)
+		record->sequence = f->sequence + 1;
+	if (!keep && record->body_case == BERM__WIRE__RECORD__BODY_FILE &&
+		record->sequence % 7 == 0)
+		record->file->path.data[1] = 'X';
+	if (!keep && is_seal) {
+		record->seal->records = f->since_seal;
+		name_own_key(f, &record->seal->next_public_key, SIGNED_SEAL);
+	}
+	if (!keep && record->body_case == BERM__WIRE__RECORD__BODY_SEGMENT_HEAD) {
+		name_own_key(f, &record->segment_head->seal_public_key, SIGNED_SEAL);
+		name_own_key(f, &record->segment_head->next_head_public_key, SIGNED_HEAD);
+	}
+	length = berm__wire__record__pack(record, f->made + f->at + FRAME_HEADER_BYTES);
+	frame_write_header(f->made + f->at, frame->kind, length);
+	length += FRAME_HEADER_BYTES;
+	if (frame->kind == FRAME_SIGNED) {
+		if (keep)
+			memcpy(f->made + f->at + length, frame->signature, SIGNATURE_BYTES);
+		else
+			forge_signature(
+				f, is_seal ? SIGNED_SEAL : SIGNED_HEAD, length, frame->signature);
+		length += SIGNATURE_BYTES;
+	}
+	chain_hash(f->pin.log_id, f->made + f->at - CHAIN_HASH_BYTES, CHAIN_HASH_BYTES + length,
+		f->hash);
+	memcpy(f->made + f->at + length, f->hash, CHAIN_HASH_BYTES);
+	f->at += length + CHAIN_HASH_BYTES;
+	f->sequence = record->sequence;
+	f->since_seal = frame->kind == FRAME_SIGNED ? 0 : f->since_seal + 1;
+	berm__wire__record__free_unpacked(record, NULL);
+}
+
+/* All of the log, in its place. */
+static void forge_log(struct forger *f)
+{
+	static struct frame frames[FRAMES_MAX];
+	struct log_bytes log = log_bytes(f->w);
+
+	f->pin = world_pin(f->w);
+	f->made = malloc(FORGED_MAX);
+	assert_non_null(f->made);
+	if (f->signer == SIGNS_PRESENT)
+		assert_int_equal(
+			keys_load(fake_disk_storage(f->w->disk), KEY_DIR, &f->keys, NULL), 0);
+	if (f->signer == SIGNS_OWN)
+		crypto_sign_keypair(f->own_public, f->own_secret);
+	for (unsigned i = 0; i < log.segments; i++) {
+		unsigned count = frames_of(log.bytes[i], log.size[i], frames);
+		struct segment_header header;
+
+		assert_true(segment_header_read(log.bytes[i], &header));
+		memcpy(header.previous_hash, f->hash, CHAIN_HASH_BYTES);
+		segment_header_write(f->made, &header);
+		f->at = SEGMENT_HEADER_BYTES;
+		for (unsigned n = 0; n < count; n++)
+			forge(f, &frames[n]);
+		put_segment(f->w, i + 1, f->made, f->at);
+	}
+	free(f->made);
+	keys_destroy(f->keys);
+}
+
+static struct verify_result judge(const struct log_pin *pin, bool live)
+{
+	struct verify_options options = {
+		.storage = fake_disk_storage(w.disk), .dir = LOG_DIR, .pin = pin, .live = live};
+	struct verify_result result;
+
+	assert_int_equal(verify_log(&options, &result, NULL), 0);
+	return result;
+}
+
+static uint64_t last_record(void)
+{
+	struct verify_result result = world_verify(&w, false);
+
+	assert_passes(result);
+	return result.sequence;
+}
+
+/* A forger that changes nothing makes the same log: what fails below fails for what was changed. */
+static void an_unchanged_copy_passes(void **state)
+{
+	struct forger f = {.w = &w, .signer = SIGNS_NOT, .from = UINT64_MAX};
+
+	(void)state;
+	forge_log(&f);
+	assert_passes(world_verify(&w, false));
+}
+
+static void hashes_computed_anew_do_not_help(void **state)
+{
+	struct fake_disk *clean = w.disk;
+	uint64_t last = last_record();
+	unsigned tried = 0;
+
+	(void)state;
+	/* From each record on; neither anchor nor closing is needed to see it. */
+	for (uint64_t from = 2; from + 8 < last; from += 3) {
+		struct forger f = {.w = &w, .signer = SIGNS_NOT, .from = from};
+		struct log_pin pin;
+
+		w.disk = fake_disk_copy(clean);
+		forge_log(&f);
+		pin = world_pin(&w);
+		assert_false(judge(&pin, true).pass);
+		fake_disk_destroy(w.disk);
+		tried++;
+	}
+	w.disk = clean;
+	print_message("# %u of %u logs with new hashes noticed without an anchor\n", tried, tried);
+}
+
+static void a_log_without_its_seals_fails(void **state)
+{
+	struct forger f = {
+		.w = &w, .signer = SIGNS_NOT, .from = 2, .strip = true, .renumber = true};
+	struct log_pin pin = world_pin(&w);
+
+	(void)state;
+	forge_log(&f);
+	assert_false(judge(&pin, false).pass);
+	assert_false(judge(&pin, true).pass);
+	assert_false(world_verify(&w, true).pass);
+}
+
+static void signatures_of_zero_fail(void **state)
+{
+	struct forger f = {.w = &w, .signer = SIGNS_ZERO, .from = 1};
+
+	(void)state;
+	forge_log(&f);
+	assert_int_equal(world_verify(&w, true).reason, VERIFY_HEAD_KEY);
+}
+
+static void a_log_signed_with_another_key_fails_under_the_pinned_one(void **state)
+{
+	struct forger f = {.w = &w, .signer = SIGNS_OWN, .from = 1};
+	struct log_pin pin = world_pin(&w), own;
+	struct verify_result result;
+
+	(void)state;
+	forge_log(&f);
+	result = judge(&pin, false);
+	assert_int_equal(result.reason, VERIFY_HEAD_KEY);
+	/* It is a good log by itself up to its first seal: the keys in it say nothing. */
+	own = pin;
+	memcpy(own.public_key, f.own_public, PUBLIC_KEY_BYTES);
+	result = judge(&own, false);
+	assert_true(result.pass);
+}
+
+/* Whoever takes the keys at the end of the log changes what was before. */
+static void todays_keys_cannot_sign_what_was(void **state)
+{
+	struct fake_disk *clean = w.disk;
+	uint64_t last = last_record();
+	unsigned tried = 0;
+
+	(void)state;
+	for (uint64_t from = 1; from + 1 < last; from += from < 40 ? 1 : 5) {
+		struct forger f = {.w = &w, .signer = SIGNS_PRESENT, .from = from};
+		struct log_pin pin;
+
+		w.disk = fake_disk_copy(clean);
+		forge_log(&f);
+		pin = world_pin(&w);
+		/* Without an anchor, and as somebody who says that it is being written. */
+		if (judge(&pin, true).pass)
+			fail_msg("passes from record %llu on", (unsigned long long)from);
+		fake_disk_destroy(w.disk);
+		tried++;
+	}
+	w.disk = clean;
+	print_message("# %u of %u logs signed with today's keys noticed\n", tried, tried);
+}
+
+/* The key file of one moment never holds a state of a moment before: no key in it is one that has
+ * signed. */
+static void the_key_file_holds_no_key_that_has_signed(void **state)
+{
+	static struct frame frames[FRAMES_MAX];
+	struct log_bytes log = log_bytes(&w);
+	struct log_pin pin = world_pin(&w);
+	uint8_t now[2][PUBLIC_KEY_BYTES];
+	struct keys *keys;
+	uint64_t size;
+	uint8_t *file;
+	unsigned empty = 0, seen = 0;
+
+	(void)state;
+	assert_int_equal(keys_load(fake_disk_storage(w.disk), KEY_DIR, &keys, NULL), 0);
+	keys_public(keys, SIGNED_HEAD, 0, now[SIGNED_HEAD]);
+	keys_public(keys, SIGNED_SEAL, 0, now[SIGNED_SEAL]);
+	for (unsigned i = 0; i < log.segments; i++) {
+		unsigned count = frames_of(log.bytes[i], log.size[i], frames);
+
+		for (unsigned n = 0; n < count; n++)
+			for (unsigned kind = 0; kind < SIGNED_KIND_COUNT; kind++) {
+				assert_false(frame_is_signed_by(
+					&frames[n], (enum signed_kind)kind, pin.log_id, now[kind]));
+				seen += frames[n].kind == FRAME_SIGNED;
+			}
+	}
+	assert_true(seen > 8);
+	keys_destroy(keys);
+	/* One of the two places is wiped. */
+	file = fake_disk_bytes(w.disk, KEY_DIR, KEYS_FILE, &size);
+	for (unsigned place = 0; place < 2; place++)
+		empty += sodium_is_zero(file + place * 4096, 208);
+	assert_int_equal(empty, 1);
+}
+
+int main(void)
+{
+#define on_log(test) cmocka_unit_test_setup_teardown(test, make, drop)
+	const struct CMUnitTest tests[] = {
+		on_log(an_unchanged_copy_passes),
+		on_log(hashes_computed_anew_do_not_help),
+		on_log(a_log_without_its_seals_fails),
+		on_log(signatures_of_zero_fail),
+		on_log(a_log_signed_with_another_key_fails_under_the_pinned_one),
+		on_log(todays_keys_cannot_sign_what_was),
+		on_log(the_key_file_holds_no_key_that_has_signed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
