@@ -40,7 +40,8 @@ static void stamp(
 	record->has_sequence = record->has_timestamp = record->has_boot_ns = true;
 	record->sequence = r->now.sequence + 1;
 	record->timestamp = time->wall_ns;
-	record->boot_ns = time->boot_ns;
+	/* What was put since the time was taken may be later. */
+	record->boot_ns = time->boot_ns > r->now.boot_ns ? time->boot_ns : r->now.boot_ns;
 }
 
 /* The frame stands but for its hash. */
@@ -68,7 +69,7 @@ size_t writer_put(struct recorder *r, Berm__Wire__Record *record, const struct r
 	stamp(r, record, time);
 	length = berm__wire__record__pack(record, at + FRAME_HEADER_BYTES);
 	frame_write_header(at, FRAME_RECORD, length);
-	return finish_frame(r, FRAME_HEADER_BYTES + length, time->boot_ns);
+	return finish_frame(r, FRAME_HEADER_BYTES + length, record->boot_ns);
 }
 
 void writer_put_signed(struct recorder *r, Berm__Wire__Record *record, enum signed_kind kind)
@@ -85,7 +86,7 @@ void writer_put_signed(struct recorder *r, Berm__Wire__Record *record, enum sign
 	signed_digest(kind, keys_log_id(r->keys), at - CHAIN_HASH_BYTES, CHAIN_HASH_BYTES + length,
 		digest);
 	keys_sign(r->keys, kind, digest, at + length);
-	finish_frame(r, length + SIGNATURE_BYTES, time.boot_ns);
+	finish_frame(r, length + SIGNATURE_BYTES, record->boot_ns);
 	r->now.since_seal = 0;
 }
 
@@ -293,10 +294,12 @@ int recorder_append(struct recorder *r, struct record_run *run, enum record_ring
 		recorder_lost(r, run, ring, BERM__WIRE__LOSS_SOURCE__LOSS_TOO_LARGE, 1);
 		return -EMSGSIZE;
 	}
-	/* A Loss before it makes its number larger, by a byte at most. */
+	/* A Loss before it makes its number larger, by a byte at most. It is put only where the
+	 * record after it is: else a flood would fill the queue with them. */
 	length += FRAME_OVERHEAD + 8;
-	if ((run->has_loss && !queue_declare(r, run, r->options.queue_bytes - OWN_FRAME_MAX)) ||
-		!queue_admits(r, &run->rings[ring], length)) {
+	if (!queue_admits(r, &run->rings[ring], length) ||
+		(run->has_loss &&
+			!queue_declare(r, run, r->options.queue_bytes - OWN_FRAME_MAX - length))) {
 		recorder_lost(r, run, ring, BERM__WIRE__LOSS_SOURCE__LOSS_QUEUE, 1);
 		return -ENOBUFS;
 	}

@@ -3,7 +3,7 @@
 
 /* A log made by the recorder, as bytes to be changed. Include after log-world.h. */
 
-#define SEGMENTS_MAX 64
+#define SEGMENTS_MAX 1024
 #define FRAMES_MAX 4096
 
 struct log_bytes {
