@@ -14,9 +14,10 @@
 #define PUBLIC_KEY_BYTES 32
 #define SIGNATURE_BYTES 64
 
-#define SEGMENT_HEADER_BYTES 64 /* magic 8, log id 16, number 8, hash before the first record 32   \
-				 */
-#define FRAME_HEADER_BYTES 8    /* length 4, kind 1, zero 3 */
+#define SEGMENT_HEADER_BYTES                                                                       \
+	64                   /* magic 8, log id 16, number 8, hash before the first record 32      \
+			      */
+#define FRAME_HEADER_BYTES 8 /* length 4, kind 1, zero 3 */
 /* One packed record. The longest argv that is kept whole is 128 KiB. */
 #define RECORD_BYTES_MAX (160U << 10)
 #define FRAME_BYTES_MAX (FRAME_HEADER_BYTES + RECORD_BYTES_MAX + SIGNATURE_BYTES + CHAIN_HASH_BYTES)

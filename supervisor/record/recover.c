@@ -2,6 +2,7 @@
 #include "record/canonical.h"
 #include "record/reader.h"
 #include "record/recorder-internal.h"
+#include "record/unpack.h"
 
 #include <fcntl.h>
 #include <sodium.h>
@@ -32,10 +33,11 @@ static int note_segment(void *data, const char *name)
 	return 0;
 }
 
-/* A seal of the present key, or NULL words otherwise. */
+/* A seal of the present key that names the next one. */
 static bool is_next_seal(const struct recorder *r, const struct frame *frame,
 	const struct record_view *view, uint64_t *ret_reason)
 {
+	struct unpack_room room;
 	Berm__Wire__Seal *seal;
 	uint8_t key[PUBLIC_KEY_BYTES], next[PUBLIC_KEY_BYTES];
 	bool is;
@@ -45,11 +47,11 @@ static bool is_next_seal(const struct recorder *r, const struct frame *frame,
 	if (view->body != BERM__WIRE__RECORD__BODY_SEAL ||
 		!frame_is_signed_by(frame, SIGNED_SEAL, keys_log_id(r->keys), key))
 		return false;
-	seal = berm__wire__seal__unpack(NULL, view->body_length, view->body_bytes);
+	seal = unpack_small(
+		&room, &berm__wire__seal__descriptor, view->body_bytes, view->body_length);
 	is = seal && seal->has_next_public_key && seal->next_public_key.len == sizeof(next) &&
 	     memcmp(seal->next_public_key.data, next, sizeof(next)) == 0;
 	*ret_reason = seal ? seal->reason : 0;
-	berm__wire__seal__free_unpacked(seal, NULL);
 	return is;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "record/unpack.h"
 #include "record/verify-internal.h"
 
 #include <string.h>
@@ -133,6 +134,7 @@ enum verify_reason verifier_head(
 	struct verifier *v, const struct frame *frame, const uint8_t *previous_hash)
 {
 	struct record_view view;
+	struct unpack_room room;
 	Berm__Wire__SegmentHead *head;
 	enum verify_reason reason = look_at(v, frame, &view);
 
@@ -142,9 +144,9 @@ enum verify_reason verifier_head(
 		return VERIFY_KIND;
 	if (!frame_is_signed_by(frame, SIGNED_HEAD, v->options->pin->log_id, v->head_key))
 		return VERIFY_HEAD_KEY;
-	head = berm__wire__segment_head__unpack(NULL, view.body_length, view.body_bytes);
+	head = unpack_small(
+		&room, &berm__wire__segment_head__descriptor, view.body_bytes, view.body_length);
 	reason = head ? check_head(v, head, view.sequence, previous_hash) : VERIFY_RECORD;
-	berm__wire__segment_head__free_unpacked(head, NULL);
 	if (reason != VERIFY_GOOD)
 		return reason;
 	count(v, frame, &view);
@@ -156,12 +158,14 @@ enum verify_reason verifier_head(
 static enum verify_reason check_seal(struct verifier *v, const struct frame *frame,
 	const struct record_view *view, uint64_t offset)
 {
+	struct unpack_room room;
 	Berm__Wire__Seal *seal;
 	bool fits;
 
 	if (!frame_is_signed_by(frame, SIGNED_SEAL, v->options->pin->log_id, v->seal_key))
 		return VERIFY_SEAL_KEY;
-	seal = berm__wire__seal__unpack(NULL, view->body_length, view->body_bytes);
+	seal = unpack_small(
+		&room, &berm__wire__seal__descriptor, view->body_bytes, view->body_length);
 	fits = seal && seal->has_epoch && seal->epoch == v->seal_epoch && seal->has_reason &&
 	       seal->has_records && seal->records == v->since_seal &&
 	       is_bytes(seal->has_next_public_key, &seal->next_public_key, PUBLIC_KEY_BYTES);
@@ -175,14 +179,14 @@ static enum verify_reason check_seal(struct verifier *v, const struct frame *fra
 		v->end.rotated = seal->reason == BERM__WIRE__SEAL_REASON__SEAL_ROTATION;
 		v->result.closed = v->end.closing;
 	}
-	berm__wire__seal__free_unpacked(seal, NULL);
 	return fits ? VERIFY_GOOD : VERIFY_SEAL;
 }
 
 static enum verify_reason check_retention(struct verifier *v, const struct record_view *view)
 {
-	Berm__Wire__Retention *retention =
-		berm__wire__retention__unpack(NULL, view->body_length, view->body_bytes);
+	struct unpack_room room;
+	Berm__Wire__Retention *retention = unpack_small(
+		&room, &berm__wire__retention__descriptor, view->body_bytes, view->body_length);
 
 	if (!retention)
 		return VERIFY_RECORD;
@@ -190,7 +194,6 @@ static enum verify_reason check_retention(struct verifier *v, const struct recor
 	if (retention->has_removed_through && retention->removed_through < v->segment &&
 		retention->removed_through > v->removed_through)
 		v->removed_through = retention->removed_through;
-	berm__wire__retention__free_unpacked(retention, NULL);
 	return VERIFY_GOOD;
 }
 

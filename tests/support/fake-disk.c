@@ -8,6 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Around whatever allocator a test has put in place: the disk is no part of what is tested. */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *p, size_t size);
+void __libc_free(void *p);
+
 #define SECTOR 512
 #define FILES_MAX 4096
 #define HANDLES_MAX 64
@@ -65,7 +71,7 @@ static void image_resize(struct image *image, uint64_t size)
 {
 	if (size > image->capacity) {
 		image->capacity = size * 2;
-		image->bytes = realloc(image->bytes, image->capacity);
+		image->bytes = __libc_realloc(image->bytes, image->capacity);
 		assert(image->bytes);
 	}
 	if (size > image->size)
@@ -94,8 +100,8 @@ static void forget_changes(struct file *file)
 		struct change *change = file->first;
 
 		file->first = change->next;
-		free(change->bytes);
-		free(change);
+		__libc_free(change->bytes);
+		__libc_free(change);
 	}
 	file->last = &file->first;
 }
@@ -103,12 +109,12 @@ static void forget_changes(struct file *file)
 static void note_change(
 	struct file *file, bool is_truncate, uint64_t offset, const void *bytes, uint64_t length)
 {
-	struct change *change = calloc(1, sizeof(*change));
+	struct change *change = __libc_calloc(1, sizeof(*change));
 
 	assert(change);
 	*change = (struct change){.is_truncate = is_truncate, .offset = offset, .length = length};
 	if (length) {
-		change->bytes = malloc(length);
+		change->bytes = __libc_malloc(length);
 		assert(change->bytes);
 		memcpy(change->bytes, bytes, length);
 	}
@@ -419,11 +425,11 @@ static const struct storage_ops fake_ops = {
 
 struct fake_disk *fake_disk_create(void)
 {
-	struct fake_disk *disk = calloc(1, sizeof(*disk));
+	struct fake_disk *disk = __libc_calloc(1, sizeof(*disk));
 
 	assert(disk);
-	disk->files = calloc(FILES_MAX, sizeof(*disk->files));
-	disk->directories = calloc(FAKE_DIRECTORIES, sizeof(*disk->directories));
+	disk->files = __libc_calloc(FILES_MAX, sizeof(*disk->files));
+	disk->directories = __libc_calloc(FAKE_DIRECTORIES, sizeof(*disk->directories));
 	assert(disk->files && disk->directories);
 	disk->storage = (struct storage){.ops = &fake_ops, .context = disk};
 	return disk;
@@ -433,12 +439,12 @@ void fake_disk_destroy(struct fake_disk *disk)
 {
 	for (unsigned i = 0; i < disk->file_count; i++) {
 		forget_changes(&disk->files[i]);
-		free(disk->files[i].seen.bytes);
-		free(disk->files[i].durable.bytes);
+		__libc_free(disk->files[i].seen.bytes);
+		__libc_free(disk->files[i].durable.bytes);
 	}
-	free(disk->files);
-	free(disk->directories);
-	free(disk);
+	__libc_free(disk->files);
+	__libc_free(disk->directories);
+	__libc_free(disk);
 }
 
 const struct storage *fake_disk_storage(struct fake_disk *disk)

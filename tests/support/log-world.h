@@ -98,7 +98,7 @@ static inline bool world_head(
 }
 
 /* Verify with what is pinned and anchored here. */
-static inline struct verify_result world_verify(const struct world *w, bool live)
+static inline struct verify_result world_verify(const struct world *w, bool is_live)
 {
 	struct log_pin pin = world_pin(w);
 	struct log_head head;
@@ -106,7 +106,7 @@ static inline struct verify_result world_verify(const struct world *w, bool live
 		.dir = LOG_DIR,
 		.pin = &pin,
 		.anchor = world_head(w, &pin, &head) ? &head : NULL,
-		.live = live};
+		.live = is_live};
 	struct verify_result result;
 
 	assert_int_equal(verify_log(&options, &result, NULL), 0);
