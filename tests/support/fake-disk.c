@@ -1,170 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fake-disk.h"
-
-#include "random.h"
+#include "fake-disk-internal.h"
 
 #include <assert.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* Around whatever allocator a test has put in place: the disk is no part of what is tested. */
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *p, size_t size);
-void __libc_free(void *p);
-
-#define SECTOR 512
-#define FILES_MAX 4096
-#define HANDLES_MAX 64
-#define NAMES_MAX 2048
-#define NAME_MAX_BYTES 96
-
-struct image {
-	uint8_t *bytes;
-	uint64_t size, capacity;
-};
-
-/* A change that is not on the disk yet. */
-struct change {
-	bool is_truncate;
-	uint64_t offset, length;
-	uint8_t *bytes;
-	struct change *next;
-};
-
-struct file {
-	struct image seen, durable;
-	struct change *first, **last;
-	uint64_t reserved;
-	unsigned mode;
-	bool locked;
-};
-
-struct name {
-	char name[NAME_MAX_BYTES];
-	int file; /* -1: removed */
-};
-
-struct directory {
-	struct name seen[NAMES_MAX], durable[NAMES_MAX];
-	unsigned seen_count, durable_count;
-	/* In order; `file` -1 takes a name away. */
-	struct name pending[NAMES_MAX];
-	unsigned pending_count;
-};
-
-struct fake_disk {
-	struct storage storage;
-	struct file *files;
-	unsigned file_count;
-	struct directory *directories;
-	int handles[HANDLES_MAX]; /* file + 1; 0: free */
-	bool locks[HANDLES_MAX];
-	enum fake_fault fault;
-	unsigned fault_call, calls;
-	int error;
-	uint64_t limit;
-};
-
-static void image_resize(struct image *image, uint64_t size)
-{
-	if (size > image->capacity) {
-		image->capacity = size * 2;
-		image->bytes = __libc_realloc(image->bytes, image->capacity);
-		assert(image->bytes);
-	}
-	if (size > image->size)
-		memset(image->bytes + image->size, 0, size - image->size);
-	image->size = size;
-}
-
-static void image_write(struct image *image, uint64_t offset, const void *bytes, uint64_t length)
-{
-	if (offset + length > image->size)
-		image_resize(image, offset + length);
-	if (length)
-		memcpy(image->bytes + offset, bytes, length);
-}
-
-static void image_copy(struct image *to, const struct image *from)
-{
-	to->size = 0;
-	image_write(to, 0, from->bytes, from->size);
-	to->size = from->size;
-}
-
-static void forget_changes(struct file *file)
-{
-	while (file->first) {
-		struct change *change = file->first;
-
-		file->first = change->next;
-		__libc_free(change->bytes);
-		__libc_free(change);
-	}
-	file->last = &file->first;
-}
-
-static void note_change(
-	struct file *file, bool is_truncate, uint64_t offset, const void *bytes, uint64_t length)
-{
-	struct change *change = __libc_calloc(1, sizeof(*change));
-
-	assert(change);
-	*change = (struct change){.is_truncate = is_truncate, .offset = offset, .length = length};
-	if (length) {
-		change->bytes = __libc_malloc(length);
-		assert(change->bytes);
-		memcpy(change->bytes, bytes, length);
-	}
-	*file->last = change;
-	file->last = &change->next;
-}
-
-static struct name *find(struct name *names, unsigned count, const char *name)
-{
-	for (unsigned i = 0; i < count; i++)
-		if (strcmp(names[i].name, name) == 0 && names[i].file >= 0)
-			return &names[i];
-	return NULL;
-}
-
-static void set_name(struct name *names, unsigned *count, const char *name, int file)
-{
-	struct name *found = find(names, *count, name);
-
-	if (found) {
-		found->file = file;
-		return;
-	}
-	for (unsigned i = 0; i < *count; i++)
-		if (names[i].file < 0) {
-			found = &names[i];
-			break;
-		}
-	if (!found) {
-		assert(*count < NAMES_MAX);
-		found = &names[(*count)++];
-	}
-	snprintf(found->name, NAME_MAX_BYTES, "%s", name);
-	found->file = file;
-}
-
-static void change_name(struct directory *d, const char *name, int file)
-{
-	set_name(d->seen, &d->seen_count, name, file);
-	assert(d->pending_count < NAMES_MAX);
-	snprintf(d->pending[d->pending_count].name, NAME_MAX_BYTES, "%s", name);
-	d->pending[d->pending_count++].file = file;
-}
-
-static void settle_names(struct directory *d, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		set_name(d->durable, &d->durable_count, d->pending[i].name, d->pending[i].file);
-	d->pending_count = 0;
-}
 
 /* What the call that is about to happen answers: 0 where it goes on. */
 static int before(struct fake_disk *disk)
@@ -207,7 +46,7 @@ static int fake_open(void *context, int dir, const char *name, int flags, unsign
 {
 	struct fake_disk *disk = context;
 	struct directory *d = &disk->directories[dir];
-	struct name *found = find(d->seen, d->seen_count, name);
+	struct name *found = fake_find(d->seen, d->seen_count, name);
 	int r = flags & O_CREAT ? before(disk) : 0, file;
 
 	if (r < 0)
@@ -216,10 +55,10 @@ static int fake_open(void *context, int dir, const char *name, int flags, unsign
 		return -ENOENT;
 	file = found ? found->file : new_file(disk, mode);
 	if (!found)
-		change_name(d, name, file);
+		fake_change_name(d, name, file);
 	if (found && (flags & O_TRUNC) && disk->files[file].seen.size > 0) {
-		note_change(&disk->files[file], true, 0, NULL, 0);
-		image_resize(&disk->files[file].seen, 0);
+		fake_note_change(&disk->files[file], true, 0, NULL, 0);
+		fake_image_resize(&disk->files[file].seen, 0);
 		disk->files[file].reserved = 0;
 	}
 	for (int i = 0; i < HANDLES_MAX; i++)
@@ -291,8 +130,8 @@ static int fake_write(void *context, int handle, const void *data, size_t length
 		return r;
 	if (!has_room(disk, file, offset + length))
 		return -ENOSPC;
-	note_change(file, false, offset, data, length);
-	image_write(&file->seen, offset, data, length);
+	fake_note_change(file, false, offset, data, length);
+	fake_image_write(&file->seen, offset, data, length);
 	return 0;
 }
 
@@ -307,8 +146,8 @@ static int fake_sync(void *context, int handle)
 		return r;
 	/* As Linux: after a failure the pages count as clean, and what they hold is only seen. */
 	if (r == 0)
-		image_copy(&file->durable, &file->seen);
-	forget_changes(file);
+		fake_image_copy(&file->durable, &file->seen);
+	fake_forget_changes(file);
 	return r;
 }
 
@@ -319,7 +158,7 @@ static int fake_sync_dir(void *context, int dir)
 	int r = before(disk);
 
 	if (r == 0)
-		settle_names(d, d->pending_count);
+		fake_settle_names(d, d->pending_count);
 	return r;
 }
 
@@ -327,7 +166,7 @@ static int fake_rename(void *context, int dir, const char *from, const char *to)
 {
 	struct fake_disk *disk = context;
 	struct directory *d = &disk->directories[dir];
-	struct name *found = find(d->seen, d->seen_count, from);
+	struct name *found = fake_find(d->seen, d->seen_count, from);
 	int r = before(disk), file;
 
 	if (r < 0)
@@ -336,8 +175,8 @@ static int fake_rename(void *context, int dir, const char *from, const char *to)
 		return -ENOENT;
 	file = found->file;
 	/* The new name first: a crash in between leaves both, never none. */
-	change_name(d, to, file);
-	change_name(d, from, -1);
+	fake_change_name(d, to, file);
+	fake_change_name(d, from, -1);
 	return 0;
 }
 
@@ -349,9 +188,9 @@ static int fake_remove(void *context, int dir, const char *name)
 
 	if (r < 0)
 		return r;
-	if (!find(d->seen, d->seen_count, name))
+	if (!fake_find(d->seen, d->seen_count, name))
 		return -ENOENT;
-	change_name(d, name, -1);
+	fake_change_name(d, name, -1);
 	return 0;
 }
 
@@ -363,8 +202,8 @@ static int fake_truncate(void *context, int handle, uint64_t size)
 
 	if (r < 0)
 		return r;
-	note_change(file, true, size, NULL, 0);
-	image_resize(&file->seen, size);
+	fake_note_change(file, true, size, NULL, 0);
+	fake_image_resize(&file->seen, size);
 	file->reserved = 0;
 	return 0;
 }
@@ -438,7 +277,7 @@ struct fake_disk *fake_disk_create(void)
 void fake_disk_destroy(struct fake_disk *disk)
 {
 	for (unsigned i = 0; i < disk->file_count; i++) {
-		forget_changes(&disk->files[i]);
+		fake_forget_changes(&disk->files[i]);
 		__libc_free(disk->files[i].seen.bytes);
 		__libc_free(disk->files[i].durable.bytes);
 	}
@@ -470,61 +309,10 @@ void fake_disk_limit(struct fake_disk *disk, uint64_t bytes)
 	disk->limit = bytes;
 }
 
-/* Some of a write: sectors by themselves, as a disk with a cache may leave them. */
-static void tear(struct image *image, const struct change *change)
-{
-	uint64_t at = 0;
-
-	if (change->is_truncate) {
-		if (random_below(2))
-			image_resize(image, change->offset);
-		return;
-	}
-	while (at < change->length) {
-		uint64_t step = SECTOR - (change->offset + at) % SECTOR;
-
-		if (step > change->length - at)
-			step = change->length - at;
-		if (random_below(4))
-			image_write(image, change->offset + at, change->bytes + at, step);
-		at += step;
-	}
-}
-
-static void crash_file(struct file *file, enum fake_crash crash)
-{
-	if (crash == FAKE_CRASH_TORN)
-		for (struct change *c = file->first; c; c = c->next)
-			tear(&file->durable, c);
-	if (crash != FAKE_CRASH_KEEP)
-		image_copy(&file->seen, &file->durable);
-	if (crash == FAKE_CRASH_TORN)
-		forget_changes(file);
-	if (crash == FAKE_CRASH_LOSE)
-		forget_changes(file);
-	file->reserved = 0;
-	file->locked = false;
-}
-
-void fake_disk_crash(struct fake_disk *disk, enum fake_crash crash)
-{
-	for (unsigned i = 0; i < disk->file_count; i++)
-		crash_file(&disk->files[i], crash);
-	for (unsigned i = 0; i < FAKE_DIRECTORIES && crash != FAKE_CRASH_KEEP; i++) {
-		struct directory *d = &disk->directories[i];
-
-		settle_names(d, crash == FAKE_CRASH_TORN ? random_below(d->pending_count + 1) : 0);
-		memcpy(d->seen, d->durable, sizeof(d->seen));
-		d->seen_count = d->durable_count;
-	}
-	memset(disk->handles, 0, sizeof(disk->handles));
-	fake_disk_fault(disk, FAKE_FAULT_NONE, 0, 0);
-}
-
 uint8_t *fake_disk_bytes(struct fake_disk *disk, int dir, const char *name, uint64_t *ret_size)
 {
 	struct directory *d = &disk->directories[dir];
-	struct name *found = find(d->seen, d->seen_count, name);
+	struct name *found = fake_find(d->seen, d->seen_count, name);
 
 	if (!found)
 		return NULL;
@@ -536,26 +324,26 @@ void fake_disk_put(
 	struct fake_disk *disk, int dir, const char *name, const void *bytes, uint64_t size)
 {
 	struct directory *d = &disk->directories[dir];
-	struct name *found = find(d->seen, d->seen_count, name);
+	struct name *found = fake_find(d->seen, d->seen_count, name);
 	struct file *file;
 	int number = found ? found->file : new_file(disk, 0640);
 
 	if (!found)
-		change_name(d, name, number);
-	settle_names(d, d->pending_count);
+		fake_change_name(d, name, number);
+	fake_settle_names(d, d->pending_count);
 	file = &disk->files[number];
-	forget_changes(file);
+	fake_forget_changes(file);
 	file->seen.size = 0;
-	image_write(&file->seen, 0, bytes, size);
-	image_copy(&file->durable, &file->seen);
+	fake_image_write(&file->seen, 0, bytes, size);
+	fake_image_copy(&file->durable, &file->seen);
 }
 
 void fake_disk_drop(struct fake_disk *disk, int dir, const char *name)
 {
 	struct directory *d = &disk->directories[dir];
 
-	change_name(d, name, -1);
-	settle_names(d, d->pending_count);
+	fake_change_name(d, name, -1);
+	fake_settle_names(d, d->pending_count);
 }
 
 struct fake_disk *fake_disk_copy(const struct fake_disk *disk)
