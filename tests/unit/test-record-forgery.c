@@ -277,6 +277,119 @@ static void todays_keys_cannot_sign_what_was(void **state)
 	print_message("# %u of %u logs signed with today's keys noticed\n", tried, tried);
 }
 
+/* The last seal but one of the last segment, and the key that it names. */
+static struct frame earlier_seal(
+	const struct log_bytes *log, uint64_t *ret_epoch, uint8_t ret_key[PUBLIC_KEY_BYTES])
+{
+	static struct frame frames[FRAMES_MAX];
+	unsigned i = log->segments - 1, seals = 0;
+	unsigned count = frames_of(log->bytes[i], log->size[i], frames);
+
+	for (unsigned n = count; n-- > 0;) {
+		Berm__Wire__Record *record =
+			berm__wire__record__unpack(NULL, frames[n].record_length, frames[n].record);
+		bool found = record->body_case == BERM__WIRE__RECORD__BODY_SEAL && seals++ == 1;
+
+		if (found) {
+			*ret_epoch = record->seal->epoch + 1;
+			memcpy(ret_key, record->seal->next_public_key.data, PUBLIC_KEY_BYTES);
+		}
+		berm__wire__record__free_unpacked(record, NULL);
+		if (found)
+			return frames[n];
+	}
+	fail_msg("the last segment has but one seal");
+	return frames[0];
+}
+
+static size_t forge_abandoning_head(struct forger *f, const struct frame *seal,
+	uint64_t previous_end, uint64_t epoch, uint8_t *seal_key)
+{
+	Berm__Wire__Record record = BERM__WIRE__RECORD__INIT;
+	Berm__Wire__SegmentHead head = BERM__WIRE__SEGMENT_HEAD__INIT;
+	struct segment_header header = {.segment = keys_number(f->keys, SIGNED_HEAD)};
+	struct record_view view;
+	size_t length;
+
+	assert_true(record_view_read(seal->record, seal->record_length, &view));
+	memcpy(header.log_id, f->pin.log_id, LOG_ID_BYTES);
+	memcpy(header.previous_hash, seal->hash, CHAIN_HASH_BYTES);
+	segment_header_write(f->made, &header);
+	f->at = SEGMENT_HEADER_BYTES;
+	head.has_version = head.has_segment = head.has_previous_end = head.has_abandoned = true;
+	head.has_seal_epoch = head.has_seal_records = head.has_log_id = true;
+	head.has_seal_public_key = head.has_next_head_public_key = true;
+	head.version = 1;
+	head.segment = header.segment;
+	head.previous_end = previous_end;
+	head.abandoned = true;
+	head.seal_epoch = epoch;
+	head.seal_records = 100;
+	head.log_id = (ProtobufCBinaryData){LOG_ID_BYTES, header.log_id};
+	head.seal_public_key = (ProtobufCBinaryData){PUBLIC_KEY_BYTES, seal_key};
+	head.next_head_public_key = (ProtobufCBinaryData){PUBLIC_KEY_BYTES, f->own_public};
+	record.has_sequence = record.has_timestamp = record.has_boot_ns = true;
+	record.sequence = view.sequence + 1;
+	record.boot_ns = view.boot_ns;
+	record.body_case = BERM__WIRE__RECORD__BODY_SEGMENT_HEAD;
+	record.segment_head = &head;
+	length = berm__wire__record__pack(&record, f->made + f->at + FRAME_HEADER_BYTES);
+	frame_write_header(f->made + f->at, FRAME_SIGNED, length);
+	forge_signature(f, SIGNED_HEAD, FRAME_HEADER_BYTES + length, NULL);
+	length += FRAME_HEADER_BYTES + SIGNATURE_BYTES;
+	chain_hash(f->pin.log_id, f->made + f->at - CHAIN_HASH_BYTES, CHAIN_HASH_BYTES + length,
+		f->made + f->at + length);
+	return f->at + length + CHAIN_HASH_BYTES;
+}
+
+/* Whoever takes the head key may say that the end of a segment was abandoned; he cannot bring in a
+ * key of his own by that, so that nothing can be sealed after it. */
+static void an_abandoned_end_does_not_bring_in_another_key(void **state)
+{
+	struct forger f = {.w = &w, .signer = SIGNS_PRESENT};
+	struct recorder *r;
+	struct log_bytes log;
+	struct frame seal;
+	uint64_t epoch = 0, end, size;
+	uint8_t certified[PUBLIC_KEY_BYTES], *kept;
+	unsigned last;
+
+	(void)state;
+	assert_int_equal(recorder_open(&w.options, &r, NULL), 0);
+	assert_int_equal(recorder_seal(r, NULL), 0);
+	assert_int_equal(append_file(r, NULL, "/srv/evidence"), 0);
+	assert_int_equal(recorder_close(r, NULL), 0);
+	recorder_destroy(r);
+	log = log_bytes(&w);
+	last = log.segments;
+	seal = earlier_seal(&log, &epoch, certified);
+	end = (uint64_t)(seal.start - log.bytes[last - 1]) + seal.length;
+	f.pin = world_pin(&w);
+	f.made = malloc(FORGED_MAX);
+	kept = malloc(end);
+	assert_true(f.made && kept);
+	memcpy(kept, log.bytes[last - 1], end);
+	assert_int_equal(keys_load(fake_disk_storage(w.disk), KEY_DIR, &f.keys, NULL), 0);
+	crypto_sign_keypair(f.own_public, f.own_secret);
+
+	size = forge_abandoning_head(&f, &seal, end, epoch, f.own_public);
+	put_segment(&w, last, kept, end);
+	put_segment(&w, last + 1, f.made, size);
+	assert_int_equal(judge(&f.pin, true).reason, VERIFY_HEAD);
+	/* With the key that the seal named the head fits, but nobody has that key any more. */
+	seal.start = kept + end - seal.length;
+	seal.record = seal.start + FRAME_HEADER_BYTES;
+	seal.hash = kept + end - CHAIN_HASH_BYTES;
+	size = forge_abandoning_head(&f, &seal, end, epoch, certified);
+	put_segment(&w, last + 1, f.made, size);
+	assert_true(judge(&f.pin, true).pass);
+	assert_int_equal(judge(&f.pin, false).reason, VERIFY_NOT_CLOSED);
+	assert_int_equal(world_verify(&w, true).reason, VERIFY_ENDS_EARLY);
+	keys_destroy(f.keys);
+	free(f.made);
+	free(kept);
+}
+
 /* The key file of one moment never holds a state of a moment before: no key in it is one that has
  * signed. */
 static void the_key_file_holds_no_key_that_has_signed(void **state)
@@ -323,6 +436,7 @@ int main(void)
 		on_log(signatures_of_zero_fail),
 		on_log(a_log_signed_with_another_key_fails_under_the_pinned_one),
 		on_log(todays_keys_cannot_sign_what_was),
+		on_log(an_abandoned_end_does_not_bring_in_another_key),
 		on_log(the_key_file_holds_no_key_that_has_signed),
 	};
 
