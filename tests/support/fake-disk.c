@@ -145,8 +145,12 @@ static int fake_sync(void *context, int handle)
 	if (r < 0 && disk->fault == FAKE_FAULT_POWER)
 		return r;
 	/* As Linux: after a failure the pages count as clean, and what they hold is only seen. */
-	if (r == 0)
-		fake_image_copy(&file->durable, &file->seen);
+	for (struct change *c = r == 0 ? file->first : NULL; c; c = c->next) {
+		if (c->is_truncate)
+			fake_image_resize(&file->durable, c->offset);
+		else
+			fake_image_write(&file->durable, c->offset, c->bytes, c->length);
+	}
 	fake_forget_changes(file);
 	return r;
 }

@@ -208,6 +208,39 @@ static void a_damaged_end_is_left_behind_and_said(void **state)
 	assert_true(told.opened.recovered);
 }
 
+/* After the last seal there is only the hash: what does not fit it was never acknowledged, or was
+ * changed while nobody wrote. It goes, and what is after it. */
+static void a_tail_is_kept_up_to_the_first_byte_that_differs(void **state)
+{
+	static struct frame frames[FRAMES_MAX];
+
+	(void)state;
+	for (unsigned hit = 2; hit < 7; hit++) {
+		struct recorder *r;
+		struct log_bytes log;
+		struct told told;
+		struct frame *frame = &frames[hit];
+
+		fake_disk_destroy(w.disk);
+		world_init(&w, fake_disk_create());
+		r = open_log();
+		for (unsigned i = 0; i < 5; i++)
+			assert_int_equal(append_file(r, NULL, "/srv/xxxxxxxx"), 0);
+		assert_int_equal(recorder_commit(r, NULL), 0);
+		recorder_destroy(r);
+		log = log_bytes(&w);
+		assert_int_equal(frames_of(log.bytes[0], log.size[0], frames), 7);
+		/* A letter of the path: as a record it is as good as before. */
+		log.bytes[0][frame->record - log.bytes[0] + frame->record_length - 6] ^= 1;
+		close_log(open_log());
+		assert_passes(read_log(&told, false));
+		assert_int_equal(told.bodies[BERM__WIRE__RECORD__BODY_FILE], hit - 2);
+		assert_true(told.opened.recovered);
+		assert_int_equal(told.opened.unsealed_records, hit - 1);
+		assert_true(told.opened.dropped_bytes > 0);
+	}
+}
+
 static void a_thousand_restarts_rotations_and_crashes_pass(void **state)
 {
 	unsigned crashes = 0;
@@ -253,6 +286,7 @@ int main(void)
 		on_disk(an_anchor_that_fails_is_counted_or_final),
 		on_disk(keys_and_log_belong_together),
 		on_disk(a_damaged_end_is_left_behind_and_said),
+		on_disk(a_tail_is_kept_up_to_the_first_byte_that_differs),
 		on_disk(a_thousand_restarts_rotations_and_crashes_pass),
 	};
 
