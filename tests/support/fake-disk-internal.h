@@ -16,7 +16,7 @@ void __libc_free(void *p);
 #define SECTOR 512
 #define FILES_MAX 4096
 #define HANDLES_MAX 64
-#define NAMES_MAX 2048
+#define NAMES_MAX 512
 #define NAME_MAX_BYTES 96
 
 struct image {

@@ -254,12 +254,40 @@ static void every_call_may_fail(void **state)
 	print_message("# %u calls failed\n", cases);
 }
 
+/* A call fails, and the power goes while the log is taken up again: what the page cache showed then
+ * was not on the disk. */
+static void a_call_may_fail_before_the_power_goes(void **state)
+{
+	unsigned calls = count_calls(), cases = 0;
+
+	(void)state;
+	random_seed(45);
+	for (unsigned call = 1; call <= calls; call++)
+		for (unsigned second = 2; second < 12; second += call % 2 + 1) {
+			struct story s;
+			struct recorder *r;
+
+			begin_story(&s);
+			fake_disk_fault(s.w.disk, FAKE_FAULT_ONCE, call, EIO);
+			tell(&s);
+			fake_disk_fault(s.w.disk, FAKE_FAULT_POWER, second, 0);
+			if (recorder_open(&s.w.options, &r, NULL) == 0)
+				recorder_destroy(r);
+			fake_disk_crash(s.w.disk, FAKE_CRASH_LOSE);
+			check(&s, "EIO, then power", call * 100 + second, false);
+			fake_disk_destroy(s.w.disk);
+			cases++;
+		}
+	print_message("# %u calls failed before the power went\n", cases);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(power_may_go_at_every_call),
 		cmocka_unit_test(power_may_go_while_it_is_mended),
 		cmocka_unit_test(every_call_may_fail),
+		cmocka_unit_test(a_call_may_fail_before_the_power_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
