@@ -94,19 +94,27 @@ static bool slot_is_whole(const struct slot *raw)
 	       memcmp(raw->checksum, checksum, sizeof(checksum)) == 0;
 }
 
-/* Both keys of one kind from its state. */
-static void derive_keys(struct keys *keys, enum signed_kind kind)
+/* The key that comes after the present one. */
+static void derive_next(struct keys *keys, enum signed_kind kind)
 {
 	struct secret *s = keys->secret;
 	uint8_t *next = s->raw[0].state[kind];
 
-	derive(s->seed, s->slot.state[kind], personal_sign);
-	crypto_sign_seed_keypair(keys->public_key[kind][0], s->secret_key[kind][0], s->seed);
 	derive(next, s->slot.state[kind], personal_next);
 	derive(s->seed, next, personal_sign);
 	crypto_sign_seed_keypair(keys->public_key[kind][1], s->secret_key[kind][1], s->seed);
 	sodium_memzero(s->seed, sizeof(s->seed));
 	sodium_memzero(s->raw, sizeof(s->raw));
+}
+
+/* Both keys of one kind from its state. */
+static void derive_keys(struct keys *keys, enum signed_kind kind)
+{
+	struct secret *s = keys->secret;
+
+	derive(s->seed, s->slot.state[kind], personal_sign);
+	crypto_sign_seed_keypair(keys->public_key[kind][0], s->secret_key[kind][0], s->seed);
+	derive_next(keys, kind);
 }
 
 static int keys_allocate(const struct storage *s, struct keys **ret_keys, struct error *err)
@@ -382,6 +390,9 @@ int keys_advance(struct keys *keys, enum signed_kind kind, const struct log_posi
 	slot->reason = position->reason;
 	memcpy(slot->hash, position->hash, CHAIN_HASH_BYTES);
 	keys->position = *position;
-	derive_keys(keys, kind);
+	memcpy(keys->secret->secret_key[kind][0], keys->secret->secret_key[kind][1],
+		crypto_sign_SECRETKEYBYTES);
+	memcpy(keys->public_key[kind][0], keys->public_key[kind][1], PUBLIC_KEY_BYTES);
+	derive_next(keys, kind);
 	return persist(keys, err);
 }
