@@ -133,6 +133,10 @@ int recorder_close(struct recorder *r, struct error *err) must_check;
 /* Release; without recorder_close() before it the log looks as after a crash. NULL is fine. */
 void recorder_destroy(struct recorder *r);
 
+/* 1 where somebody has the log in dir open for writing, so that its end may be open; 0 where nobody
+ * has; a negative errno where that cannot be seen. */
+int recorder_is_writing(const struct storage *s, int dir) must_check;
+
 struct recorder_status {
 	uint64_t sequence; /* of the last record queued */
 	uint64_t durable;

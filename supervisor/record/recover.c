@@ -408,7 +408,7 @@ static int take_lock(struct recorder *r, struct error *err)
 	int error;
 
 	r->lock_file =
-		s->ops->open(s->context, r->options.log_dir, LOCK_FILE, O_RDWR | O_CREAT, 0600);
+		s->ops->open(s->context, r->options.log_dir, LOCK_FILE, O_RDWR | O_CREAT, 0640);
 	if (r->lock_file < 0)
 		return error_set(err, r->lock_file, ERROR_INTERNAL, "open the log's lock: %s",
 			strerror(-r->lock_file));
@@ -418,6 +418,18 @@ static int take_lock(struct recorder *r, struct error *err)
 	return error < 0
 		       ? error_set(err, error, ERROR_INTERNAL, "lock the log: %s", strerror(-error))
 		       : 0;
+}
+
+int recorder_is_writing(const struct storage *s, int dir)
+{
+	int file = s->ops->open(s->context, dir, LOCK_FILE, O_RDONLY, 0);
+	int r;
+
+	if (file < 0)
+		return file == -ENOENT ? 0 : file;
+	r = s->ops->is_locked(s->context, file);
+	s->ops->close(s->context, file);
+	return r;
 }
 
 int recorder_open(

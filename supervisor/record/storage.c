@@ -5,12 +5,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 static int system_open(void *context, int dir, const char *name, int flags, unsigned mode)
 {
-	int fd = openat(dir, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, mode);
+	/* O_NONBLOCK: a pipe in the place of a segment must not hold up a verifier. */
+	int fd = openat(dir, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, mode);
 
 	(void)context;
 	return fd < 0 ? -errno : fd;
@@ -114,10 +114,24 @@ static int system_reserve(void *context, int file, uint64_t offset, uint64_t len
 	return r < 0 ? -errno : 0;
 }
 
+/* Locks of the open file description (fcntl(2), F_OFD_SETLK): unlike flock(2) they can be asked for
+ * without being taken, so that a reader never gets into a recorder's way. */
 static int system_lock(void *context, int file)
 {
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
 	(void)context;
-	return flock(file, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+	return fcntl(file, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+}
+
+static int system_is_locked(void *context, int file)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	(void)context;
+	if (fcntl(file, F_OFD_GETLK, &lock) < 0)
+		return -errno;
+	return lock.l_type != F_UNLCK;
 }
 
 static int system_list(
@@ -161,6 +175,7 @@ static const struct storage_ops system_ops = {
 	.truncate = system_truncate,
 	.reserve = system_reserve,
 	.lock = system_lock,
+	.is_locked = system_is_locked,
 	.list = system_list,
 };
 

@@ -39,6 +39,8 @@ struct storage_ops {
 	int (*reserve)(void *context, int file, uint64_t offset, uint64_t length);
 	/* Keep others out until the handle is closed; -EWOULDBLOCK where another one does. */
 	int (*lock)(void *context, int file);
+	/* 1 where another handle has that lock, 0 where none has; takes nothing itself. */
+	int (*is_locked)(void *context, int file);
 	/* Each name in the directory, in no order; stops at the first error of the callback. */
 	int (*list)(void *context, int dir, int (*each)(void *data, const char *name), void *data);
 };

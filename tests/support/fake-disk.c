@@ -238,6 +238,11 @@ static int fake_lock(void *context, int handle)
 	return 0;
 }
 
+static int fake_is_locked(void *context, int handle)
+{
+	return file_of(context, handle)->locked;
+}
+
 static int fake_list(void *context, int dir, int (*each)(void *data, const char *name), void *data)
 {
 	struct fake_disk *disk = context;
@@ -263,6 +268,7 @@ static const struct storage_ops fake_ops = {
 	.truncate = fake_truncate,
 	.reserve = fake_reserve,
 	.lock = fake_lock,
+	.is_locked = fake_is_locked,
 	.list = fake_list,
 };
 

@@ -164,7 +164,10 @@ static void keys_and_log_belong_together(void **state)
 
 	(void)state;
 	assert_int_equal(recorder_open(&w.options, &second, &err), -EWOULDBLOCK);
+	assert_int_equal(recorder_is_writing(w.options.storage, LOG_DIR), 1);
 	close_log(r);
+	assert_int_equal(recorder_is_writing(w.options.storage, LOG_DIR), 0);
+	assert_int_equal(recorder_is_writing(w.options.storage, ANCHOR_DIR), 0);
 	bytes = fake_disk_bytes(w.disk, KEY_DIR, KEYS_FILE, &size);
 	assert_non_null(bytes);
 	assert_true(size <= sizeof(copy));

@@ -133,7 +133,7 @@ static int count_name(void *data, const char *name)
 static void the_real_disk_answers_as_it_should(void **state)
 {
 	const struct storage_ops *ops = storage_system.ops;
-	int dir = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC), file, second, status;
+	int dir = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC), file, second, third, status;
 	struct storage_stat st;
 	unsigned names = 0;
 	char bytes[16];
@@ -159,12 +159,16 @@ static void the_real_disk_answers_as_it_should(void **state)
 	assert_int_equal(ops->lock(NULL, file), 0);
 	second = ops->open(NULL, dir, "a", O_RDWR, 0);
 	assert_int_equal(ops->lock(NULL, second), -EWOULDBLOCK);
+	third = ops->open(NULL, dir, "a", O_RDONLY, 0);
+	assert_int_equal(ops->is_locked(NULL, third), 1);
 	child = fork();
 	if (child == 0)
 		_exit(ops->lock(NULL, second) == -EWOULDBLOCK ? 0 : 1);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
 	ops->close(NULL, file);
+	assert_int_equal(ops->is_locked(NULL, third), 0);
+	ops->close(NULL, third);
 	assert_int_equal(ops->lock(NULL, second), 0);
 	ops->close(NULL, second);
 	make_file("b", "");
@@ -173,6 +177,13 @@ static void the_real_disk_answers_as_it_should(void **state)
 	assert_int_equal(ops->remove(NULL, dir, "b"), 0);
 	assert_int_equal(ops->rename(NULL, dir, "c", "d"), 0);
 	assert_int_equal(ops->open(NULL, dir, "c", O_RDONLY, 0), -ENOENT);
+	/* A pipe is not waited for, and is no file. */
+	assert_int_equal(mkfifoat(dir, "p", 0600), 0);
+	file = ops->open(NULL, dir, "p", O_RDONLY, 0);
+	assert_true(file >= 0);
+	assert_int_equal(ops->stat(NULL, file, &st), -EINVAL);
+	assert_true(ops->read(NULL, file, bytes, sizeof(bytes), 0) < 0);
+	ops->close(NULL, file);
 	/* A link is never followed. */
 	assert_int_equal(symlinkat("d", dir, "e"), 0);
 	assert_int_equal(ops->open(NULL, dir, "e", O_RDONLY, 0), -ELOOP);
