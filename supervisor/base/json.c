@@ -2,6 +2,7 @@
 #include "base/json.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 /* Length of the valid UTF-8 sequence at s (RFC 3629), 0 where there is none. */
@@ -119,6 +120,15 @@ void json_put_i64(struct json *j, const char *key, int64_t value)
 {
 	before_value(j, key);
 	text_printf(j->out, "%" PRId64, value);
+}
+
+void json_put_double(struct json *j, const char *key, double value)
+{
+	before_value(j, key);
+	if (isfinite(value))
+		text_printf(j->out, "%.17g", value);
+	else
+		text_puts(j->out, "null");
 }
 
 void json_put_bool(struct json *j, const char *key, bool value)

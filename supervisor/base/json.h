@@ -25,5 +25,7 @@ void json_put_string(
 void json_put_string_n(struct json *j, const char *key, const char *value, size_t length);
 void json_put_u64(struct json *j, const char *key, uint64_t value);
 void json_put_i64(struct json *j, const char *key, int64_t value);
+/* As many digits as read back the same number; null for what is none (infinite, not a number). */
+void json_put_double(struct json *j, const char *key, double value);
 void json_put_bool(struct json *j, const char *key, bool value);
 void json_put_null(struct json *j, const char *key);
