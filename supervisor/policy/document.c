@@ -36,6 +36,47 @@ bool node_is_null(const struct node *node)
 	return false;
 }
 
+static void scalar_words(const struct node *node, struct text *out)
+{
+	bool bare =
+		node->text[0] && !strpbrk(node->text, " ,:{}[]\"\\\n\t") &&
+		(node->plain || !node_is_null(&(struct node){.plain = true, .text = node->text}));
+
+	if (bare) {
+		text_puts(out, node->text);
+		return;
+	}
+	text_puts(out, "\"");
+	for (const char *c = node->text; *c; c++) {
+		if (strchr("\"\\", *c))
+			text_puts(out, "\\");
+		text_append(out, c, 1);
+	}
+	text_puts(out, "\"");
+}
+
+/* Not deeper than a document may be. */
+void node_words(const struct node *node, struct text *out)
+{
+	bool list = node->kind == NODE_LIST;
+
+	if (node->kind == NODE_SCALAR) {
+		scalar_words(node, out);
+		return;
+	}
+	text_puts(out, list ? "[" : "{");
+	for (const struct node *entry = node->first; entry; entry = entry->next) {
+		if (entry != node->first)
+			text_puts(out, ", ");
+		if (!list) {
+			scalar_words(&(struct node){.plain = true, .text = entry->key}, out);
+			text_puts(out, ": ");
+		}
+		node_words(entry, out);
+	}
+	text_puts(out, list ? "]" : "}");
+}
+
 static struct source place_of(const struct builder *b, const yaml_mark_t *mark)
 {
 	return (struct source){b->file->name, (uint32_t)mark->line + 1, (uint32_t)mark->column + 1};

@@ -34,5 +34,8 @@ int document_parse(struct arena *arena, struct diagnostics *d, const struct sour
 
 /* The entry of a mapping with that key, or NULL. */
 const struct node *node_get(const struct node *mapping, const char *key);
+/* Append what the node holds on one line, so that two nodes have the same words only where they say
+ * the same: [a, "b c"], {key: value}. */
+void node_words(const struct node *node, struct text *out);
 /* True for null, ~ and nothing at all, without quotes. */
 bool node_is_null(const struct node *node);

@@ -196,6 +196,9 @@ enum feedback {
 struct pending {
 	const char *key;   /* "blast_radius.files_deleted" */
 	const char *needs; /* "the meter", "approvals" …: for the message */
+	/* As written, on one line, variables not replaced: to be compared and shown. NULL where the
+	 * value is stored elsewhere in the profile. */
+	const char *value;
 	struct source at;
 };
 

@@ -31,14 +31,18 @@ static void forget_pending(struct profile *p, const char *key)
 	p->pending.count = kept;
 }
 
-static void remember_pending(struct reader *r, const char *needs, struct source at)
+static void remember_pending(struct reader *r, const char *needs, const struct node *node)
 {
-	struct pending *item = reader_next(r, &r->profile->pending, at);
-	char *key = reader_copy(r, reader_where(r));
+	struct pending *item = reader_next(r, &r->profile->pending, node->key_at);
+	char *key = reader_copy(r, reader_where(r)), *value;
+	autotext struct text words = {0};
 
-	if (!item || !key)
+	node_words(node, &words);
+	value = reader_copy(r, text_string(&words));
+	r->no_memory |= words.failed;
+	if (!item || !key || !value)
 		return;
-	*item = (struct pending){.key = key, .needs = needs, .at = at};
+	*item = (struct pending){.key = key, .needs = needs, .value = value, .at = node->key_at};
 	r->profile->pending.count++;
 }
 
@@ -85,7 +89,7 @@ static void read_word(struct reader *r, const struct key *key, const struct node
 		return;
 	forget_pending(r->profile, reader_where(r));
 	if (key->word_needs[index])
-		remember_pending(r, key->word_needs[index], node->key_at);
+		remember_pending(r, key->word_needs[index], node);
 }
 
 static void read_bool(struct reader *r, const struct key *key, const struct node *node, void *base)
@@ -322,7 +326,7 @@ static void note_pending(struct reader *r, const struct key *key, const struct n
 	if (key->flags & KEY_PENDING_OBJECT) {
 		forget_pending(r->profile, reader_where(r));
 		if (node->kind == NODE_MAPPING)
-			remember_pending(r, key->needs, node->key_at);
+			remember_pending(r, key->needs, node);
 		return;
 	}
 	if (!(key->flags & KEY_PENDING) || key->stored || node_is_null(node) ||
@@ -330,13 +334,13 @@ static void note_pending(struct reader *r, const struct key *key, const struct n
 		return;
 	if (node->kind != NODE_MAPPING) {
 		forget_pending(r->profile, reader_where(r));
-		remember_pending(r, key->needs, node->key_at);
+		remember_pending(r, key->needs, node);
 		return;
 	}
 	for (const struct node *entry = node->first; entry; entry = entry->next) {
 		push(r, entry->key);
 		forget_pending(r->profile, reader_where(r));
-		remember_pending(r, key->needs, entry->key_at);
+		remember_pending(r, key->needs, entry);
 		pop(r);
 	}
 }
