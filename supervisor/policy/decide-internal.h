@@ -23,6 +23,11 @@ static inline bool verdict_settle(struct verdict *v, enum decision decision, con
  * PATH_MAX. */
 bool path_covered_by_glob(const char *pattern, const char *path);
 
+/* The i-th path that is the same in every run (/dev/null, /proc …), the i-th address range that
+ * decisions treat apart; NULL behind the last one. For who looks for what to ask decide(). */
+const char *decide_own_path(size_t i);
+const char *decide_own_range(size_t i);
+
 void decide_network(const struct profile *profile, const char *object, struct verdict *v);
 /* True where a rule of this range may allow the addresses in it that serve a machine's credentials:
  * only one that lies inside their ranges was meant for them. */

@@ -29,6 +29,14 @@ static const char *const metadata[] = {"169.254.0.0/16", "fe80::/10", "fd00:ec2:
 /* What the run's own namespace answers: 0.0.0.0 and :: connect to it as well (Linux, ip(7)). */
 static const char *const own_ranges[] = {"127.0.0.0/8", "::1/128", "0.0.0.0/32", "::/128"};
 
+const char *decide_own_range(size_t i)
+{
+	if (i < array_size(metadata))
+		return metadata[i];
+	i -= array_size(metadata);
+	return i < array_size(own_ranges) ? own_ranges[i] : NULL;
+}
+
 static bool address_in_any(const struct address *address, const char *const *ranges, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {

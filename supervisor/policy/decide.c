@@ -31,6 +31,11 @@ static const struct {
 	{"/etc/hostname", false, false},
 };
 
+const char *decide_own_path(size_t i)
+{
+	return i < array_size(own_paths) ? own_paths[i].path : NULL;
+}
+
 bool path_covered_by_glob(const char *pattern, const char *path)
 {
 	char part[PATH_MAX];
