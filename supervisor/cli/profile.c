@@ -48,6 +48,7 @@ static const struct verb *const children[] = {
 	&verb_profile_check,
 	&verb_profile_show,
 	&verb_profile_explain,
+	&verb_profile_diff,
 	&verb_profile_schema,
 	&verb_profile_reference,
 	NULL,
@@ -55,6 +56,6 @@ static const struct verb *const children[] = {
 
 const struct verb verb_profile = {
 	.name = "profile",
-	.summary = "Check, show and explain profiles",
+	.summary = "Check, show, compare and explain profiles",
 	.children = children,
 };

@@ -34,11 +34,13 @@ int session_check_features(const char *const *words, struct error *err)
 
 static int load_profile(struct session *session, struct error *err)
 {
+	const char *const named[] = {session->request->ceiling, NULL};
+	bool alone = session->request->for_comparing;
 	char uid[16];
 	struct profile_request request = {
 		.profile = session->request->profile,
 		.search_path = (const char *const *)session->places.search,
-		.ceilings = session->places.ceilings,
+		.ceilings = alone ? named : session->places.ceilings,
 		.variables =
 			{
 				/* The home that the run will have, so that lines about ${HOME} mean
@@ -48,7 +50,7 @@ static int load_profile(struct session *session, struct error *err)
 				.workdir = session->directory,
 				.tmpdir = "/tmp", /* the run's own */
 				.state = session->places.state,
-				.run_id = session->run_id,
+				.run_id = alone ? "RUN" : session->run_id,
 				.uid = uid,
 			},
 		.trusted_uid = session->caller.uid,

@@ -23,6 +23,9 @@ struct session_request {
 	const char *ceiling;               /* --ceiling, or NULL */
 	const char *state_dir;             /* --state-dir, or NULL */
 	uint64_t timeout_ms;               /* 0 = only the profile's */
+	/* The profile by itself, to be held against another one: without the ceiling of the site,
+	 * and ${RUN_ID} the same each time. `ceiling` counts. */
+	bool for_comparing;
 	bool trace_denials;
 	bool thorough; /* have each host feature tried instead of asked for: slow, for check and
 			  show */

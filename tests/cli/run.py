@@ -98,7 +98,7 @@ def help_lists_every_verb(bench):
 
 def every_verb_explains_itself(bench):
     verbs = [[name] for name in help_lists_every_verb(bench)]
-    verbs += [["profile", name] for name in ("check", "show", "explain", "schema", "reference")]
+    verbs += [["profile", name] for name in ("check", "show", "explain", "diff", "schema", "reference")]
     verbs += [["pace", name] for name in ("show", "set")]
     for verb in verbs:
         for words in ([*verb, "--help"], [*verb, "-h"], ["help", *verb]):
@@ -279,6 +279,41 @@ def a_ceiling_narrows(bench):
                   "none.yaml")
 
 
+def diff_tells_what_became_wider(bench):
+    old = bench.write("old.yaml", "version: 1\nname: old\nfs:\n  read: [/usr]\n  deny: [/usr/local]\n"
+                      "limits: {pids: 64}\n")
+    new = bench.write("new.yaml", "version: 1\nname: new\nfs:\n  read: [/usr, /usr/bin]\nlimits: {pids: 32}\n")
+    result = bench.call("profile", "diff", old, new)
+    expect_result(result, 0, r"(?m)^WIDER +fs\.deny +- /usr/local +%s:5  \(read /usr/local: deny -> allow\)\n"
+                             r"NARROWER +limits\.pids +64 -> 32 +%s:6 -> %s:5\n"
+                             r"SAME +fs\.read +\+ /usr/bin +%s:4\nSAME +\d+ sections\n$"
+                  % tuple(re.escape(path) for path in (old, old, new, new)))
+    less = bench.write("less.yaml", "version: 1\nname: less\n")
+    last = bench.write("last.yaml", "version: 1\nname: last\nextends: [./old.yaml]\nlimits: {pids: 8}\n")
+    for least, first, second, code in (("wider", old, new, 1), ("any", old, new, 1), ("any", old, old, 0),
+                                       ("wider", new, less, 1), ("wider", old, last, 0), ("any", old, last, 1)):
+        result = bench.call("profile", "diff", "--fail-on", least, first, second)
+        expect(result.code == code and not result.errors, least, *result.describe())
+    told = bench.object("profile", "diff", "--json", old, new)
+    expect(told["direction"] == "WIDER" and "network" in told["same"] and "fs" not in told["same"], told)
+    wider = [line for line in told["lines"] if line["direction"] == "WIDER"]
+    expect(wider == [{"direction": "WIDER", "key": "fs.deny", "was": "/usr/local", "now": None,
+                      "was_at": {"file": old, "line": 5}, "now_at": None,
+                      "example": "read /usr/local: deny -> allow"}], wider)
+
+
+def diff_compares_the_profiles_and_not_the_site(bench):
+    old = bench.write("old.yaml", "version: 1\nname: old\nfs: {read: [/usr]}\n")
+    new = bench.write("new.yaml", "version: 1\nname: new\nfs: {read: [/usr, /opt, \"/srv/${RUN_ID}\"]}\n")
+    ceiling = bench.write("ceiling.yaml", "version: 1\nname: ceiling\nfs: {read: [/usr]}\n")
+    expect_result(bench.call("profile", "diff", "--fail-on=wider", old, new), 1, r"WIDER .*/opt")
+    expect_result(bench.call("profile", "diff", "--fail-on=wider", "--ceiling", ceiling, old, new), 0, "SAME")
+    expect_result(bench.call("profile", "diff", "--fail-on=any", new, new), 0, r"^SAME +\d+ sections\n$")
+    expect_result(bench.call("profile", "diff", old), 2, "", "wants two profiles")
+    expect_result(bench.call("profile", "diff", "--fail-on=maybe", old, new), 2, "", "wider or any, not")
+    expect_result(bench.call("profile", "diff", old, bench.top + "/none.yaml"), 2, "", "none.yaml")
+
+
 def codes_are_explained(bench):
     codes = re.findall(r"(?m)^([EWN]\d{3})  ", bench.call("explain").text)
     expect(len(codes) > 30, codes)
@@ -323,7 +358,8 @@ ROWS = [help_lists_every_verb, every_verb_explains_itself, wrong_verbs_are_named
         doctor_tells_every_feature, doctor_requires, colours_are_for_terminals, check_says_ok, check_points_at_mistakes,
         check_runs_the_tests_of_the_profile,
         check_says_what_this_host_cannot, profiles_are_found_by_name_but_not_here, show_names_every_rule,
-        plans_are_the_same_every_time, explain_decides, a_ceiling_narrows, codes_are_explained,
+        plans_are_the_same_every_time, explain_decides, a_ceiling_narrows, diff_tells_what_became_wider,
+        diff_compares_the_profiles_and_not_the_site, codes_are_explained,
         schema_and_reference_are_printed, a_full_disk_is_no_success, closed_streams_do_no_harm,
         profiles_are_not_changed]
 
