@@ -217,8 +217,7 @@ void read_exec_rules(
 	}
 }
 
-/* Split "OPERATION OBJECT"; operation is the whole line so far. */
-static bool split_test(struct reader *r, const struct node *node, struct test_rule *test)
+bool read_test_line(struct reader *r, const struct node *node, struct test_rule *test)
 {
 	static const char *const operations[] = {
 		"read", "write", "exec", "connect", "syscall", "env", "tool"};
@@ -258,7 +257,7 @@ void read_tests(struct reader *r, const struct node *list)
 		if (!value_is_mapping(r, entry, VALUE_OBJECT))
 			continue;
 		read_section(r, SECTION_TEST, entry, &test);
-		if (errors != r->d->errors || !split_test(r, node_get(entry, "do"), &test))
+		if (errors != r->d->errors || !read_test_line(r, node_get(entry, "do"), &test))
 			continue;
 		item = reader_next(r, &r->profile->tests, entry->at);
 		if (!item)

@@ -54,6 +54,9 @@ void read_exec_rules(
 /* One entry of pace.….when, onto its list. */
 void read_trigger(struct reader *r, const struct node *entry, struct triggers *triggers);
 void read_tests(struct reader *r, const struct node *list);
+/* Split "OPERATION OBJECT", which is test->operation so far; false where it is no such line, which
+ * is reported at the node. */
+bool read_test_line(struct reader *r, const struct node *node, struct test_rule *test);
 
 /* One value of a type; each reports what is wrong and then returns NULL or false. */
 const char *value_string(struct reader *r, const struct node *node, enum content content);
