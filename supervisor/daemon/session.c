@@ -32,35 +32,45 @@ int session_check_features(const char *const *words, struct error *err)
 	return 0;
 }
 
+static const char *or_usual(const char *own, const char *usual)
+{
+	return own ? own : usual;
+}
+
+struct profile_variables session_variables(const struct session *session)
+{
+	static const struct profile_variables nothing;
+	const struct session_request *request = session->request;
+	const struct profile_variables *own = request->variables ? request->variables : &nothing;
+
+	return (struct profile_variables){
+		/* The home that the run will have, so that lines about ${HOME} mean something for a
+		 * user without one. */
+		.home = or_usual(own->home,
+			session->places.home[0] ? session->places.home : PLAN_HOME_DEFAULT),
+		.workdir = or_usual(own->workdir, session->directory),
+		.tmpdir = or_usual(own->tmpdir, "/tmp"), /* the run's own */
+		.state = or_usual(own->state, session->places.state),
+		.run_id = or_usual(own->run_id, request->for_comparing ? "RUN" : session->run_id),
+		.uid = or_usual(own->uid, session->uid),
+	};
+}
+
 static int load_profile(struct session *session, struct error *err)
 {
 	const char *const named[] = {session->request->ceiling, NULL};
-	bool alone = session->request->for_comparing;
-	char uid[16];
-	struct profile_request request = {
+	const struct profile_request request = {
 		.profile = session->request->profile,
 		.search_path = (const char *const *)session->places.search,
-		.ceilings = alone ? named : session->places.ceilings,
-		.variables =
-			{
-				/* The home that the run will have, so that lines about ${HOME} mean
-				 * something for a user without one. */
-				.home = session->places.home[0] ? session->places.home
-								: PLAN_HOME_DEFAULT,
-				.workdir = session->directory,
-				.tmpdir = "/tmp", /* the run's own */
-				.state = session->places.state,
-				.run_id = alone ? "RUN" : session->run_id,
-				.uid = uid,
-			},
+		.ceilings = session->request->for_comparing ? named : session->places.ceilings,
+		.variables = session_variables(session),
 		.trusted_uid = session->caller.uid,
 	};
 
-	snprintf(uid, sizeof(uid), "%u", (unsigned)session->caller.uid);
 	return profile_load(&request, &session->profile, &session->diagnostics, err);
 }
 
-int session_load(const struct session_request *request, struct session *session, struct error *err)
+int session_begin(const struct session_request *request, struct session *session, struct error *err)
 {
 	const struct places_request places = {
 		request->profile, request->state_dir, request->ceiling};
@@ -68,6 +78,7 @@ int session_load(const struct session_request *request, struct session *session,
 
 	session->request = request;
 	caller_identify(&session->caller);
+	snprintf(session->uid, sizeof(session->uid), "%u", (unsigned)session->caller.uid);
 	r = run_id_make(session->run_id, err);
 	if (r == 0)
 		r = session_check_features(request->allow_degraded, err);
@@ -75,6 +86,13 @@ int session_load(const struct session_request *request, struct session *session,
 		r = places_find(&session->caller, &places, &session->places, err);
 	if (r == 0)
 		r = places_directory(request->directory, &session->directory, err);
+	return r;
+}
+
+int session_load(const struct session_request *request, struct session *session, struct error *err)
+{
+	int r = session_begin(request, session, err);
+
 	return r < 0 ? r : load_profile(session, err);
 }
 

@@ -26,6 +26,7 @@ struct session_request {
 	/* The profile by itself, to be held against another one: without the ceiling of the site,
 	 * and ${RUN_ID} the same each time. `ceiling` counts. */
 	bool for_comparing;
+	const struct profile_variables *variables; /* those not NULL in it count instead; or NULL */
 	bool trace_denials;
 	bool thorough; /* have each host feature tried instead of asked for: slow, for check and
 			  show */
@@ -37,6 +38,7 @@ struct session {
 	struct caller caller;
 	struct places places;
 	char run_id[RUN_ID_LENGTH + 1];
+	char uid[16];    /* ${UID} */
 	char *directory; /* real path */
 	struct profile *profile;
 	Berm__Wire__HostFacts *facts;
@@ -48,6 +50,11 @@ struct session {
 	struct effects effects; /* of the run */
 };
 
+/* Find out who and where we are and make the run's id: the first half of session_load(). */
+int session_begin(const struct session_request *request, struct session *session,
+	struct error *err) must_check;
+/* The variables of the session's profiles. Borrowed from the session and its request. */
+struct profile_variables session_variables(const struct session *session);
 /* Find out who and where we are, make the run's id, read the profile with all it extends and the
  * ceilings. */
 int session_load(const struct session_request *request, struct session *session,
