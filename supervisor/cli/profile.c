@@ -49,6 +49,8 @@ static const struct verb *const children[] = {
 	&verb_profile_show,
 	&verb_profile_explain,
 	&verb_profile_diff,
+	&verb_profile_test,
+	&verb_profile_try,
 	&verb_profile_schema,
 	&verb_profile_reference,
 	NULL,
@@ -56,6 +58,6 @@ static const struct verb *const children[] = {
 
 const struct verb verb_profile = {
 	.name = "profile",
-	.summary = "Check, show, compare and explain profiles",
+	.summary = "Check, show, test, compare and explain profiles",
 	.children = children,
 };

@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 import tempfile
+import xml.etree.ElementTree
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support"))
@@ -98,7 +99,7 @@ def help_lists_every_verb(bench):
 
 def every_verb_explains_itself(bench):
     verbs = [[name] for name in help_lists_every_verb(bench)]
-    verbs += [["profile", name] for name in ("check", "show", "explain", "diff", "schema", "reference")]
+    verbs += [["profile", name] for name in ("check", "show", "explain", "diff", "test", "try", "schema", "reference")]
     verbs += [["pace", name] for name in ("show", "set")]
     for verb in verbs:
         for words in ([*verb, "--help"], [*verb, "-h"], ["help", *verb]):
@@ -314,6 +315,78 @@ def diff_compares_the_profiles_and_not_the_site(bench):
     expect_result(bench.call("profile", "diff", old, bench.top + "/none.yaml"), 2, "", "none.yaml")
 
 
+TESTED = """version: 1
+name: tested
+fs: {read: [/usr], deny: [/usr/local]}
+tests:
+  - {do: read /usr/x, expect: allow}
+  - {do: read /usr/local/x, expect: %s, name: "no <local> & \\" \\u00e9"}
+"""
+
+
+def tests_of_a_profile_run(bench):
+    path = bench.write("tested.yaml", TESTED % "deny")
+    expect_result(bench.call("profile", "test", path), 0,
+                  r"^PASS %s  read /usr/x\nPASS \S+  no <local> & . é\n2 passed, 0 failed, 0 skipped\n$"
+                  % re.escape(path))
+    bench.write("tested.yaml", TESTED % "allow")
+    expect_result(bench.call("profile", "test", "--fail-only", path), 1,
+                  r"^FAIL \S+tested\.yaml  no .*\n     line 6: expected allow, got deny by fs\.deny /usr/local "
+                  r"\(%s:3\)\n1 passed, 1 failed, 0 skipped\n$" % re.escape(path))
+    told = bench.object("profile", "test", "--json", path, code=1)
+    expect((told["passed"], told["failed"], told["skipped"]) == (1, 1, 0), told)
+    expect([case["outcome"] for case in told["suites"][0]["cases"]] == ["PASS", "FAIL"], told)
+    report = bench.top + "/report.xml"
+    expect(bench.call("profile", "test", "--junit", report, path).code == 1, "a failure passes with --junit")
+    suites = xml.etree.ElementTree.parse(report).getroot()
+    expect(suites.tag == "testsuites" and suites.get("tests") == "2" and suites.get("failures") == "1", suites.attrib)
+    cases = suites.findall("testsuite/testcase")
+    expect([case.get("name") for case in cases] == ["read /usr/x", "no <local> & \" \u00e9"], [c.attrib for c in cases])
+    expect("got deny by fs.deny" in cases[1].find("failure").get("message"), cases[1].attrib)
+    expect_result(bench.call("profile", "test", "--junit", "/dev/full", bench.write("one.yaml", TESTED % "deny")), 3,
+                  "2 passed", "cannot write /dev/full: No space")
+
+
+def test_files_stand_beside_profiles(bench):
+    top = os.path.join(bench.top, "suite")
+    os.makedirs(top, exist_ok=True)
+    profile = bench.write("suite/agent.yaml", "version: 1\nname: agent\nfs: {read: [/usr, \"${WORKDIR}\"]}\n")
+    tests = bench.write("suite/agent.test.yaml",
+                        "vars: {WORKDIR: /srv/repo}\ncases:\n  - {do: read /srv/repo/x, expect: allow, name: one}\n"
+                        "  - {run: ['true'], expect_exit: 0}\n")
+    for word in (profile, tests, top):
+        expect_result(bench.call("profile", "test", word), 0,
+                      r"PASS %s  one\nSKIP \S+  run true  \(needs --live\)\n1 passed, 0 failed, 1 skipped"
+                      % re.escape(tests))
+    bench.write("suite/agent.test.yaml", "cases:\n  - {do: read /usr/x, expect: denied}\n")
+    expect_result(bench.call("profile", "test", profile), 2, "",
+                  r"agent\.test\.yaml:2:\d+: error\[E\d+\]: `expect` is one of")
+    bench.write("suite/agent.test.yaml", "profile: none.yaml\ncases:\n  - {do: read /usr/x, expect: deny}\n")
+    expect_result(bench.call("profile", "test", tests), 2, "", r"no such profile: \S+suite/none\.yaml")
+
+
+def an_empty_run_of_tests_fails(bench):
+    empty = bench.write("empty.yaml", "version: 1\nname: empty\n")
+    only = bench.write("only.yaml", "version: 1\nname: only\ntests: [{do: tool a.b, expect: deny}]\n")
+    os.makedirs(bench.top + "/nothing", exist_ok=True)
+    for words in ([empty], [bench.top + "/nothing"], [only], [empty, only]):
+        result = bench.call("profile", "test", *words)
+        expect(result.code == 2 and "no test ran" in result.errors, words, *result.describe())
+    expect_result(bench.call("profile", "test"), 2, "", r"usage: berm profile test")
+    expect_result(bench.call("profile", "test", bench.top + "/absent.test.yaml"), 2, "", "absent.test.yaml")
+
+
+def tries_are_told_by_number(bench):
+    path = bench.top + "/ws/new"
+    result = bench.call("profile", "try", "read", "/usr/bin/env", "write", path, "read", "/nonexistent",
+                        "connect", "127.0.0.1:1", "connect", "unix:/nonexistent")
+    rows = result.text.splitlines()
+    expect(result.code == 1 and [row.split()[0] for row in rows] == ["0", "0", "2", "111", "2"], *result.describe())
+    expect(rows[0].split()[2] == str(os.stat("/usr/bin/env").st_ino) and not os.path.exists(path), *rows)
+    expect_result(bench.call("profile", "try", "read"), 2, "", "wants pairs")
+    expect_result(bench.call("profile", "try", "syscall", "bpf"), 2, "", "cannot be tried")
+
+
 def codes_are_explained(bench):
     codes = re.findall(r"(?m)^([EWN]\d{3})  ", bench.call("explain").text)
     expect(len(codes) > 30, codes)
@@ -359,7 +432,8 @@ ROWS = [help_lists_every_verb, every_verb_explains_itself, wrong_verbs_are_named
         check_runs_the_tests_of_the_profile,
         check_says_what_this_host_cannot, profiles_are_found_by_name_but_not_here, show_names_every_rule,
         plans_are_the_same_every_time, explain_decides, a_ceiling_narrows, diff_tells_what_became_wider,
-        diff_compares_the_profiles_and_not_the_site, codes_are_explained,
+        diff_compares_the_profiles_and_not_the_site, tests_of_a_profile_run, test_files_stand_beside_profiles,
+        an_empty_run_of_tests_fails, tries_are_told_by_number, codes_are_explained,
         schema_and_reference_are_printed, a_full_disk_is_no_success, closed_streams_do_no_harm,
         profiles_are_not_changed]
 

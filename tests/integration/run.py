@@ -8,6 +8,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "support")]
 
+import cases_live  # noqa: E402
 import cases_meter  # noqa: E402
 import cases_profiles  # noqa: E402
 import cases_run  # noqa: E402
@@ -17,7 +18,7 @@ import harness  # noqa: E402
 import sandbox as sandboxes  # noqa: E402
 
 SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools.ROWS, "meter": cases_meter.ROWS,
-          "profiles": cases_profiles.ROWS, "slow": cases_tools.SLOW}
+          "live": cases_live.ROWS, "profiles": cases_profiles.ROWS, "slow": cases_tools.SLOW}
 
 
 def main():
@@ -40,7 +41,7 @@ def main():
     sandbox = sandboxes.Sandbox(arguments.mode, berm, cache)
     tap = harness.Tap()
     try:
-        for suite in arguments.suite or ("run", "world", "tools", "profiles", "meter"):
+        for suite in arguments.suite or ("run", "world", "tools", "profiles", "meter", "live"):
             for title, function in SUITES[suite]:
                 if not arguments.only or any(word in title for word in arguments.only):
                     sandboxes.judge(sandbox, tap, title, function)
