@@ -1,8 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/own.h"
 #include "cli/cli.h"
+#include "daemon/recorder-role.h"
 
 #include <fcntl.h>
-#include <unistd.h>
+#include <string.h>
+
+/* The processes that berm starts of itself, by their first word. */
+static const struct {
+	const char *word;
+	int (*main)(int argc, char **argv);
+} roles[] = {
+	{RECORDER_ROLE, recorder_role},
+};
 
 /* A descriptor that berm opens must never become one of the tool's standard streams. */
 static int fill_standard_streams(void)
@@ -17,5 +27,8 @@ int main(int argc, char **argv)
 {
 	if (fill_standard_streams() < 0)
 		return 125;
+	for (size_t i = 0; argc > 1 && i < array_size(roles); i++)
+		if (strcmp(argv[1], roles[i].word) == 0)
+			return roles[i].main(argc, argv);
 	return cli_main(argc, argv);
 }

@@ -47,7 +47,8 @@ class World:
         self.put(os.path.join(self.home, ".ssh/id_ed25519"), "not a real key, but it could be yours\n", 0o600)
         self.reset()
         self.put(os.path.join(self.project, ".env"), "PASSWORD=not-a-real-one\n", 0o600)
-        self.environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": self.home, "LANG": "C.UTF-8"}
+        self.environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": self.home, "LANG": "C.UTF-8",
+                            "BERM_STATE_DIR": os.path.join(place, "state")}
         for words in (["init", "-q"], ["add", "words.c", "Makefile", "check.sh", "README.md"],
                       ["-c", "user.name=You", "-c", "user.email=you@example.org", "commit", "-q", "-m",
                        "words: count lines, words and bytes"]):

@@ -129,9 +129,9 @@ static void report(const struct run_options *options, const struct status *statu
 
 /* Nothing ran: say why, with the profile's own errors where those are the reason. */
 static int report_failure(
-	const struct run_options *options, const struct session *session, const struct error *err)
+	const struct run_options *options, struct session *session, const struct error *err)
 {
-	const struct status status = {
+	struct status status = {
 		.run_id = session->run_id,
 		.outcome = err->kind == ERROR_REFUSED || err->kind == ERROR_NOT_FOUND
 				   ? RUN_REFUSED
@@ -148,6 +148,10 @@ static int report_failure(
 		(void)!io_write_all(
 			STDERR_FILENO, session->diagnostics.data, session->diagnostics.length);
 	log_line("run: %s", err->text);
+	session_refused(
+		session, &(struct run_result){
+				 .outcome = status.outcome, .code = status.code, .error = *err});
+	status.recorder = recording_words(session);
 	report(options, &status);
 	return status.code;
 }
@@ -168,6 +172,7 @@ static int report_result(const struct run_options *options, const struct session
 		.denials = &session->denials,
 		.effects = &session->effects,
 		.duration_ms = result->duration_ms,
+		.recorder = recording_words(session),
 	};
 
 	if (failed)
@@ -195,6 +200,7 @@ static int run(const struct verb *verb, const void *values, int argc, char **arg
 		.state_dir = options->state_dir,
 		.timeout_ms = options->timeout_ms,
 		.trace_denials = options->trace_denials,
+		.record = true,
 	};
 	autosession struct session session = {0};
 	struct run_result result = {0};

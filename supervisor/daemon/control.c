@@ -257,6 +257,7 @@ static void serve(struct control *control, struct control_client *client)
 	uint8_t request[CONTROL_REQUEST_MAX + 1];
 	autofree uint8_t *reply = NULL;
 	ssize_t n = recv(client->fd, request, sizeof(request), MSG_DONTWAIT | MSG_TRUNC);
+	socklen_t size = sizeof(control->asker);
 	size_t length;
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -265,10 +266,18 @@ static void serve(struct control *control, struct control_client *client)
 		drop(client);
 		return;
 	}
+	control->asker = (struct ucred){0};
+	getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &control->asker, &size);
 	length = control_answer(control->actions, request, (size_t)n, &reply);
 	if (!length ||
 		send(client->fd, reply, length, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)length)
 		drop(client);
+}
+
+void control_asker(const struct control *control, char ret_words[ASKER_BYTES])
+{
+	snprintf(ret_words, ASKER_BYTES, "uid %u, pid %d", (unsigned)control->asker.uid,
+		(int)control->asker.pid);
 }
 
 int control_open(struct control *control, int listen_fd, uid_t owner,

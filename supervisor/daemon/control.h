@@ -5,6 +5,7 @@
 #include "wire/control.pb-c.h"
 
 #include <stdbool.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 /* What may be asked of a run that lasts, and who may ask: the server inside of berm run, and the
@@ -44,7 +45,12 @@ struct control {
 	const struct control_actions *actions;
 	struct control_client clients[CONTROL_CLIENTS_MAX];
 	uint64_t order;
+	struct ucred asker; /* of the request that is being answered; pid 0: nobody's */
 };
+
+#define ASKER_BYTES 64
+/* Who asks, as "uid 1000, pid 4711"; for the calls of actions. */
+void control_asker(const struct control *control, char ret_words[ASKER_BYTES]);
 
 /* listen_fd: of runs_enter(); actions: borrowed until control_close(). */
 int control_open(struct control *control, int listen_fd, uid_t owner,

@@ -59,6 +59,11 @@ void denials_add(struct denials *denials, const char *operation, const char *tar
 	denials->count++;
 }
 
+void denial_id(const char *run_id, size_t index, char ret_id[DENIAL_ID_BYTES])
+{
+	snprintf(ret_id, DENIAL_ID_BYTES, "%s.%zu", run_id, index + 1);
+}
+
 void denials_finish(struct denials *denials)
 {
 	for (size_t i = 0; i < denials->count; i++)

@@ -28,6 +28,7 @@ struct denial {
 	struct denial_rule rule;
 	uint64_t hash;
 	uint64_t count;
+	uint64_t told; /* of them, to the recorder */
 };
 
 /* Zero-initialise; release with denials_finish(). */
@@ -36,6 +37,7 @@ struct denials {
 	size_t count;
 	uint64_t not_kept; /* refusals that found the table full: counted, not told apart */
 	uint64_t total;    /* every refusal */
+	uint64_t told;     /* total when the recorder was last told */
 };
 
 /* Count one refusal: into the row of the same operation, target and rule, or a new row. Never
@@ -43,4 +45,7 @@ struct denials {
  * static string. */
 void denials_add(struct denials *denials, const char *operation, const char *target,
 	const struct denial_rule *rule);
+/* "RUN.3": how the status record, the log and `berm explain` name the row with that index. */
+#define DENIAL_ID_BYTES 64
+void denial_id(const char *run_id, size_t index, char ret_id[DENIAL_ID_BYTES]);
 void denials_finish(struct denials *denials);

@@ -13,6 +13,9 @@
 #include <sys/epoll.h>
 #include <time.h>
 
+/* What berm run exits with where it failed itself. */
+#define EXIT_SETUP 125
+
 struct live {
 	struct session *session;
 	struct metering *metering; /* owned; NULL: the plan has no meter */
@@ -20,7 +23,8 @@ struct live {
 	struct run_socket socket;
 	struct control control;
 	struct control_actions actions;
-	int epoll_fd; /* of the meter's and the control's descriptors */
+	struct error recorder_error; /* why the run had to end, or to be stopped */
+	int epoll_fd;                /* of the meter's and the control's descriptors */
 	uint64_t started_ms;
 };
 
@@ -47,6 +51,17 @@ static const char *static_operation(const char *word)
 	return "operation";
 }
 
+/* The first of its kind is recorded at once, the others together. */
+static void count_denial(struct session *session, const char *operation, const char *target,
+	const struct denial_rule *from)
+{
+	size_t before = session->denials.count;
+
+	denials_add(&session->denials, operation, target, from);
+	if (session->denials.count > before)
+		recording_denials(session);
+}
+
 static void add_denial(
 	struct session *session, const char *operation, const char *target, uint32_t index)
 {
@@ -59,7 +74,7 @@ static void add_denial(
 		from = (struct denial_rule){
 			rule->key, rule->value, rule->file, rule->line, rule->reason};
 	}
-	denials_add(&session->denials, static_operation(operation), target, &from);
+	count_denial(session, static_operation(operation), target, &from);
 }
 
 static void on_denied(void *context, const struct denial_event *event)
@@ -116,7 +131,7 @@ static void on_traced(void *context, const struct trace_event *event)
 				verdict.at.file ? verdict.at.file : "", verdict.at.line,
 				verdict.reason};
 
-			denials_add(&session->denials, rows[i].word, event->path, &from);
+			count_denial(session, rows[i].word, event->path, &from);
 		}
 		return;
 	}
@@ -144,8 +159,42 @@ static int on_enter(void *context, const struct run_entry *entry, struct error *
 {
 	struct live *live = context;
 
+	int r;
+
 	live->handle = entry->handle;
-	return live->metering ? metering_enter(live->metering, entry, err) : 0;
+	r = live->metering ? metering_enter(live->metering, entry, err) : 0;
+	/* The walls took longer than the recorder's answer: this waits for nothing, unless a
+	 * recorder had to be started. */
+	return r < 0 ? r : recording_ready(live->session, err);
+}
+
+/* The recorder is gone for good: what the profile wants then. */
+static void recorder_failed(struct live *live, const struct error *why)
+{
+	if (live->recorder_error.code)
+		return;
+	live->recorder_error = *why;
+	if (recording_on_failure(live->session) == RECORDING_EMERGENCY && live->metering)
+		metering_emergency(live->metering);
+	else if (live->handle)
+		run_kill(live->handle, recording_on_failure(live->session) == RECORDING_EMERGENCY
+					       ? RUN_BREAKER
+					       : RUN_KILLED);
+}
+
+static void tell_recorder(struct live *live, const char *by)
+{
+	struct error err = {0};
+
+	recording_look(live->session, by);
+	if (recording_handle(live->session, &err) < 0)
+		recorder_failed(live, &err);
+}
+
+static void refresh_effects(struct live *live)
+{
+	if (live->metering)
+		metering_look(live->metering, &live->session->effects);
 }
 
 static void on_watch(void *context)
@@ -156,12 +205,8 @@ static void on_watch(void *context)
 		control_handle(&live->control);
 	if (live->metering)
 		metering_watch(live->metering);
-}
-
-static void refresh_effects(struct live *live)
-{
-	if (live->metering)
-		metering_look(live->metering, &live->session->effects);
+	refresh_effects(live);
+	tell_recorder(live, NULL);
 }
 
 /* ---- those who ask ---- */
@@ -204,6 +249,12 @@ static int on_posture(void *context, unsigned posture, struct error *err)
 			   : set_unmetered(live, posture, err);
 	refresh_effects(live);
 	/* The meter says more about a run that it stopped. */
+	if (r == 0) {
+		char by[ASKER_BYTES];
+
+		control_asker(&live->control, by);
+		tell_recorder(live, by);
+	}
 	if (r == 0 && before != posture && !(live->metering && posture & POSTURE_FROZEN_BIT))
 		log_line("run %s was set to %s from outside", live->session->run_id,
 			posture_name(posture));
@@ -233,14 +284,13 @@ static int add_descriptor(int epoll_fd, int fd)
 	return fd < 0 ? 0 : epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
 }
 
-/* One descriptor for both, where there are both. */
+/* One descriptor for all. */
 static int collect(struct live *live, struct error *err)
 {
-	if (!live->metering)
-		return 0;
 	live->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (live->epoll_fd < 0 || add_descriptor(live->epoll_fd, live->control.epoll_fd) < 0 ||
-		add_descriptor(live->epoll_fd, metering_fd(live->metering)) < 0)
+		add_descriptor(live->epoll_fd, recording_fd(live->session)) < 0 ||
+		(live->metering && add_descriptor(live->epoll_fd, metering_fd(live->metering)) < 0))
 		return error_errno(err, "the run's descriptors");
 	return 0;
 }
@@ -249,9 +299,10 @@ static int begin(struct live *live, struct error *err)
 {
 	struct session *session = live->session;
 	const struct metering_sink sink = {live, on_refused, on_said};
-	int r = 0;
+	/* The recorder answers while the walls are built. */
+	int r = session->request->record ? recording_begin(session, err) : 0;
 
-	if (session->plan->meter)
+	if (r == 0 && session->plan->meter)
 		r = metering_create(session->plan, session->run_id, &sink, &live->metering, err);
 	if (r < 0)
 		return r;
@@ -270,6 +321,32 @@ static void end(struct live *live, struct run_result *result)
 	own_close(&live->epoll_fd);
 }
 
+/* A run that the recorder could not follow did not end as it should, whatever the tool says. */
+static void not_recorded(
+	const struct live *live, const struct error *why, struct run_result *result)
+{
+	bool emergency = recording_on_failure(live->session) == RECORDING_EMERGENCY;
+
+	if (result->outcome == RUN_SETUP_FAILED || result->outcome == RUN_REFUSED)
+		return;
+	result->error = *why;
+	if (emergency && live->recorder_error.code) {
+		result->outcome = RUN_BREAKER;
+		return;
+	}
+	result->outcome = RUN_SETUP_FAILED;
+	result->code = EXIT_SETUP;
+	result->signal = 0;
+}
+
+static void finish_recording(struct live *live, struct run_result *result)
+{
+	struct error err = live->recorder_error;
+
+	if (recording_end(live->session, result, &err) < 0)
+		not_recorded(live, &err, result);
+}
+
 void live_run(struct session *session, struct run_result *ret_result)
 {
 	struct live live = {.session = session,
@@ -285,16 +362,17 @@ void live_run(struct session *session, struct run_result *ret_result)
 	struct error err = {0};
 
 	if (begin(&live, &err) < 0) {
-		*ret_result =
-			(struct run_result){.outcome = RUN_SETUP_FAILED, .code = 125, .error = err};
+		*ret_result = (struct run_result){
+			.outcome = RUN_SETUP_FAILED, .code = EXIT_SETUP, .error = err};
 	} else {
 		if (live.metering) {
 			callbacks.gate = on_gate;
 			callbacks.undo = on_undo;
 			callbacks.watch_ms = METERING_WATCH_MS;
 		}
-		callbacks.watch_fd = live.metering ? live.epoll_fd : live.control.epoll_fd;
+		callbacks.watch_fd = live.epoll_fd;
 		run_plan(session->plan, &callbacks, ret_result);
 	}
 	end(&live, ret_result);
+	finish_recording(&live, ret_result);
 }

@@ -57,6 +57,13 @@ static uint32_t posture_of(const struct metering *m, uint32_t *ret_phase)
 
 /* ---- what happened ---- */
 
+static void wake(struct metering *m)
+{
+	const uint64_t one = 1;
+
+	(void)!write(m->wake_fd, &one, sizeof(one));
+}
+
 static void add_trip(struct metering *m, struct trip trip)
 {
 	struct effects *e = &m->effects;
@@ -76,13 +83,7 @@ static void add_trip(struct metering *m, struct trip trip)
 		return;
 	}
 	e->trips[e->trip_count++] = trip;
-}
-
-static void wake(struct metering *m)
-{
-	const uint64_t one = 1;
-
-	(void)!write(m->wake_fd, &one, sizeof(one));
+	wake(m);
 }
 
 /* The posture may have changed. Stopping has to wait for the run loop: this can be the gate, whose
@@ -322,6 +323,21 @@ int metering_set(struct metering *m, unsigned posture, struct error *err)
 		metering_kernel_set(m->kernel, posture);
 	act(m);
 	return 0;
+}
+
+void metering_emergency(struct metering *m)
+{
+	const Berm__Wire__Meter *meter = m->plan->meter;
+	uint32_t posture = POSTURE_DEAD;
+
+	for (size_t i = 0; i < meter->n_phases; i++)
+		if (meter->phases[i]->phase == PHASE_EMERGENCY)
+			posture = meter->phases[i]->posture;
+	notify_tighten(m->notify, posture, PHASE_EMERGENCY, EFFECTS_NO_RULE);
+	add_trip(m, (struct trip){.kind = TRIP_KIND_METER, .rule = EFFECTS_NO_RULE});
+	if (m->kernel)
+		metering_kernel_tighten(m->kernel, posture);
+	act(m);
 }
 
 void metering_look(struct metering *m, struct effects *ret_effects)

@@ -13,6 +13,7 @@
 #define OPERATOR_PROFILES "/etc/berm/profiles"
 #define SHIPPED_PROFILES "/usr/share/berm/profiles"
 #define ROOT_STATE "/var/lib/berm"
+#define ROOT_STATE_PARENT "/var/lib"
 
 /* The variable's value where it is an absolute path; the XDG base directory specification has
  * others ignored. */
@@ -45,6 +46,48 @@ static char *xdg(const struct caller *caller, const char *home, const char *vari
 	else if (home[0])
 		n = asprintf(&path, "%s/%s/%s", home, fallback, rest);
 	return n < 0 ? NULL : path;
+}
+
+/* Root of a user namespace is not the one whose directory that is. On a host whose root cannot
+ * write there, for a disk that is read-only say, it stays root's directory all the same. */
+static bool is_root_of_the_host(void)
+{
+	if (geteuid() != 0)
+		return false;
+	if (faccessat(AT_FDCWD, ROOT_STATE, W_OK, AT_EACCESS) == 0)
+		return true;
+	if (errno == ENOENT && faccessat(AT_FDCWD, ROOT_STATE_PARENT, W_OK, AT_EACCESS) == 0)
+		return true;
+	return errno != EACCES && errno != EPERM;
+}
+
+/* Whole and normal, since the run's own walls are asked about it; NULL where it is not to be had.
+ */
+static char *absolute_path(const char *path)
+{
+	autofree char *directory = NULL, *whole = NULL;
+
+	if (path[0] == '/')
+		return path_normalise(path);
+	directory = getcwd(NULL, 0);
+	whole = directory ? path_join(directory, path) : NULL;
+	return whole ? path_normalise(whole) : NULL;
+}
+
+static int find_state(const struct caller *caller, const struct places_request *request,
+	struct places *places, struct error *err)
+{
+	if (!request->state_dir) {
+		places->state = is_root_of_the_host() ? strdup(ROOT_STATE)
+						      : xdg(caller, places->home, "XDG_STATE_HOME",
+								".local/state", "berm");
+		return 0;
+	}
+	places->state = absolute_path(request->state_dir);
+	return places->state ? 0
+			     : error_set(err, -EINVAL, ERROR_INPUT,
+				       "the state directory has no \"..\" in its name: %s",
+				       request->state_dir);
 }
 
 static int find_ceilings(const char *ceiling, struct places *places, struct error *err)
@@ -98,13 +141,9 @@ int places_find(const struct caller *caller, const struct places_request *reques
 	if (!places.home)
 		return error_errno(err, "places");
 	find_search_path(caller, request->profile, &places);
-	if (request->state_dir)
-		places.state = strdup(request->state_dir);
-	else if (geteuid() == 0)
-		places.state = strdup(ROOT_STATE);
-	else
-		places.state = xdg(caller, places.home, "XDG_STATE_HOME", ".local/state", "berm");
-	r = find_ceilings(request->ceiling, &places, err);
+	r = find_state(caller, request, &places, err);
+	if (r == 0)
+		r = find_ceilings(request->ceiling, &places, err);
 	if (r < 0)
 		places_finish(&places);
 	else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/run-id.h"
 
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -36,4 +37,9 @@ int run_id_make(char ret_id[RUN_ID_LENGTH + 1], struct error *err)
 	run_id_format(
 		(uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000, random, ret_id);
 	return 0;
+}
+
+bool run_id_is_valid(const char *words)
+{
+	return strlen(words) == RUN_ID_LENGTH && strspn(words, digits) == RUN_ID_LENGTH;
 }

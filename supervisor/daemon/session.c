@@ -4,6 +4,7 @@
 #include "daemon/live.h"
 #include "daemon/metering.h"
 #include "daemon/network-file.h"
+#include "daemon/own-state.h"
 
 #include <string.h>
 
@@ -117,7 +118,8 @@ static int compare_words(const void *a, const void *b)
 static const char **all_paths(const struct session *session, const char *const *of_profile)
 {
 	const char *const *of_plan = plan_fact_paths();
-	const char *const own[] = {session->directory, session->places.home};
+	const char *const own[] = {session->directory, session->places.home,
+		session->places.state ? session->places.state : ""};
 	size_t n = count_words(of_profile), m = count_words(of_plan), total = n + m, kept = 0;
 	const char **paths = calloc(total + array_size(own) + 1, sizeof(*paths));
 
@@ -155,6 +157,8 @@ int session_check(struct session *session, struct error *err)
 	paths = all_paths(session, of_profile);
 	if (!paths)
 		return error_errno(err, "facts");
+	if (session->request->record && session->places.state)
+		own_state_prepare(session);
 	request.paths = paths;
 	request.globs = globs;
 	r = facts_gather(&request, &session->facts, err);
@@ -186,6 +190,15 @@ int session_compile(struct session *session, struct error *err)
 	int r = plan_compile(
 		session->profile, session->facts, &request, &session->plan, &session->notes, err);
 
+	if (r == 0 && session->places.state && own_state_is_reached(session)) {
+		plan_destroy(session->plan);
+		session->plan = NULL;
+		text_finish(&session->notes);
+		r = own_state_deny(session, err);
+		if (r == 0)
+			r = plan_compile(session->profile, session->facts, &request, &session->plan,
+				&session->notes, err);
+	}
 	if (r < 0)
 		return r;
 	r = plan_digest(session->plan, session->plan_digest);
@@ -198,8 +211,15 @@ void session_run(struct session *session, struct run_result *ret_result)
 	live_run(session, ret_result);
 }
 
+void session_refused(struct session *session, const struct run_result *result)
+{
+	if (session->request && session->request->record)
+		recording_refused(session, result);
+}
+
 void session_finish(struct session *session)
 {
+	recording_close(session);
 	denials_finish(&session->denials);
 	text_finish(&session->notes);
 	text_finish(&session->diagnostics);
@@ -207,6 +227,7 @@ void session_finish(struct session *session)
 	if (session->facts)
 		berm__wire__host_facts__free_unpacked(session->facts, NULL);
 	profile_destroy(session->profile);
+	own_free(&session->own_deny);
 	own_free(&session->directory);
 	places_finish(&session->places);
 	*session = (struct session){0};

@@ -7,6 +7,7 @@
 #include "daemon/denials.h"
 #include "daemon/effects.h"
 #include "daemon/places.h"
+#include "daemon/recording.h"
 #include "daemon/run-id.h"
 #include "plan/plan.h"
 #include "policy/load.h"
@@ -28,6 +29,7 @@ struct session_request {
 	bool for_comparing;
 	const struct profile_variables *variables; /* those not NULL in it count instead; or NULL */
 	bool trace_denials;
+	bool record;   /* tell the recorder: for what runs */
 	bool thorough; /* have each host feature tried instead of asked for: slow, for check and
 			  show */
 };
@@ -47,7 +49,9 @@ struct session {
 	struct text diagnostics; /* of the profile: errors, warnings and notes with their places */
 	struct text notes;       /* of the plan: warnings, one a line */
 	struct denials denials;
-	struct effects effects; /* of the run */
+	struct effects effects;      /* of the run */
+	struct path_rule *own_deny;  /* owned: the profile's fs.deny and berm's own line */
+	struct recording *recording; /* owned; NULL: nothing is recorded */
 };
 
 /* Find out who and where we are and make the run's id: the first half of session_load(). */
@@ -67,6 +71,9 @@ int session_compile(struct session *session, struct error *err) must_check;
 /* Run the plan and collect its denials and effects. While it lasts it answers to `berm ps` and the
  * like. Always fills *ret_result. */
 void session_run(struct session *session, struct run_result *ret_result);
+/* The run never came to be: let the log say that it was asked for, and why not. Quiet where that
+ * does not work. */
+void session_refused(struct session *session, const struct run_result *result);
 void session_finish(struct session *session);
 #define autosession __attribute__((cleanup(session_finish)))
 

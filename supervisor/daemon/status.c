@@ -55,10 +55,10 @@ static void record_denial(const struct status *status, size_t index, struct json
 	const struct denial *denial = &status->denials->items[index];
 	const struct denial_rule *rule = &denial->rule;
 	struct verdict verdict;
-	char id[64];
+	char id[DENIAL_ID_BYTES];
 
 	advise(status, denial, &verdict);
-	snprintf(id, sizeof(id), "%s.%zu", status->run_id, index + 1);
+	denial_id(status->run_id, index, id);
 	json_object_begin(j, NULL);
 	json_put_string(j, "id", id);
 	json_put_string(j, "op", denial->operation);
@@ -225,6 +225,7 @@ void status_record(const struct status *status, struct text *out)
 	json_put_u64(&j, "events_lost", status->effects ? status->effects->events_lost : 0);
 	json_put_u64(&j, "duration_ms", status->duration_ms);
 	record_digest(status->plan_digest, &j);
+	json_put_string(&j, "recorder", status->recorder);
 	if (status->error)
 		json_put_string(&j, "error", status->error);
 	json_object_end(&j);

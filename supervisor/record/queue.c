@@ -95,6 +95,7 @@ int recorder_run_begin(struct recorder *r, const struct record_run_info *info,
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "no memory to record a run");
 	}
 	run->enforcement = info->enforcement;
+	run->sequence = info->sequence;
 	if (info->profile_digest) {
 		memcpy(run->profile_digest, info->profile_digest, sizeof(run->profile_digest));
 		run->has_profile_digest = true;
@@ -114,6 +115,16 @@ void recorder_run_end(struct recorder *r, struct record_run *run)
 void recorder_run_phase(struct record_run *run, uint32_t phase)
 {
 	run->phase = phase;
+}
+
+uint64_t recorder_run_lost(const struct record_run *run)
+{
+	return run->lost;
+}
+
+uint64_t recorder_run_sequence(const struct record_run *run)
+{
+	return run->sequence;
 }
 
 /* Runs that are over, with nothing left in the queue and nothing to declare. */
@@ -161,6 +172,7 @@ static void run_dropped(struct recorder *r, struct record_run *run)
 
 		ring->lost[BERM__WIRE__LOSS_SOURCE__LOSS_STORAGE - 1] += ring->queued;
 		r->lost += ring->queued;
+		run->lost += ring->queued;
 		run->has_loss = run->has_loss || ring->queued > 0;
 		for (unsigned source = 0; source < LOSS_SOURCES; source++) {
 			ring->lost[source] += ring->declared[source];
@@ -186,6 +198,7 @@ void recorder_lost(struct recorder *r, struct record_run *run, enum record_ring 
 		return;
 	run->rings[ring].lost[source - 1] += count;
 	run->sequence += count;
+	run->lost += count;
 	run->has_loss = true;
 	r->lost += count;
 }

@@ -33,6 +33,7 @@ struct record_run {
 	uint32_t enforcement;
 	uint32_t phase;
 	uint64_t sequence; /* records of it so far, lost ones among them */
+	uint64_t lost;     /* of them, since it began here */
 	struct ring_state rings[RECORD_RING_COUNT];
 };
 

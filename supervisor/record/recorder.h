@@ -77,6 +77,8 @@ struct record_run_info {
 	const char *group;             /* NULL: none */
 	const uint8_t *profile_digest; /* 32 bytes, or NULL */
 	uint32_t enforcement;          /* RECORD_ENFORCED_… */
+	/* Records of it so far: where it goes on after the recorder before this one died. */
+	uint64_t sequence;
 };
 
 /* Take up the log in log_dir with the keys in key_dir, mending what a crash left: what was durable
@@ -95,6 +97,10 @@ int recorder_run_begin(struct recorder *r, const struct record_run_info *info,
 /* It is over and `run` is not to be used again; what was lost of it is still declared. */
 void recorder_run_end(struct recorder *r, struct record_run *run);
 void recorder_run_phase(struct record_run *run, uint32_t phase);
+/* Records of it that were lost since it began here, and records that it has told in all, those that
+ * were lost among them: the last run_sequence. */
+uint64_t recorder_run_lost(const struct record_run *run);
+uint64_t recorder_run_sequence(const struct record_run *run);
 
 /* Queue a record: body, evidence and chain as the caller set them, the rest of the envelope is
  * filled in here. run NULL: the recorder's own. `record` is borrowed.

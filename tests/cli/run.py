@@ -14,6 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support"))
 
 import harness  # noqa: E402
+import inventory  # noqa: E402
 
 GOOD = """version: 1
 name: good
@@ -35,7 +36,8 @@ class Bench:
         self.berm = os.path.abspath(berm)
         # Not in /tmp: a run has one of its own, where it may write.
         self.top = os.path.realpath(tempfile.mkdtemp(prefix="berm-cli-", dir="/var/tmp"))
-        self.environment = {"PATH": "/usr/bin:/bin", "HOME": self.top, "XDG_CONFIG_HOME": self.top + "/config"}
+        self.environment = {"PATH": "/usr/bin:/bin", "HOME": self.top, "XDG_CONFIG_HOME": self.top + "/config",
+                            "BERM_STATE_DIR": self.top + "/state"}
         for name in ("ws/out", "config/berm/profiles"):
             os.makedirs(os.path.join(self.top, name))
         self.write("good.yaml", GOOD % "x")
@@ -450,6 +452,7 @@ def main():
             except Wrong as wrong:
                 tap.row(False, title, [wrong])
     finally:
+        inventory.end_recorders(os.path.basename(bench.top))
         shutil.rmtree(bench.top)
     return tap.finish()
 

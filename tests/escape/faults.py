@@ -40,7 +40,8 @@ class Faults:
         return values
 
     def berm(self, tool, *options):
-        return [self.world.berm, "run", "-p", self.profile, "-C", self.world.ws] + list(options) + ["--"] + tool
+        return [self.world.berm, "run", "-p", self.profile, "-C", self.world.ws, "--state-dir", self.world.state] + \
+            list(options) + ["--"] + tool
 
     def first(self):
         return [self.world.bin + "/escape-first"]

@@ -114,7 +114,8 @@ def profile_of(world, row):
 def berm_command(world, row, tool):
     profile = profile_of(world, row)
     options = row.options(world) if callable(row.options) else list(row.options)
-    return [world.berm, "run", "-p", profile] + (["-C", world.ws] if row.directory else []) + options + ["--"] + tool
+    where = ["-C", world.ws] if row.directory else []
+    return [world.berm, "run", "-p", profile, "--state-dir", world.state] + where + options + ["--"] + tool
 
 
 def environment_of(world, row, inside):

@@ -13,6 +13,7 @@ import tempfile
 import threading
 
 import harness
+import inventory
 
 PROTECTED = (".git/config", ".git/hooks", ".claude", ".mcp.json", ".envrc", ".vscode", "fresh/.git/hooks")
 SIBLINGS = ("-evil", "2", ".", " ")
@@ -124,6 +125,7 @@ class World:
         self.home = self.top + "/home"
         self.profiles = self.top + "/profiles"
         self.tmp = self.top + "/tmp"
+        self.state = self.top + "-state"  # berm's own: nothing of it is made easy to write to
         os.mkdir(self.profiles, 0o755)
         self.profile("escape")
         self.listeners = Listeners()
@@ -305,4 +307,6 @@ class World:
     def close(self):
         self.stop_victim()
         self.listeners.close()
+        inventory.end_recorders(self.token)
+        shutil.rmtree(self.state, ignore_errors=True)
         self.remove(self.top)

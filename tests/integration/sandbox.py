@@ -46,6 +46,7 @@ class Sandbox:
         shutil.copy(berm, self.berm)
         self.ws = self.top + "/ws"
         self.home = self.top + "/home"
+        self.state = self.top + "/state"
         self.profile = self.write_profile("integration")
         self.sudo = True
         self.fresh()
@@ -84,7 +85,8 @@ class Sandbox:
         return self.ws + "/" + name
 
     def environment(self, **more):
-        values = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": self.home, "LANG": "C.UTF-8"}
+        values = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": self.home, "LANG": "C.UTF-8",
+                  "BERM_STATE_DIR": self.state}
         if self.mode == "root" and self.sudo:
             values.update(SUDO_UID=str(self.uid), SUDO_GID=str(self.uid))
         values.update(more)
@@ -122,6 +124,7 @@ class Sandbox:
         return result, json.loads(lines[0]) if len(lines) == 1 else None
 
     def close(self):
+        inventory.end_recorders(self.token)
         shutil.rmtree(self.top, ignore_errors=True)
 
 

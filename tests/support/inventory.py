@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a host holds that a run could leave behind. Two inventories must be equal: before and after."""
 import os
+import re
+import signal
 import time
 
 # Where a supervisor could leave something. Its directory for temporary files is the caller's TMPDIR, which is part of
@@ -8,6 +10,8 @@ import time
 TEMPORARY = ("/run", "/run/berm", "/dev/shm", "/dev/mqueue")
 # Made by the first run after a boot, and there for the next ones.
 STANDING = {"/run/berm", "/run/berm/runs", "/run/berm/meter-proved"}
+# A recorder outlives the runs that it serves, and ends by itself when there was none for a while.
+RECORDER = " --role=recorder "
 NAMESPACES = ("mnt", "net", "pid", "ipc", "uts", "user", "cgroup")
 
 
@@ -26,9 +30,31 @@ def processes(words):
         if not name.isdigit() or int(name) == os.getpid():
             continue
         line = read("/proc/%s/cmdline" % name).replace("\0", " ")
+        if RECORDER in line:
+            continue
         if any(word in line for word in words):
             found[int(name)] = line.strip()
     return found
+
+
+def recorders(word):
+    """Recorders of a state directory whose path holds the word: [pid]."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()
+            and re.search(RECORDER + ".*" + re.escape(word), read("/proc/%s/cmdline" % name).replace("\0", " "))]
+
+
+def end_recorders(word, number=signal.SIGTERM):
+    """They close their log first."""
+    pids = recorders(word)
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except OSError:
+            pass
+    end = time.monotonic() + 5
+    while pids and time.monotonic() < end:
+        time.sleep(0.01)
+        pids = [pid for pid in pids if pid in recorders(word)]
 
 
 def cgroups():

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "daemon/recorder-client.h"
+#include "daemon/recording.h"
+#include "daemon/session.h"
+
+/* A command line is kept whole up to this many bytes. */
+#define RECORDING_ARGV_BYTES (128U << 10)
+#define RECORDING_WORDS_MAX 512
+
+struct recording {
+	struct recorder_client *client; /* owned; NULL: not open */
+	struct recording_policy policy;
+	bool failed;
+	bool ended;
+	struct error failure;
+	char words[ERROR_TEXT_MAX + 32];
+	/* How much of the session's tables was told. */
+	size_t trips;
+	uint64_t denials_not_kept, trips_not_kept, events_lost;
+	uint32_t posture, phase;
+};
+
+/* recording-words.c: records of the session's tables. */
+void recording_tell_start(struct recording *recording, const struct session *session);
+void recording_tell_denials(struct recording *recording, struct session *session);
+void recording_tell_effects(
+	struct recording *recording, const struct session *session, const char *by);
+void recording_tell_end(struct recording *recording, const struct session *session,
+	const struct run_result *result);
+/* RECORD_ENFORCED_… of a plan. */
+uint32_t recording_enforcement(const Berm__Wire__Plan *plan);

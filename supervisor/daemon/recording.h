@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "apply/apply.h"
+#include "daemon/effects.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What one run tells the recorder: its start, each kind of refusal, what the meter did, its
+ * receipt. */
+
+enum recording_level {
+	RECORDING_DECISIONS, /* starts, ends, refusals, trips, postures */
+	RECORDING_ACTIVITY,  /* and what was let through, as far as the run's meter sees it */
+	RECORDING_FULL,      /* and what only reads */
+	RECORDING_LEVEL_COUNT
+};
+
+enum recording_failure {
+	RECORDING_STOP,      /* nothing runs that is not recorded */
+	RECORDING_EMERGENCY, /* the run goes to the phase emergency */
+	RECORDING_CONTINUE,  /* a warning */
+	RECORDING_FAILURE_COUNT
+};
+
+struct recording_policy {
+	enum recording_level level;
+	enum recording_failure on_failure;
+};
+
+struct profile;
+struct session;
+struct recording;
+
+/* What the profile asks for. NULL: what holds where it asks for nothing. */
+struct recording_policy recording_policy_of(const struct profile *profile);
+
+/* Begin to record the session's run, in session->recording; nothing waits for the disk. Fails where
+ * on_failure says so. */
+int recording_begin(struct session *session, struct error *err) must_check;
+/* The recorder has taken the run's start: the tool may begin. Fails where on_failure says so. */
+int recording_ready(struct session *session, struct error *err) must_check;
+/* Tell the refusals that are new. */
+void recording_denials(struct session *session);
+/* Tell what is new: refusals, trips, postures. by: who changed the posture from outside, or NULL.
+ */
+void recording_look(struct session *session, const char *by);
+/* A call that the gate let through or refused (error: errno), for the levels that want it. */
+void recording_call(struct session *session, const struct gate_call *call, int error);
+/* A file, program or address that was seen: operation "read", "write", "exec", "connect". */
+void recording_access(struct session *session, const char *operation, const char *target);
+/* Readable when recording_handle() has something to do; -1: nothing is recorded. */
+int recording_fd(const struct session *session);
+/* An error: the run must not go on, see recording_failure(). */
+int recording_handle(struct session *session, struct error *err) must_check;
+/* Write the receipt and wait until it is on the disk. Fails where on_failure says so. */
+int recording_end(
+	struct session *session, const struct run_result *result, struct error *err) must_check;
+/* The run never came to be: record that it was asked for and why not. Says nothing where that does
+ * not work. */
+void recording_refused(struct session *session, const struct run_result *result);
+void recording_close(struct session *session);
+
+/* "recorded", or why the run or a part of it is not; NULL where nobody asked for it. For the status
+ * record. */
+const char *recording_words(const struct session *session);
+/* What the profile wants to happen when an error comes. */
+enum recording_failure recording_on_failure(const struct session *session);
