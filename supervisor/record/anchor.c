@@ -15,10 +15,9 @@ static void head_name(const uint8_t log_id[LOG_ID_BYTES], char ret_name[NAME_BYT
 		sodium_bin2hex(id, sizeof(id), log_id, LOG_ID_BYTES));
 }
 
-static int directory_latest(void *context, const uint8_t log_id[LOG_ID_BYTES],
+static int read_head(const struct anchor_directory *d, const uint8_t log_id[LOG_ID_BYTES],
 	struct log_head *ret_head, struct error *err)
 {
-	const struct anchor_directory *d = context;
 	const struct storage *s = d->storage;
 	char name[NAME_BYTES], line[LOG_LINE_BYTES];
 	struct log_head head;
@@ -45,12 +44,32 @@ static int directory_latest(void *context, const uint8_t log_id[LOG_ID_BYTES],
 	return 0;
 }
 
+static int directory_latest(void *context, const uint8_t log_id[LOG_ID_BYTES],
+	struct log_head *ret_head, struct error *err)
+{
+	struct anchor_directory *d = context;
+	struct log_head head = {0};
+	int r = read_head(d, log_id, &head, err);
+
+	d->has_looked = r == 0 || r == -ENOENT;
+	d->seen[0] = d->seen[1] = head;
+	if (r == 0)
+		*ret_head = head;
+	return r;
+}
+
+static bool is_same(const struct log_head *a, const struct log_head *b)
+{
+	return a->segment == b->segment && a->sequence == b->sequence &&
+	       memcmp(a->hash, b->hash, sizeof(a->hash)) == 0;
+}
+
 static int directory_publish(void *context, const struct log_head *head, struct error *err)
 {
-	const struct anchor_directory *d = context;
+	struct anchor_directory *d = context;
 	char name[NAME_BYTES], line[LOG_LINE_BYTES];
 	struct log_head before;
-	int r = directory_latest(context, head->log_id, &before, err);
+	int r = read_head(d, head->log_id, &before, err);
 
 	if (r < 0 && r != -ENOENT)
 		return r;
@@ -59,6 +78,16 @@ static int directory_publish(void *context, const struct log_head *head, struct 
 		return error_set(err, -ESTALE, ERROR_REFUSED,
 			"the anchor %s is ahead of the log: record %llu, not %llu", name,
 			(unsigned long long)before.sequence, (unsigned long long)head->sequence);
+	if (r == 0 && !is_same(&before, head) &&
+		(before.sequence == head->sequence ||
+			(d->has_looked && !is_same(&before, &d->seen[0]) &&
+				!is_same(&before, &d->seen[1]))))
+		return error_set(err, -ESTALE, ERROR_REFUSED,
+			"the anchor %s was moved by somebody else, to record %llu", name,
+			(unsigned long long)before.sequence);
+	d->seen[0] = r == 0 ? before : *head;
+	d->seen[1] = *head;
+	d->has_looked = true;
 	log_head_format(head, line);
 	r = storage_replace(d->storage, d->dir, name, 0644, line, strlen(line));
 	if (r < 0)

@@ -5,8 +5,9 @@
 #include "record/storage.h"
 
 /* Where heads are kept outside the log, best where who can write the log cannot take back what was
- * said. publish() is called after each seal that is on the disk, with ever later heads; latest()
- * gives the last one, -ENOENT where there is none for that log. */
+ * said. publish() is called after each seal that is on the disk, with ever later heads; -ESTALE
+ * says that what is there is no head before this one, which is final. latest() gives the last one,
+ * -ENOENT where there is none for that log. */
 struct anchor {
 	int (*publish)(void *context, const struct log_head *head, struct error *err);
 	int (*latest)(void *context, const uint8_t log_id[LOG_ID_BYTES], struct log_head *ret_head,
@@ -14,10 +15,14 @@ struct anchor {
 	void *context;
 };
 
-/* A second directory: one file "LOGID.head" a log, replaced as a whole. Never goes back: a head
- * with a lower sequence than the one that is there is refused with -ESTALE. */
+/* A second directory: one file "LOGID.head" a log, replaced as a whole. Never goes back, and takes
+ * the place only of what latest() or publish() saw there last: where the head that is there has a
+ * higher sequence, or was put by somebody else, -ESTALE. */
 struct anchor_directory {
 	const struct storage *storage;
 	int dir; /* borrowed */
+	/* The rest begins as zero. */
+	struct log_head seen[2]; /* what may be there: the last one, and one that may have failed */
+	bool has_looked;
 };
 struct anchor anchor_directory(struct anchor_directory *directory);

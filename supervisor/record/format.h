@@ -21,6 +21,9 @@
 /* One packed record. The longest argv that is kept whole is 128 KiB. */
 #define RECORD_BYTES_MAX (160U << 10)
 #define FRAME_BYTES_MAX (FRAME_HEADER_BYTES + RECORD_BYTES_MAX + SIGNATURE_BYTES + CHAIN_HASH_BYTES)
+/* A writer looks whether a seal is due once a batch: what it adds on its own may come on top of the
+ * most that it leaves without one. */
+#define UNSEALED_SLACK 4096
 #define SEGMENT_NUMBER_MAX 9999999999ULL
 #define SEGMENT_NAME_BYTES 32
 

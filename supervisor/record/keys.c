@@ -55,6 +55,15 @@ static const uint8_t personal_checksum[PERSONAL_BYTES] = "berm key file 1";
 static const uint8_t personal_next[PERSONAL_BYTES] = "berm key next 1";
 static const uint8_t personal_sign[PERSONAL_BYTES] = "berm key sign 1";
 
+/* What libsodium leaves on the stack of a state, a seed or a key: more than its deepest call takes.
+ */
+#define STACK_BYTES 8192
+
+static void wipe_stack(void)
+{
+	sodium_stackzero(STACK_BYTES);
+}
+
 static void derive(uint8_t *ret, const uint8_t state[STATE_BYTES], const uint8_t *personal)
 {
 	int r = crypto_generichash_blake2b_salt_personal(
@@ -85,13 +94,24 @@ static void slot_checksum(const struct slot *raw, uint8_t ret_checksum[CHECKSUM_
 	assert(r == 0);
 }
 
+/* Numbers that no recorder ever writes. The checksum keeps out accidents only. */
+static bool slot_is_sane(const struct slot *raw)
+{
+	uint64_t head = le64toh(raw->number[SIGNED_HEAD]);
+	uint64_t segment = le64toh(raw->segment), offset = le64toh(raw->offset);
+
+	return head > 0 && head <= SEGMENT_NUMBER_MAX + 1 && segment < head &&
+	       le64toh(raw->number[SIGNED_SEAL]) > 0 && le64toh(raw->generation) > 0 &&
+	       (segment == 0 ? offset == 0 : offset > SEGMENT_HEADER_BYTES && offset <= INT64_MAX);
+}
+
 static bool slot_is_whole(const struct slot *raw)
 {
 	uint8_t checksum[CHECKSUM_BYTES];
 
 	slot_checksum(raw, checksum);
 	return memcmp(raw->magic, magic, sizeof(magic)) == 0 &&
-	       memcmp(raw->checksum, checksum, sizeof(checksum)) == 0;
+	       memcmp(raw->checksum, checksum, sizeof(checksum)) == 0 && slot_is_sane(raw);
 }
 
 /* The key that comes after the present one. */
@@ -249,6 +269,7 @@ int keys_create(const struct storage *s, int dir, struct keys **ret_keys, struct
 	derive_keys(keys, SIGNED_HEAD);
 	derive_keys(keys, SIGNED_SEAL);
 	r = write_files(keys, dir, err);
+	wipe_stack();
 	if (r < 0) {
 		keys_destroy(keys);
 		return r;
@@ -338,8 +359,18 @@ int keys_load(const struct storage *s, int dir, struct keys **ret_keys, struct e
 	memcpy(keys->position.hash, slot->hash, CHAIN_HASH_BYTES);
 	derive_keys(keys, SIGNED_HEAD);
 	derive_keys(keys, SIGNED_SEAL);
+	wipe_stack();
 	*ret_keys = keys;
 	return 0;
+}
+
+int keys_lock(struct keys *keys, struct error *err)
+{
+	int r = keys->storage->ops->lock(keys->storage->context, keys->file);
+
+	if (r == -EWOULDBLOCK)
+		return error_set(err, r, ERROR_REFUSED, "another recorder has these keys");
+	return r < 0 ? say(err, r, "lock") : 0;
 }
 
 const uint8_t *keys_log_id(const struct keys *keys)
@@ -371,6 +402,7 @@ void keys_sign(const struct keys *keys, enum signed_kind kind,
 	assert(keys->secret->slot.generation > 0);
 	crypto_sign_detached(ret_signature, NULL, digest, SIGNED_DIGEST_BYTES,
 		keys->secret->secret_key[kind][0]);
+	wipe_stack();
 }
 
 int keys_advance(struct keys *keys, enum signed_kind kind, const struct log_position *position,
@@ -378,6 +410,7 @@ int keys_advance(struct keys *keys, enum signed_kind kind, const struct log_posi
 {
 	struct slot *slot = &keys->secret->slot;
 	uint8_t *next = keys->secret->seed;
+	int r;
 
 	assert(slot->generation > 0);
 	derive(next, slot->state[kind], personal_next);
@@ -394,5 +427,7 @@ int keys_advance(struct keys *keys, enum signed_kind kind, const struct log_posi
 		crypto_sign_SECRETKEYBYTES);
 	memcpy(keys->public_key[kind][0], keys->public_key[kind][1], PUBLIC_KEY_BYTES);
 	derive_next(keys, kind);
-	return persist(keys, err);
+	r = persist(keys, err);
+	wipe_stack();
+	return r;
 }

@@ -33,6 +33,9 @@ int keys_create(
  * user's; -EBADMSG where no slot is whole; and as above. */
 int keys_load(
 	const struct storage *s, int dir, struct keys **ret_keys, struct error *err) must_check;
+/* Keep every other recorder from signing with them until they are destroyed, also one that has
+ * another log directory, or another lock file in the same. -EWOULDBLOCK: another one has them. */
+int keys_lock(struct keys *keys, struct error *err) must_check;
 /* Wipe them from memory. NULL is fine. */
 void keys_destroy(struct keys *keys);
 

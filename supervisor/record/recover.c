@@ -1,27 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "record/canonical.h"
 #include "record/reader.h"
-#include "record/recorder-internal.h"
-#include "record/unpack.h"
+#include "record/recover-internal.h"
 
 #include <fcntl.h>
 #include <sodium.h>
 #include <string.h>
-
-/* What is found in the log when it is taken up. The key file says how far it had been sealed; what
- * comes after that is taken as far as each record is the successor of the one before it. */
-struct found {
-	uint64_t last_segment; /* highest number in the directory */
-	const char *damage;    /* why the sealed end is not where it was; NULL: it is */
-	uint64_t size;         /* of the segment */
-	uint64_t end;          /* of the records that are kept */
-	uint64_t unsealed;     /* of them after the last seal */
-	uint64_t sequence;
-	uint64_t boot_ns;
-	uint8_t hash[CHAIN_HASH_BYTES];
-	bool has_seal; /* one that the key file does not know of yet */
-	struct log_position seal;
-};
 
 static int note_segment(void *data, const char *name)
 {
@@ -30,165 +14,6 @@ static int note_segment(void *data, const char *name)
 
 	if (number > f->last_segment)
 		f->last_segment = number;
-	return 0;
-}
-
-/* A seal of the present key that names the next one. */
-static bool is_next_seal(const struct recorder *r, const struct frame *frame,
-	const struct record_view *view, uint64_t *ret_reason)
-{
-	struct unpack_room room;
-	Berm__Wire__Seal *seal;
-	uint8_t key[PUBLIC_KEY_BYTES], next[PUBLIC_KEY_BYTES];
-	bool is;
-
-	keys_public(r->keys, SIGNED_SEAL, 0, key);
-	keys_public(r->keys, SIGNED_SEAL, 1, next);
-	if (view->body != BERM__WIRE__RECORD__BODY_SEAL ||
-		!frame_is_signed_by(frame, SIGNED_SEAL, keys_log_id(r->keys), key))
-		return false;
-	seal = unpack_small(
-		&room, &berm__wire__seal__descriptor, view->body_bytes, view->body_length);
-	is = seal && seal->has_next_public_key && seal->next_public_key.len == sizeof(next) &&
-	     memcmp(seal->next_public_key.data, next, sizeof(next)) == 0;
-	*ret_reason = seal ? seal->reason : 0;
-	return is;
-}
-
-/* Take one more frame, or say that the log ends before it. */
-static bool take(struct recorder *r, struct found *f, const struct frame *frame)
-{
-	struct record_view view;
-	uint64_t reason = 0;
-	bool opened;
-
-	if (!frame_hash_matches(keys_log_id(r->keys), frame) ||
-		!record_view_read(frame->record, frame->record_length, &view) ||
-		view.sequence != f->sequence + 1)
-		return false;
-	opened = view.body == BERM__WIRE__RECORD__BODY_OPENED;
-	if (view.boot_ns < f->boot_ns && !opened)
-		return false;
-	if (frame->kind == FRAME_SIGNED) {
-		if (f->has_seal || !is_next_seal(r, frame, &view, &reason))
-			return false;
-		f->has_seal = true;
-		f->seal = (struct log_position){.segment = r->segment,
-			.offset = f->end + frame->length,
-			.sequence = view.sequence,
-			.reason = reason};
-		memcpy(f->seal.hash, frame->hash, CHAIN_HASH_BYTES);
-		f->unsealed = 0;
-	} else if (view.body == BERM__WIRE__RECORD__BODY_SEAL ||
-		   view.body == BERM__WIRE__RECORD__BODY_SEGMENT_HEAD) {
-		return false;
-	} else {
-		f->unsealed++;
-	}
-	f->sequence = view.sequence;
-	f->boot_ns = view.boot_ns;
-	f->end += frame->length;
-	memcpy(f->hash, frame->hash, CHAIN_HASH_BYTES);
-	return true;
-}
-
-/* From the sealed end on, as far as it goes. */
-static int scan(struct recorder *r, struct found *f, uint8_t *window)
-{
-	const struct log_position *sealed = keys_position(r->keys);
-	struct segment_reader reader = {.storage = r->options.storage,
-		.file = r->segment_file,
-		.window = window,
-		.size = f->size,
-		.start = sealed->offset - CHAIN_HASH_BYTES};
-	enum frame_status status;
-	struct frame frame;
-	int error = segment_reader_fill(&reader);
-
-	if (error < 0)
-		return error;
-	if (reader.filled < CHAIN_HASH_BYTES ||
-		memcmp(window, sealed->hash, CHAIN_HASH_BYTES) != 0) {
-		f->damage = "the sealed end is not where it was";
-		return 0;
-	}
-	reader.at = CHAIN_HASH_BYTES;
-	f->end = sealed->offset;
-	f->sequence = sealed->sequence;
-	memcpy(f->hash, sealed->hash, CHAIN_HASH_BYTES);
-	do {
-		error = segment_reader_frame(&reader, &frame, &status);
-		if (error < 0 || status != FRAME_WHOLE || !take(r, f, &frame))
-			return error;
-		reader.at += frame.length;
-	} while (1);
-}
-
-/* The segment that the key file names, and what it holds after the sealed end. */
-static int look(struct recorder *r, struct found *f, struct error *err)
-{
-	const struct storage *s = r->options.storage;
-	const struct log_position *sealed = keys_position(r->keys);
-	autofree uint8_t *window = malloc(SEGMENT_WINDOW_BYTES);
-	uint8_t bytes[SEGMENT_HEADER_BYTES];
-	char name[SEGMENT_NAME_BYTES];
-	struct segment_header header;
-	struct storage_stat st;
-	int error;
-
-	if (!window)
-		return error_set(err, -ENOMEM, ERROR_INTERNAL, "no memory to read the log");
-	f->sequence = sealed->sequence;
-	segment_name(sealed->segment, name);
-	r->segment_file = s->ops->open(s->context, r->options.log_dir, name, O_RDWR, 0);
-	if (r->segment_file == -ENOENT) {
-		f->damage = "the segment is not there";
-		return 0;
-	}
-	if (r->segment_file < 0)
-		return error_set(err, r->segment_file, ERROR_INTERNAL, "open %s: %s", name,
-			strerror(-r->segment_file));
-	r->segment = sealed->segment;
-	error = s->ops->stat(s->context, r->segment_file, &st);
-	if (error == 0) {
-		ssize_t n = s->ops->read(s->context, r->segment_file, bytes, sizeof(bytes), 0);
-
-		f->size = st.size;
-		error = n < 0 ? (int)n : 0;
-		if (n < (ssize_t)sizeof(bytes) || st.size < sealed->offset)
-			f->damage = "the segment is shorter than it was sealed";
-		else if (!segment_header_read(bytes, &header) || header.segment != r->segment ||
-			 memcmp(header.log_id, keys_log_id(r->keys), LOG_ID_BYTES) != 0)
-			f->damage = "the segment does not begin as it did";
-	}
-	if (error == 0 && !f->damage)
-		error = scan(r, f, window);
-	if (error < 0)
-		return error_set(err, error, ERROR_INTERNAL, "read %s: %s", name, strerror(-error));
-	return 0;
-}
-
-static int check_anchor(struct recorder *r, const struct found *f, struct error *err)
-{
-	const struct anchor *anchor = r->options.anchor;
-	const struct log_position *sealed = keys_position(r->keys);
-	struct log_head head;
-	int error;
-
-	if (!anchor)
-		return 0;
-	error = anchor->latest(anchor->context, keys_log_id(r->keys), &head, err);
-	if (error == -ENOENT || (error < 0 && !r->options.anchor_required))
-		return 0;
-	if (error < 0)
-		return error;
-	if (head.sequence > f->sequence ||
-		(head.sequence == sealed->sequence &&
-			memcmp(head.hash, sealed->hash, CHAIN_HASH_BYTES) != 0))
-		return error_set(err, -ESTALE, ERROR_REFUSED,
-			"the log and its key are older than the anchor: it has record %llu, they "
-			"%llu",
-			(unsigned long long)head.sequence, (unsigned long long)f->sequence);
 	return 0;
 }
 
@@ -201,10 +26,10 @@ static int settle(struct recorder *r, const struct found *f)
 	autofree uint8_t *window = malloc(SEGMENT_WINDOW_BYTES);
 	int error = window ? 0 : -ENOMEM;
 
-	if (f->end == from && f->size == f->end)
+	if (f->at.offset == from && f->size == f->at.offset)
 		return error;
-	while (error == 0 && from < f->end) {
-		uint64_t left = f->end - from;
+	while (error == 0 && from < f->at.offset) {
+		uint64_t left = f->at.offset - from;
 		ssize_t n = s->ops->read(s->context, r->segment_file, window,
 			left < SEGMENT_WINDOW_BYTES ? left : SEGMENT_WINDOW_BYTES, from);
 
@@ -213,8 +38,8 @@ static int settle(struct recorder *r, const struct found *f)
 			error = s->ops->write(s->context, r->segment_file, window, (size_t)n, from);
 		from += error == 0 ? (uint64_t)n : 0;
 	}
-	if (error == 0 && f->size > f->end)
-		error = s->ops->truncate(s->context, r->segment_file, f->end);
+	if (error == 0 && f->size > f->at.offset)
+		error = s->ops->truncate(s->context, r->segment_file, f->at.offset);
 	if (error == 0)
 		error = s->ops->sync(s->context, r->segment_file);
 	return error;
@@ -246,6 +71,7 @@ static int go_on(struct recorder *r, struct found *f, bool *ret_clean, struct er
 	if (error < 0)
 		f->damage = "its end could not be written";
 	if (f->damage) {
+		f->has_begun = false;
 		stand_at(r, sealed->sequence, sealed->hash);
 		return begin(r, true, err);
 	}
@@ -254,15 +80,16 @@ static int go_on(struct recorder *r, struct found *f, bool *ret_clean, struct er
 		if (error < 0)
 			return error;
 	}
-	r->file_end = f->end;
-	stand_at(r, f->sequence, f->hash);
-	r->now.since_seal = r->durable.since_seal = f->unsealed;
-	*ret_clean = f->unsealed == 0 && f->size == f->end &&
+	r->file_end = f->at.offset;
+	stand_at(r, f->at.sequence, f->at.hash);
+	r->now.since_seal = r->durable.since_seal = f->at.unsealed;
+	*ret_clean = f->at.unsealed == 0 && f->size == f->at.offset &&
 		     (sealed->reason == BERM__WIRE__SEAL_REASON__SEAL_CLOSE ||
 			     sealed->reason == BERM__WIRE__SEAL_REASON__SEAL_TROUBLE);
-	if (f->unsealed == 0 && sealed->reason == BERM__WIRE__SEAL_REASON__SEAL_ROTATION)
-		return begin(r, false, err);
-	return 0;
+	if (f->at.unsealed > 0 || sealed->reason != BERM__WIRE__SEAL_REASON__SEAL_ROTATION)
+		return 0;
+	f->has_begun = false;
+	return begin(r, false, err);
 }
 
 static void put_opened(struct recorder *r, const struct found *f, bool clean)
@@ -283,8 +110,8 @@ static void put_opened(struct recorder *r, const struct found *f, bool clean)
 	opened.recovered = !clean;
 	if (!clean) {
 		opened.has_unsealed_records = opened.has_dropped_bytes = true;
-		opened.unsealed_records = f->damage ? 0 : f->unsealed;
-		opened.dropped_bytes = f->damage ? 0 : f->size - f->end;
+		opened.unsealed_records = f->damage ? 0 : f->at.unsealed;
+		opened.dropped_bytes = f->damage ? 0 : f->size - f->at.offset;
 		opened.abandoned_reason = (char *)(uintptr_t)f->damage;
 	}
 	record.body_case = BERM__WIRE__RECORD__BODY_OPENED;
@@ -292,6 +119,9 @@ static void put_opened(struct recorder *r, const struct found *f, bool clean)
 	writer_time(r, &time);
 	writer_put(r, &record, &time);
 	r->sealed_ns = r->segment_begun_ns = time.boot_ns;
+	/* Its age goes on while nobody writes. */
+	if (f->has_begun && time.wall_ns > f->begun_wall_ns)
+		r->segment_begun_ns -= (uint64_t)time.wall_ns - (uint64_t)f->begun_wall_ns;
 	r->clock_offset = (int64_t)((uint64_t)time.wall_ns - time.boot_ns);
 	r->has_clock_offset = true;
 }
@@ -345,12 +175,12 @@ static int open_keys(struct recorder *r, const struct found *f, struct error *er
 	const struct recorder_options *o = &r->options;
 	int error = keys_load(o->storage, o->key_dir, &r->keys, err);
 
-	if (error != -ENOENT)
-		return error;
-	if (f->last_segment > 0)
+	if (error == -ENOENT && f->last_segment > 0)
 		return error_set(err, -ENOKEY, ERROR_REFUSED,
 			"there is a log, but its key is gone: it cannot be gone on with");
-	return o->create ? keys_create(o->storage, o->key_dir, &r->keys, err) : error;
+	if (error == -ENOENT && o->create)
+		error = keys_create(o->storage, o->key_dir, &r->keys, err);
+	return error < 0 ? error : keys_lock(r->keys, err);
 }
 
 static int take_up(struct recorder *r, struct error *err)
@@ -371,9 +201,9 @@ static int take_up(struct recorder *r, struct error *err)
 		return error;
 	fresh = keys_position(r->keys)->segment == 0;
 	if (!fresh)
-		error = look(r, &f, err);
+		error = found_look(r, &f, err);
 	if (error == 0)
-		error = check_anchor(r, &f, err);
+		error = found_check_anchor(r, &f, err);
 	if (error == 0)
 		error = fresh ? begin(r, false, err) : go_on(r, &f, &clean, err);
 	if (error < 0)

@@ -31,8 +31,10 @@ static int system_stat(void *context, int file, struct storage_stat *ret_stat)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
-	*ret_stat = (struct storage_stat){
-		.size = (uint64_t)st.st_size, .mode = st.st_mode & 07777, .uid = st.st_uid};
+	*ret_stat = (struct storage_stat){.size = (uint64_t)st.st_size,
+		.mode = st.st_mode & 07777,
+		.uid = st.st_uid,
+		.links = (uint32_t)st.st_nlink};
 	return 0;
 }
 
@@ -68,6 +70,8 @@ static int system_write(void *context, int file, const void *data, size_t length
 			continue;
 		if (n < 0)
 			return -errno;
+		if (n == 0)
+			return -EIO;
 		done += (size_t)n;
 	}
 	return 0;
@@ -181,6 +185,16 @@ static const struct storage_ops system_ops = {
 
 const struct storage storage_system = {.ops = &system_ops};
 
+int storage_create(const struct storage *s, int dir, const char *name, int flags, unsigned mode)
+{
+	int r = s->ops->remove(s->context, dir, name);
+
+	/* O_EXCL: neither a link to another file nor one that others have open is written to. */
+	return r < 0 && r != -ENOENT
+		       ? r
+		       : s->ops->open(s->context, dir, name, flags | O_CREAT | O_EXCL, mode);
+}
+
 int storage_replace(const struct storage *s, int dir, const char *name, unsigned mode,
 	const void *data, size_t length)
 {
@@ -189,7 +203,7 @@ int storage_replace(const struct storage *s, int dir, const char *name, unsigned
 
 	if (snprintf(temporary, sizeof(temporary), "%s.new", name) >= (int)sizeof(temporary))
 		return -ENAMETOOLONG;
-	file = s->ops->open(s->context, dir, temporary, O_WRONLY | O_CREAT | O_TRUNC, mode);
+	file = storage_create(s, dir, temporary, O_WRONLY, mode);
 	if (file < 0)
 		return file;
 	r = s->ops->write(s->context, file, data, length, 0);

@@ -15,12 +15,14 @@ struct storage_stat {
 	uint64_t size;
 	uint32_t mode;
 	uint32_t uid;
+	uint32_t links; /* 0: its name is gone */
 };
 
 struct storage_ops {
 	/* flags as of openat(2); O_CLOEXEC and O_NOFOLLOW are added. */
 	int (*open)(void *context, int dir, const char *name, int flags, unsigned mode);
 	void (*close)(void *context, int file);
+	/* -EINVAL where it is not a regular file. */
 	int (*stat)(void *context, int file, struct storage_stat *ret_stat);
 	/* Up to length bytes; less only at the end of the file. */
 	ssize_t (*read)(void *context, int file, void *data, size_t length, uint64_t offset);
@@ -50,9 +52,20 @@ struct storage {
 	void *context; /* borrowed; unused by the real one */
 };
 
+/* What open() or stat() say of a name that is a link, a directory, a socket, a pipe or a device. */
+static inline bool storage_is_no_file(int error)
+{
+	return error == -ELOOP || error == -EISDIR || error == -ENXIO || error == -ENODEV ||
+	       error == -EINVAL;
+}
+
 /* The system calls themselves. */
 extern const struct storage storage_system;
 
+/* Make a new file under a name that nobody may need any more: what bears it, of whatever kind, is
+ * taken away first. Returns a handle. */
+int storage_create(
+	const struct storage *s, int dir, const char *name, int flags, unsigned mode) must_check;
 /* Make a file under a temporary name, full of these bytes, and give it its name when it is on the
  * disk: after a power loss it is there whole or as it was before. */
 int storage_replace(const struct storage *s, int dir, const char *name, unsigned mode,

@@ -59,6 +59,7 @@ static enum verify_reason check_joint(struct verifier *v, const Berm__Wire__Segm
 	uint64_t sequence, const uint8_t *previous_hash)
 {
 	static const uint8_t zero[CHAIN_HASH_BYTES];
+	const struct log_head *anchor = v->options->anchor;
 	bool abandoned = head->has_abandoned && head->abandoned;
 	bool same_end = head->previous_end == v->end.offset &&
 			memcmp(previous_hash, v->end.hash, CHAIN_HASH_BYTES) == 0 &&
@@ -71,24 +72,19 @@ static enum verify_reason check_joint(struct verifier *v, const Berm__Wire__Segm
 				       !abandoned && memcmp(previous_hash, zero, sizeof(zero)) == 0
 			       ? VERIFY_GOOD
 			       : VERIFY_HEAD;
-	if (same_end && same_key) {
-		if (abandoned) {
-			v->result.abandoned_bytes += v->segment_size - v->end.offset;
-			v->tail_failed = false;
-			if (v->options->anchor && v->options->anchor->sequence > v->end.sequence)
-				v->result.anchored = false;
-			return VERIFY_GOOD;
-		}
-		/* Without that word, the one before must end with the seal that ends a segment. */
-		return v->end.rotated && v->segment_size == v->end.offset && !v->tail_failed
+	/* But for abandoned ones, the one before must end with the seal that ends a segment. */
+	if (same_end && same_key)
+		return v->segment_size == v->end.offset && (abandoned || v->end.rotated)
 			       ? VERIFY_GOOD
 			       : VERIFY_HEAD;
-	}
 	/* Only the head of the one before is left: whether that was allowed is seen at the end. */
 	if (v->end.is_head && v->segment_size == v->end.offset && sequence > v->end.sequence &&
 		head->previous_end > v->end.offset && head->seal_epoch >= v->seal_epoch) {
 		v->stub = v->segment - 1;
 		v->result.removed_segments++;
+		if (anchor && anchor->segment == v->stub && anchor->sequence > v->end.sequence &&
+			anchor->sequence < sequence)
+			v->anchor_in_stub = true;
 		return VERIFY_GOOD;
 	}
 	return VERIFY_HEAD;
@@ -155,6 +151,24 @@ enum verify_reason verifier_head(
 	return check_anchor(v, frame);
 }
 
+bool verifier_abandons(const struct verifier *v, const struct frame *frame, uint64_t *ret_end)
+{
+	struct record_view view;
+	struct unpack_room room;
+	Berm__Wire__SegmentHead *head;
+
+	if (!record_view_read(frame->record, frame->record_length, &view) ||
+		view.body != SEGMENT_HEAD)
+		return false;
+	head = unpack_small(
+		&room, &berm__wire__segment_head__descriptor, view.body_bytes, view.body_length);
+	if (!head || !head->has_abandoned || !head->abandoned || !head->has_previous_end ||
+		!frame_is_signed_by(frame, SIGNED_HEAD, v->options->pin->log_id, v->head_key))
+		return false;
+	*ret_end = head->previous_end;
+	return true;
+}
+
 static enum verify_reason check_seal(struct verifier *v, const struct frame *frame,
 	const struct record_view *view, uint64_t offset)
 {
@@ -172,6 +186,7 @@ static enum verify_reason check_seal(struct verifier *v, const struct frame *fra
 	if (fits) {
 		memcpy(v->seal_key, seal->next_public_key.data, PUBLIC_KEY_BYTES);
 		v->seal_epoch++;
+		v->removed_through = v->removed_told;
 		v->result.seals++;
 		set_end(v, frame, offset, view->sequence);
 		v->end.closing = seal->reason == BERM__WIRE__SEAL_REASON__SEAL_CLOSE ||
@@ -190,10 +205,10 @@ static enum verify_reason check_retention(struct verifier *v, const struct recor
 
 	if (!retention)
 		return VERIFY_RECORD;
-	/* Never the segment that says so. */
+	/* Never the segment that says so, and not before it is sealed. */
 	if (retention->has_removed_through && retention->removed_through < v->segment &&
-		retention->removed_through > v->removed_through)
-		v->removed_through = retention->removed_through;
+		retention->removed_through > v->removed_told)
+		v->removed_told = retention->removed_through;
 	return VERIFY_GOOD;
 }
 

@@ -4,9 +4,6 @@
 #include "record/reader.h"
 #include "record/verify.h"
 
-/* A writer looks whether a seal is due once a batch: what it adds on its own may come on top. */
-#define UNSEALED_SLACK 4096
-
 /* After a head or seal that was right: up to here nobody but the holder of a wiped key can have
  * written it. */
 struct signed_end {
@@ -35,10 +32,12 @@ struct verifier {
 
 	uint64_t segment;
 	struct signed_end end;    /* in this segment, or the one before while a head is looked at */
-	uint64_t segment_size;    /* of the one before */
-	bool tail_failed;         /* `result` has a fault after the end of the segment before */
+	uint64_t segment_size;    /* of the one before, as far as it counts */
+	bool failed;              /* `result` says how */
 	uint64_t stub;            /* highest segment of which only the head is left */
-	uint64_t removed_through; /* highest that a retention record names */
+	uint64_t removed_told;    /* highest that a retention record names, sealed or not */
+	uint64_t removed_through; /* the same under a seal */
+	bool anchor_in_stub;      /* what was anchored is among what was removed */
 };
 
 /* One frame, in a buffer that holds the hash before it, at that offset. VERIFY_GOOD, or what is
@@ -47,3 +46,6 @@ enum verify_reason verifier_head(
 	struct verifier *v, const struct frame *frame, const uint8_t *previous_hash) must_check;
 enum verify_reason verifier_frame(
 	struct verifier *v, const struct frame *frame, uint64_t offset, int *ret_told) must_check;
+/* True where the frame is the head of the next segment, signed as it must be, and says that the
+ * present one was abandoned: only what is before *ret_end counts of it. */
+bool verifier_abandons(const struct verifier *v, const struct frame *frame, uint64_t *ret_end);

@@ -7,6 +7,9 @@
 #include <sodium.h>
 #include <string.h>
 
+/* More than any head takes as a frame. */
+#define HEAD_FRAME_MAX 8192
+
 struct reason_words {
 	const char *word;
 	const char *text;
@@ -50,6 +53,7 @@ const char *verify_reason_text(enum verify_reason reason)
 
 static void fail(struct verifier *v, enum verify_reason reason, uint64_t offset)
 {
+	v->failed = true;
 	v->result.reason = reason;
 	v->result.segment = v->segment;
 	v->result.sequence = v->sequence + 1;
@@ -84,14 +88,43 @@ static int begin_segment(struct verifier *v, struct segment_reader *r)
 		if (reason == VERIFY_GOOD)
 			r->at += frame.length;
 	}
-	/* A fault at the end of the segment before is told in its own place. */
-	if (reason != VERIFY_GOOD && !v->tail_failed)
+	if (reason != VERIFY_GOOD)
 		fail(v, reason, r->at);
-	v->tail_failed = v->tail_failed || reason != VERIFY_GOOD;
 	return 0;
 }
 
-/* The rest; what is wrong is left in v->tail_failed. */
+/* Where the next segment's head says that this one was abandoned, read no further than it says:
+ * what follows is under no seal and never will be, so anybody may have written it. */
+static void leave_abandoned(struct verifier *v, struct segment_reader *r)
+{
+	const struct storage *s = v->options->storage;
+	uint8_t bytes[SEGMENT_HEADER_BYTES + HEAD_FRAME_MAX];
+	char name[SEGMENT_NAME_BYTES];
+	struct frame frame;
+	uint64_t end;
+	ssize_t n;
+	int file;
+
+	segment_name(v->segment + 1, name);
+	file = s->ops->open(s->context, v->options->dir, name, O_RDONLY, 0);
+	/* Told when it is that segment's turn. */
+	if (file < 0)
+		return;
+	n = s->ops->read(s->context, file, bytes, sizeof(bytes), 0);
+	s->ops->close(s->context, file);
+	if (n < SEGMENT_HEADER_BYTES ||
+		frame_read(bytes + SEGMENT_HEADER_BYTES, (size_t)n - SEGMENT_HEADER_BYTES,
+			&frame) != FRAME_WHOLE ||
+		!verifier_abandons(v, &frame, &end) || end < segment_reader_offset(r) ||
+		end >= r->size)
+		return;
+	v->result.abandoned_bytes += r->size - end;
+	r->size = end;
+	if (r->filled > end - r->start)
+		r->filled = end - r->start;
+}
+
+/* The rest; what is wrong is left in v->result. */
 static int rest_of_segment(struct verifier *v, struct segment_reader *r, bool last)
 {
 	for (;;) {
@@ -114,7 +147,6 @@ static int rest_of_segment(struct verifier *v, struct segment_reader *r, bool la
 				 : verifier_frame(v, &frame, segment_reader_offset(r), &told);
 		if (reason != VERIFY_GOOD) {
 			fail(v, reason, segment_reader_offset(r));
-			v->tail_failed = true;
 			return 0;
 		}
 		if (told < 0)
@@ -123,7 +155,7 @@ static int rest_of_segment(struct verifier *v, struct segment_reader *r, bool la
 	}
 }
 
-static int verify_segment(struct verifier *v, bool last, bool *ret_go_on)
+static int verify_segment(struct verifier *v, bool last)
 {
 	const struct storage *s = v->options->storage;
 	struct segment_reader r = {.storage = s, .window = v->window};
@@ -131,27 +163,28 @@ static int verify_segment(struct verifier *v, bool last, bool *ret_go_on)
 	struct storage_stat st;
 	int result;
 
-	*ret_go_on = false;
 	segment_name(v->segment, name);
 	r.file = s->ops->open(s->context, v->options->dir, name, O_RDONLY, 0);
-	if (r.file == -ENOENT) {
-		if (!v->tail_failed)
-			fail(v, VERIFY_SEGMENT_MISSING, 0);
-		v->tail_failed = true;
-		return 0;
-	}
+	if (r.file == -ENOENT)
+		fail(v, VERIFY_SEGMENT_MISSING, 0);
+	if (storage_is_no_file(r.file))
+		fail(v, VERIFY_SEGMENT_HEADER, 0);
 	if (r.file < 0)
-		return r.file;
+		return v->failed ? 0 : r.file;
 	result = s->ops->stat(s->context, r.file, &st);
+	if (storage_is_no_file(result)) {
+		fail(v, VERIFY_SEGMENT_HEADER, 0);
+		result = 0;
+	}
 	r.size = st.size;
-	if (result == 0)
+	if (result == 0 && !v->failed)
 		result = begin_segment(v, &r);
-	if (result == 0 && !v->tail_failed) {
+	if (result == 0 && !v->failed && !last)
+		leave_abandoned(v, &r);
+	if (result == 0 && !v->failed) {
 		v->result.segments++;
 		result = rest_of_segment(v, &r, last);
 		v->segment_size = r.size;
-		/* A later head may say that what follows the last seal does not count. */
-		*ret_go_on = true;
 	}
 	s->ops->close(s->context, r.file);
 	return result;
@@ -172,7 +205,7 @@ static void conclude(struct verifier *v)
 	const struct log_head *anchor = v->options->anchor;
 	struct verify_result *r = &v->result;
 
-	if (v->tail_failed)
+	if (v->failed)
 		return;
 	r->segment = v->segment;
 	r->sequence = v->sequence;
@@ -181,7 +214,8 @@ static void conclude(struct verifier *v)
 	if (v->stub > v->removed_through) {
 		r->reason = VERIFY_REMOVED;
 		r->segment = v->stub;
-	} else if (anchor && !r->anchored) {
+	} else if (anchor && !r->anchored &&
+		   !(v->anchor_in_stub && anchor->segment <= v->removed_through)) {
 		r->reason = VERIFY_ENDS_EARLY;
 	} else if (!r->closed && !v->options->live) {
 		r->reason = VERIFY_NOT_CLOSED;
@@ -198,7 +232,6 @@ int verify_log(
 	autofree uint8_t *window = NULL;
 	const struct log_head *anchor = options->anchor;
 	uint64_t last = 0;
-	bool go_on = true;
 	int r = options->storage->ops->list(
 		options->storage->context, options->dir, find_last, &last);
 
@@ -213,16 +246,13 @@ int verify_log(
 	if (last == 0) {
 		v.segment = 1;
 		fail(&v, VERIFY_NO_LOG, 0);
-		v.tail_failed = true;
 	} else if (anchor && memcmp(anchor->log_id, options->pin->log_id, LOG_ID_BYTES) != 0) {
 		v.segment = 1;
 		fail(&v, VERIFY_FOREIGN, 0);
-		v.tail_failed = true;
-		last = 0;
 	}
-	while (go_on && v.segment < last) {
+	while (!v.failed && v.segment < last) {
 		v.segment++;
-		r = verify_segment(&v, v.segment == last, &go_on);
+		r = verify_segment(&v, v.segment == last);
 		if (r < 0)
 			return error_set(err, r, ERROR_INTERNAL, "read segment %llu: %s",
 				(unsigned long long)v.segment, strerror(-r));

@@ -53,6 +53,8 @@ static int fake_open(void *context, int dir, const char *name, int flags, unsign
 		return r;
 	if (!found && !(flags & O_CREAT))
 		return -ENOENT;
+	if (found && (flags & O_EXCL))
+		return -EEXIST;
 	file = found ? found->file : new_file(disk, mode);
 	if (!found)
 		fake_change_name(d, name, file);
@@ -80,12 +82,24 @@ static void fake_close(void *context, int handle)
 	disk->handles[handle] = 0;
 }
 
+static unsigned links_of(const struct fake_disk *disk, const struct file *file)
+{
+	unsigned links = 0;
+
+	for (unsigned i = 0; i < FAKE_DIRECTORIES; i++)
+		for (unsigned n = 0; n < disk->directories[i].seen_count; n++)
+			links += disk->directories[i].seen[n].file == file - disk->files;
+	return links;
+}
+
 static int fake_stat(void *context, int handle, struct storage_stat *ret_stat)
 {
 	struct file *file = file_of(context, handle);
 
-	*ret_stat = (struct storage_stat){
-		.size = file->seen.size, .mode = file->mode, .uid = geteuid()};
+	*ret_stat = (struct storage_stat){.size = file->seen.size,
+		.mode = file->mode,
+		.uid = geteuid(),
+		.links = links_of(context, file)};
 	return 0;
 }
 
