@@ -224,6 +224,11 @@ static void put_loss(struct recorder *r, const struct record_run *run, unsigned 
 	writer_put(r, &record, &time);
 }
 
+bool queue_wants_seal(const struct recorder *r, unsigned more)
+{
+	return r->now.since_seal >= (uint64_t)r->options.seal_records + more;
+}
+
 bool queue_declare(struct recorder *r, struct record_run *run, size_t limit_bytes)
 {
 	for (unsigned i = 0; i < RECORD_RING_COUNT && run->has_loss; i++) {
@@ -232,7 +237,8 @@ bool queue_declare(struct recorder *r, struct record_run *run, size_t limit_byte
 		for (unsigned source = 0; source < LOSS_SOURCES; source++) {
 			if (!ring->lost[source])
 				continue;
-			if (r->queued + OWN_FRAME_MAX > limit_bytes)
+			if (r->queued + OWN_FRAME_MAX > limit_bytes ||
+				queue_wants_seal(r, UNSEALED_SLACK - 16))
 				return false;
 			put_loss(r, run, i, (Berm__Wire__LossSource)(source + 1),
 				ring->lost[source]);

@@ -93,11 +93,18 @@ void queue_declare_all(struct recorder *r, size_t limit_bytes);
 /* What could not be declared by itself, in one Loss record of no run. */
 void queue_declare_rest(struct recorder *r);
 
+/* True where as many records wait for a seal as may: one that is in the queue already must reach
+ * the disk first. `more`: for what the recorder itself has to say. */
+bool queue_wants_seal(const struct recorder *r, unsigned more);
+
 /* writer.c */
 void writer_time(struct recorder *r, struct record_time *ret_time);
 /* Write one record at the end of the queue, which has the room. The envelope's sequence and times
  * are filled in; returns the bytes of its frame. */
 size_t writer_put(struct recorder *r, Berm__Wire__Record *record, const struct record_time *time);
+/* As recorder_append(), for any body. */
+int writer_append(struct recorder *r, struct record_run *run, enum record_ring ring,
+	const Berm__Wire__Record *record) must_check;
 /* The same, signed. */
 void writer_put_signed(struct recorder *r, Berm__Wire__Record *record, enum signed_kind kind);
 /* The queue to the disk. With `last_words` into the room that was set aside. */

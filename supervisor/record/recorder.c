@@ -223,7 +223,11 @@ int recorder_remove(struct recorder *r, uint64_t through, const char *rule, stru
 	retention.rule = word;
 	record.body_case = BERM__WIRE__RECORD__BODY_RETENTION;
 	record.retention = &retention;
-	error = recorder_append(r, NULL, RECORD_RING_DECISIONS, &record);
+	/* What is recovered later knows it only by the seal that comes with it. */
+	error = r->seal_queued ? recorder_commit(r, err) : 0;
+	if (error < 0)
+		return error;
+	error = writer_append(r, NULL, RECORD_RING_DECISIONS, &record);
 	if (error < 0)
 		return error_set(
 			err, error, ERROR_INTERNAL, "record a retention: %s", strerror(-error));

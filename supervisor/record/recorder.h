@@ -104,8 +104,10 @@ uint64_t recorder_run_sequence(const struct record_run *run);
 
 /* Queue a record: body, evidence and chain as the caller set them, the rest of the envelope is
  * filled in here. run NULL: the recorder's own. `record` is borrowed.
- * Errors: -ENOBUFS there was no room, -EMSGSIZE it is too large: it is lost, counted, and declared
- * before the next record of that run; -EIO the recorder has failed or is closed. */
+ * Errors: -ENOBUFS there was no room, -EMSGSIZE it is too large, -EINVAL it has a body that only
+ * the recorder itself writes, or something in it that has no canonical form (a field that is
+ * unknown, a value that an enum has not): it is lost, counted, and declared before the next record
+ * of that run; -EIO the recorder has failed or is closed. */
 int recorder_append(struct recorder *r, struct record_run *run, enum record_ring ring,
 	const Berm__Wire__Record *record) must_check;
 /* Records of that run were lost before they came here. */

@@ -20,9 +20,11 @@ int segment_prepare(struct recorder *r, struct error *err)
 	char name[SEGMENT_NAME_BYTES], temporary[TEMPORARY_NAME_BYTES];
 	int file, error;
 
+	if (keys_number(r->keys, SIGNED_HEAD) > SEGMENT_NUMBER_MAX)
+		return error_set(
+			err, -EOVERFLOW, ERROR_INTERNAL, "there is no number for another segment");
 	names(r, name, temporary);
-	file = s->ops->open(
-		s->context, r->options.log_dir, temporary, O_RDWR | O_CREAT | O_TRUNC, 0640);
+	file = storage_create(s, r->options.log_dir, temporary, O_RDWR, 0640);
 	if (file < 0)
 		return error_set(
 			err, file, ERROR_INTERNAL, "make %s: %s", temporary, strerror(-file));

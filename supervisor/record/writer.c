@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "record/canonical.h"
 #include "record/recorder-internal.h"
 
 #include <assert.h>
@@ -125,6 +126,18 @@ static int reserve(struct recorder *r)
 	return error == -EDQUOT ? -ENOSPC : error;
 }
 
+/* A segment that lost its name or its end would swallow records, which then count as durable. */
+static int is_unchanged(const struct recorder *r)
+{
+	const struct storage *s = r->options.storage;
+	struct storage_stat st;
+	int error = s->ops->stat(s->context, r->segment_file, &st);
+
+	if (error < 0)
+		return error;
+	return st.links > 0 && st.size == r->file_end ? 0 : -ESTALE;
+}
+
 static int full(struct error *err)
 {
 	return error_set(err, -ENOSPC, ERROR_INTERNAL, "the recorder's disk is full");
@@ -141,11 +154,16 @@ int writer_flush(struct recorder *r, bool last_words, struct error *err)
 		return full(err);
 	if (error < 0)
 		return writer_fail(r, err, error, "set room aside");
+	error = is_unchanged(r);
+	if (error < 0)
+		return writer_fail(r, err, error,
+			"go on in its segment, which somebody else removed or changed");
 	error = s->ops->write(
 		s->context, r->segment_file, r->queue + CHAIN_HASH_BYTES, r->queued, r->file_end);
 	if (error == -ENOSPC || error == -EDQUOT) {
 		/* Where no blocks could be reserved. Half a batch must not stay behind. */
 		error = s->ops->truncate(s->context, r->segment_file, r->file_end);
+		r->reserved_end = 0;
 		return error < 0 ? writer_fail(r, err, error, "take back a write") : full(err);
 	}
 	if (error < 0)
@@ -221,7 +239,8 @@ int writer_sealed(struct recorder *r, struct error *err)
 	if (error == 0)
 		return 0;
 	r->anchor_failures++;
-	if (!r->options.anchor_required)
+	/* Another recorder, with the same keys, is or was at work. */
+	if (!r->options.anchor_required && error != -ESTALE)
 		return 0;
 	r->failed = true;
 	return error_set(
@@ -267,7 +286,34 @@ static void note_clock(struct recorder *r, const struct record_time *time)
 	writer_put(r, &record, time);
 }
 
-int recorder_append(struct recorder *r, struct record_run *run, enum record_ring ring,
+/* At the end of the queue, which has the room. -EINVAL where a verifier would not take it: one such
+ * record would be the end of the whole log. */
+static int put_checked(struct recorder *r, struct record_run *run, enum record_ring ring,
+	Berm__Wire__Record *record, const struct record_time *time)
+{
+	uint8_t *at = next_frame(r);
+	struct record_view view;
+	size_t length;
+
+	stamp(r, record, time);
+	length = berm__wire__record__pack(record, at + FRAME_HEADER_BYTES);
+	if (!record_view_read(at + FRAME_HEADER_BYTES, length, &view))
+		return -EINVAL;
+	frame_write_header(at, FRAME_RECORD, length);
+	queue_charge(r, &run->rings[ring],
+		finish_frame(r, FRAME_HEADER_BYTES + length, record->boot_ns));
+	run->sequence++;
+	return 0;
+}
+
+static int lose(struct recorder *r, struct record_run *run, enum record_ring ring,
+	Berm__Wire__LossSource source, int error)
+{
+	recorder_lost(r, run, ring, source, 1);
+	return error;
+}
+
+int writer_append(struct recorder *r, struct record_run *run, enum record_ring ring,
 	const Berm__Wire__Record *record)
 {
 	Berm__Wire__Record whole = *record;
@@ -281,8 +327,8 @@ int recorder_append(struct recorder *r, struct record_run *run, enum record_ring
 		run = &r->own;
 	/* Too many for one seal: the records before this one go first. What goes wrong there is
 	 * said by the next commit. */
-	if (r->now.since_seal >= r->options.seal_records && !r->seal_queued &&
-		recorder_commit(r, &ignored) < 0 && r->failed)
+	if (queue_wants_seal(r, 0) && !r->seal_queued && recorder_commit(r, &ignored) < 0 &&
+		r->failed)
 		return -EIO;
 	writer_time(r, &time);
 	note_clock(r, &time);
@@ -290,20 +336,27 @@ int recorder_append(struct recorder *r, struct record_run *run, enum record_ring
 		fill_envelope(run, &whole);
 	stamp(r, &whole, &time);
 	length = berm__wire__record__get_packed_size(&whole);
-	if (length > RECORD_BYTES_MAX) {
-		recorder_lost(r, run, ring, BERM__WIRE__LOSS_SOURCE__LOSS_TOO_LARGE, 1);
-		return -EMSGSIZE;
-	}
+	if (length > RECORD_BYTES_MAX)
+		return lose(r, run, ring, BERM__WIRE__LOSS_SOURCE__LOSS_TOO_LARGE, -EMSGSIZE);
 	/* A Loss before it makes its number larger, by a byte at most. It is put only where the
 	 * record after it is: else a flood would fill the queue with them. */
 	length += FRAME_OVERHEAD + 8;
 	if (!queue_admits(r, &run->rings[ring], length) ||
+		queue_wants_seal(r, UNSEALED_SLACK / 2) ||
 		(run->has_loss &&
-			!queue_declare(r, run, r->options.queue_bytes - OWN_FRAME_MAX - length))) {
-		recorder_lost(r, run, ring, BERM__WIRE__LOSS_SOURCE__LOSS_QUEUE, 1);
-		return -ENOBUFS;
-	}
-	queue_charge(r, &run->rings[ring], writer_put(r, &whole, &time));
-	run->sequence++;
+			!queue_declare(r, run, r->options.queue_bytes - OWN_FRAME_MAX - length)))
+		return lose(r, run, ring, BERM__WIRE__LOSS_SOURCE__LOSS_QUEUE, -ENOBUFS);
+	if (put_checked(r, run, ring, &whole, &time) < 0)
+		return lose(r, run, ring, BERM__WIRE__LOSS_SOURCE__LOSS_MALFORMED, -EINVAL);
 	return 0;
+}
+
+int recorder_append(struct recorder *r, struct record_run *run, enum record_ring ring,
+	const Berm__Wire__Record *record)
+{
+	bool is_own = (unsigned)record->body_case < BERM__WIRE__RECORD__BODY_RUN_START;
+
+	if (is_own && !r->failed && !r->closed)
+		return lose(r, run, ring, BERM__WIRE__LOSS_SOURCE__LOSS_MALFORMED, -EINVAL);
+	return writer_append(r, run, ring, record);
 }
