@@ -186,6 +186,13 @@ int listener_check(const struct listener *listener, struct error *err) must_chec
 void listener_handle(struct listener *listener, void (*before_judging)(void *), void *context);
 
 struct seccomp_notif;
+/* A gated call that a signal reaches before it has been received ends with ERESTARTSYS, so with
+ * EINTR where the handler was installed without SA_RESTART (kernel/seccomp.c,
+ * seccomp_do_user_notification; SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV holds from then on only).
+ * fork(2) has no such error, and open(2) of a file neither: dash, whose handler of SIGCHLD is such
+ * a one, gives up with "Cannot fork". So the flag is set in the caller's own argument of
+ * rt_sigaction(SIGCHLD) before the call goes on. Nothing depends on whether that works. */
+void restart_mend(const struct listener *listener, const struct seccomp_notif *request);
 /* Report what a call that the plan only watches was tried on. Reads the caller's memory: for
  * reporting, never for a verdict. */
 void trace_report(

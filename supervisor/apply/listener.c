@@ -159,6 +159,8 @@ static void handle_gate(const struct listener *listener, const struct seccomp_no
 
 	if (!refused && found->watched)
 		report_watched(listener, request, found);
+	if (!refused && request->data.nr == SYS_rt_sigaction)
+		restart_mend(listener, request);
 	response->error = -refused;
 	response->flags = refused ? 0 : SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	if (answer(listener, response) < 0 && !refused && !listener->proving && callbacks &&

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 
 /* Only registers are looked at, 32 bits where the kernel takes an int: see syscalls-arguments.c. */
@@ -54,6 +55,11 @@ static const struct gate_rule ioctl_rules[] = {
 	ATTRIBUTES(ENCRYPTION_POLICY),
 };
 
+/* Not counted: a handler that has its calls interrupted is mended on its way (apply/restart.c). */
+static const struct gate_rule sigaction_rules[] = {
+	{ .conditions = { EQUAL(0, SIGCHLD), { 1, true, UINT64_MAX, 0 } } },
+};
+
 static const struct gate_rule clone_rules[] = {
 	{ .conditions = { BITS(0, CLONE_THREAD, 0) }, .charge = CHARGE_ONE(COUNTER_PROCESSES_STARTED),
 	  .needs = POSTURE_NO_FORK },
@@ -72,6 +78,7 @@ static const struct gate_rule sockets[] =         { { .needs = POSTURE_NO_NETWOR
 #define NETWORK(call, number, rules) { call, number, true, rules, array_size(rules) }
 static const struct gate_entry table[] = {
 	ENTRY("open",                2, open_rules),
+	ENTRY("rt_sigaction",       13, sigaction_rules),
 	ENTRY("ioctl",              16, ioctl_rules),
 	NETWORK("connect",          42, sockets),
 	NETWORK("accept",           43, sockets),

@@ -458,6 +458,29 @@ def signals_interrupt(world, case):
     expect(case, report.state, files_deleted=2500)
 
 
+def children_end(world, case):
+    """A signal that comes before a call was taken up ends it with EINTR where the handler wants no restart, which no
+    program expects of fork or of open: shells gave up with "Cannot fork". Handlers of SIGCHLD are mended."""
+    profile = world.caps(files_changed=100000, processes_started=100000)
+    result, report = world.run(profile, ["children-end", 2000])
+    case.that(said(result, "good") == [2000], result.text)
+    # The kernel makes a fork again that a signal met (kernel/fork.c, copy_process); it is asked about again.
+    forks = report.state.done["processes_started"]
+    case.that(2000 <= forks < 2400, "%d forks" % forks)
+    expect(case, report.state, files_changed=2000, files_created=2000, processes_started=forks)
+    result = world.outside(["children-end", 2000])
+    case.that(said(result, "good") == [2000], "outside: " + result.text)
+
+
+def shells_fork(world, case):
+    """Pipelines of /bin/sh, whose first parts end while the others are started."""
+    profile = world.caps(files_changed=100000, processes_started=100000)
+    pipes = "n=0; while [ $n -lt 200 ]; do n=$((n+1)); true | true | true | true | true || exit 9; done; echo over"
+    result = world.sandbox.run(["/bin/sh", "-c", pipes], "--report", "1", profile=profile)
+    case.code(result, 0)
+    case.that("over" in result.text and "Cannot fork" not in result.errors, *result.describe())
+
+
 def callers_die(world, case):
     """Who is killed while it waits is not charged for what it did not do: at most the one call that was let on in the
     very moment of each death."""
@@ -514,6 +537,8 @@ def rows():
         ("calls with flags in memory answer ENOSYS", flags_in_memory),
         ("memory that is rewritten changes no verdict", memory_is_rewritten),
         ("a call that signals interrupt is counted once", signals_interrupt),
+        ("a call that a child's end interrupts is none that fails", children_end),
+        ("shells start pipelines", shells_fork),
         ("callers that are killed while they wait", callers_die),
         ("a run that floods beside one that works", two_runs),
         ("a profile that counts nothing is none for this make", nobody_counts),

@@ -3,6 +3,8 @@
 /* Deeds for the rows of tests/gate. The first word names the deed; each works in the current
  * directory, prints what it was told ("good N", "bad N", "errno NAME") and judges nothing. */
 
+#include "gate-payload.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -476,6 +478,7 @@ static const struct {
 	{"fork", 1, storm_fork},
 	{"spawn", 1, storm_spawn},
 	{"interrupted", 1, interrupted},
+	{"children-end", 1, children_end},
 	{"killed", 1, killed},
 	{"endless", 0, endless},
 	{"rewriting", 1, rewriting},
