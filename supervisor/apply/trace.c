@@ -149,6 +149,11 @@ static void report_connect(const struct listener *listener, const struct seccomp
 
 	if (!read_memory((pid_t)request->pid, request->data.args[1], &to, length, &got))
 		return;
+	/* No destination: getaddrinfo(3) asks which address of the host would be used (RFC 6724).
+	 */
+	if ((to.any.sa_family == AF_INET && !to.v4.sin_port) ||
+		(to.any.sa_family == AF_INET6 && !to.v6.sin6_port))
+		return;
 	if (to.any.sa_family == AF_INET && got >= sizeof(to.v4)) {
 		inet_ntop(AF_INET, &to.v4.sin_addr, address, sizeof(address));
 		snprintf(target, sizeof(target), "%s:%u", address, ntohs(to.v4.sin_port));
