@@ -27,7 +27,7 @@ SOURCE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 BUILDS = os.path.join(SOURCE, "build-check")
 WHOLE_SECONDS = 80 * 60  # the last stop; the run is meant to take under 20 minutes on two cores
 BUILD_SECONDS = 900
-WALLS = {"integration", "escape", "network"}  # suites that build sandboxes, so that the place matters
+WALLS = {"integration", "escape", "network", "soak"}  # suites that build sandboxes, so that the place matters
 COMPLETE = ["-Dbpf=enabled"]  # nothing is left out because something was not found
 SANITIZED = [*COMPLETE, "-Dstatic=false", "-Dwerror=false", "-Db_sanitize=address,undefined", "-Db_lundef=false",
              "-Dbuildtype=debugoptimized"]
