@@ -60,10 +60,10 @@ CLEAN = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
 # phase -> arguments of tools/vm, and the tests to run there: emulation is ten times slower, so what does not depend
 # on the kernel is left to the host
 MACHINES = {
-    "vm-6.1": (["--kernel", "6.1"], r"(escape|faults)-root|escape-user|integration-(root|user)-(run|world)"),
-    "vm-6.12": (["--kernel", "6.12"], r"(escape|faults)-root|escape-user|integration-(root|user)-(run|world)"),
+    "vm-6.1": (["--kernel", "6.1"], r"(escape|faults)-root|escape-user|integration-(root|user)-(run|world|meter)"),
+    "vm-6.12": (["--kernel", "6.12"], r"(escape|faults)-root|escape-user|integration-(root|user)-(run|world|meter)"),
     "vm-6.12-no-bpf": (["--kernel", "6.12", "--append", "lsm=landlock,lockdown,yama"],
-                       r"integration-root-(run|world)"),
+                       r"integration-root-(run|world|meter)|integration-user-meter"),
 }
 GUEST_PACKAGES = ["python3", "python3-yaml", "git", "gcc", "libc6-dev", "make", "stress-ng", "util-linux",
                   "iproute2", "procps", "bash", "coreutils"]

@@ -167,7 +167,7 @@ def interrupt_ends_frozen(sandbox, case):
 
 def set_from_outside(sandbox, case):
     """pace set changes processes that run already: from one write to the next, and back."""
-    script = "n=0; while [ $n -lt 2000 ]; do n=$((n+1)); { : > w/$n; } 2>/dev/null; sleep 0.01; done"
+    script = "n=0; while [ $n -lt 2000 ]; do n=$((n+1)); { true > w/$n; } 2>/dev/null; sleep 0.01; done"
     os.mkdir(sandbox.ws + "/w")
     sandbox.own(sandbox.ws + "/w")
     process, run = start(sandbox, script, profile=metered(sandbox))
