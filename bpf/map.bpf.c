@@ -148,3 +148,86 @@ HOOK(file_mprotect, file_mprotect,
 		settle(s.work, 0, ~0ULL);
 	return r;
 }
+
+/* The file of a mapping, read as numbers: what fexit programs get as a result has no type. */
+static __always_inline bool shared_file_of(
+	const struct vm_area_struct *area, struct meter_seen_key *key)
+{
+	struct super_block *super = 0;
+	struct inode *inode = 0;
+	struct file *file = 0;
+	unsigned long flags = 0;
+	umode_t mode = 0;
+	__u32 device = 0;
+
+	bpf_core_read(&flags, sizeof(flags), &area->vm_flags);
+	if ((flags & (VM_SHARED | VM_WRITE)) != (VM_SHARED | VM_WRITE))
+		return false;
+	bpf_core_read(&file, sizeof(file), &area->vm_file);
+	if (!file)
+		return false;
+	bpf_core_read(&inode, sizeof(inode), &file->f_inode);
+	bpf_core_read(&mode, sizeof(mode), &inode->i_mode);
+	if ((mode & S_IFMT) != S_IFREG)
+		return false;
+	bpf_core_read(&super, sizeof(super), &inode->i_sb);
+	bpf_core_read(&device, sizeof(device), &super->s_dev);
+	bpf_core_read(&key->generation, sizeof(key->generation), &inode->i_generation);
+	bpf_core_read(&key->high, sizeof(key->high), &inode->i_ino);
+	key->kind = METER_SEEN_FILE;
+	key->low = device;
+	return true;
+}
+
+/* True for a file that counts: the run was charged for it when it was mapped. Where the run's
+ * memory of files is full, for every file. */
+static __always_inline bool is_known(__u32 slot, struct meter_seen_key *key)
+{
+	struct meter_account *account = bpf_map_lookup_elem(&accounts, &slot);
+	void *set = bpf_map_lookup_elem(&seen, &slot);
+
+	return !set || !account || account->untracked || bpf_map_lookup_elem(set, key);
+}
+
+/* mremap(2): a shared writable mapping grows, and no hook sees what is stored there. It is charged
+ * like one more mapping. Nothing can be refused here: where the charge is, the process is killed
+ * before its call returns. */
+static __always_inline int grown(
+	__u32 hook, const struct vm_area_struct *area, __u64 before, __u64 length)
+{
+	struct meter_seen_key key = {};
+	struct subject s;
+
+	if (find_subject(&s, hook) <= 0)
+		return 0;
+	prove(s.run, hook);
+	if (length <= before || is_error(area) || !shared_file_of(area, &key) ||
+		!is_known(s.slot, &key))
+		return 0;
+	s.posture = posture_of(s.run);
+	if (s.posture & METER_NO_WRITE)
+		refuse_posture(&s);
+	else if (!charge(s.slot, METER_BYTES_WRITTEN, length - before, hook))
+		return 0;
+	bpf_send_signal(SIGKILL);
+	return 0;
+}
+
+SEC("?fexit/vma_to_resize")
+int BPF_PROG(probe_vma_to_resize, unsigned long address, unsigned long before, unsigned long length)
+{
+	return grown(METER_HOOK_vma_to_resize, (const void *)result_of(ctx), before, length);
+}
+
+SEC("?fexit/check_prep_vma") int BPF_PROG(probe_check_prep_vma, struct vma_remap_struct *remap)
+{
+	struct vm_area_struct *area = 0;
+	unsigned long before = 0, length = 0;
+
+	if (result_of(ctx))
+		return 0;
+	bpf_core_read(&area, sizeof(area), &remap->vma);
+	bpf_core_read(&before, sizeof(before), &remap->old_len);
+	bpf_core_read(&length, sizeof(length), &remap->new_len);
+	return grown(METER_HOOK_check_prep_vma, area, before, length);
+}

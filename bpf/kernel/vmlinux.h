@@ -91,6 +91,13 @@ struct vm_area_struct {
 	struct file *vm_file;
 };
 
+/* mremap(2), since 6.15. */
+struct vma_remap_struct {
+	unsigned long old_len;
+	unsigned long new_len;
+	struct vm_area_struct *vma;
+};
+
 struct linux_binprm {
 	struct file *file;
 };

@@ -118,8 +118,11 @@ static void use_files(void)
 	ignore(ioctl(fd, FIONREAD, &waiting));
 	memory = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
 	if (memory != MAP_FAILED) {
+		void *grown;
+
 		ignore(mprotect(memory, 4096, PROT_READ | PROT_WRITE));
-		munmap(memory, 4096);
+		grown = mremap(memory, 4096, 8192, MREMAP_MAYMOVE);
+		munmap(grown == MAP_FAILED ? memory : grown, grown == MAP_FAILED ? 4096 : 8192);
 	}
 }
 

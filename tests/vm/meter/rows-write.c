@@ -163,6 +163,48 @@ static void row_mapping(void)
 	EXPECT_EQ(counted(METER_BYTES_WRITTEN), 0);
 }
 
+/* What a mapping grows by: in place or elsewhere, and by a second one of the same pages. */
+static int grow_mapping(void *context)
+{
+	bool is_private = context != NULL;
+	autoclose int fd = open("file", O_RDWR | O_CLOEXEC);
+	char *memory = mmap(
+		NULL, 4096, PROT_READ | PROT_WRITE, is_private ? MAP_PRIVATE : MAP_SHARED, fd, 0);
+
+	if (memory == MAP_FAILED)
+		return errno;
+	memory = mremap(memory, 4096, 65536, MREMAP_MAYMOVE);
+	if (memory == MAP_FAILED)
+		return errno;
+	memset(memory, 'x', 65536);
+	memory = mremap(memory, 65536, 8192, 0);
+	if (memory == MAP_FAILED || is_private)
+		return memory == MAP_FAILED ? errno : 0;
+	return ERRNO_OF(mremap(memory, 0, 8192, MREMAP_MAYMOVE) == MAP_FAILED ? -1 : 0);
+}
+
+static void row_mapping_grows(void)
+{
+	struct stat status;
+
+	make_file("file", 65536);
+	start();
+	EXPECT_EQ(within(grow_mapping, shared), 0);
+	EXPECT_EQ(counted(METER_BYTES_WRITTEN), 0);
+	EXPECT_EQ(within(grow_mapping, NULL), 0);
+	EXPECT_EQ(counted(METER_BYTES_WRITTEN), 65536 + 8192);
+	EXPECT_EQ(counted(METER_FILES_CHANGED), 1);
+	finish();
+	/* The first page fits, what it grows by does not. */
+	make_file("file", 65536);
+	world.limits.cap[METER_BYTES_WRITTEN].limit = 65535;
+	start();
+	EXPECT_EQ(within(grow_mapping, NULL), 1000 + SIGKILL);
+	EXPECT_EQ(counted(METER_BYTES_WRITTEN), 4096);
+	EXPECT_EQ(fstatat(world.directory_fd, "file", &status, 0), 0);
+	EXPECT_EQ(status.st_blocks, 0);
+}
+
 static int every_way_of_copying(void *context)
 {
 	autoclose int in = open("source", O_RDONLY | O_CLOEXEC);
@@ -425,6 +467,8 @@ const struct row write_rows[] = {
 	{"destroying without a byte counts each file once", row_truncate, NULL},
 	{"truncation stops at the cap", row_truncate_capped, NULL},
 	{"a shared mapping is charged when it is made or made writable", row_mapping, "mmap_file"},
+	{"a shared mapping that grows is charged for it, or its process is gone", row_mapping_grows,
+		"vma_to_resize"},
 	{"sendfile, splice, copy_file_range and vectors are exact", row_copies, NULL},
 	{"asynchronous writes stay charged", row_aio, NULL},
 	{"an unnamed file counts when it gets a name", row_tmpfile, NULL},
