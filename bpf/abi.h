@@ -9,7 +9,7 @@
 #include <linux/types.h>
 #endif
 
-#define METER_ABI 3
+#define METER_ABI 4
 #define METER_ABI_MAGIC 0x4245524dU
 
 /* Accounts: what is charged. Account 0 is the host. A run's own account has the number of its slot;
@@ -211,7 +211,11 @@ enum meter_right {
 	METER_RIGHT_MAP_EXEC = 8, /* executable mapping: libraries */
 	METER_RIGHT_CONNECT = 16, /* unix socket */
 	METER_RIGHT_SCRATCH = 64, /* private to the run: what happens here is not counted */
+	/* Marks: nobody asks for them, they say what a place is. */
+	METER_RIGHT_CANARY = 128,    /* whoever comes here touches a canary */
+	METER_RIGHT_PROTECTED = 256, /* never WRITE, also where the same inode is elsewhere */
 };
+#define METER_RIGHT_MARKS (METER_RIGHT_CANARY | METER_RIGHT_PROTECTED)
 
 #define METER_NAME_WORDS 4
 /* components of all patterns of a scope together */

@@ -109,7 +109,7 @@ static __always_inline int decide(struct subject *s, struct dentry *dentry, __u3
 {
 	struct walk *walk = &s->work->walk;
 	struct meter_scope *scope;
-	__u32 class = METER_DENIAL, rule;
+	__u32 class = METER_DENIAL, rule, canary;
 
 	if (!s->run->scope) {
 		walk->rights = ~METER_RIGHT_SCRATCH;
@@ -123,15 +123,18 @@ static __always_inline int decide(struct subject *s, struct dentry *dentry, __u3
 		return -EPERM;
 	walk_to_anchor(dentry, s->run->scope, s->work, scope->pattern_count);
 	rule = walk->rule;
+	/* A decoy that is there is an anchor itself; one that is not is a pattern's name. */
+	canary = walk->canary | (walk->rights & METER_RIGHT_CANARY);
 	if (walk->anchored && !walk->failed && (walk->rights & right) == right) {
-		bool refused = walk->canary || (walk->no_write && (right & METER_RIGHT_WRITE)) ||
+		bool refused = canary || (walk->no_write && (right & METER_RIGHT_WRITE)) ||
 			       (walk->no_read && !(right & METER_RIGHT_WRITE));
 
 		if (!refused)
 			return 0;
-		rule = names_rule(s->run->scope, s->work);
+		if (!(walk->rights & METER_RIGHT_CANARY))
+			rule = names_rule(s->run->scope, s->work);
 	}
-	if (walk->canary)
+	if (canary)
 		class = METER_CANARY;
 	spell(dentry, s->work);
 	return refuse_as(s, class, rule, -EPERM);

@@ -142,16 +142,6 @@ static uint32_t rule_of_posture(const struct metering *m)
 	return EFFECTS_NO_RULE;
 }
 
-/* A decoy that is there has a mount of its own, at which the programs see no pattern of names any
- * more, only a place without rights; the rule is the decoy's all the same. */
-static uint32_t class_of_rule(const struct metering *m, uint32_t rule, uint32_t class)
-{
-	bool canary =
-		rule < m->plan->n_rules && strcmp(m->plan->rules[rule]->key, "fs.canaries") == 0;
-
-	return canary && class == DENIAL_COUNTED ? (uint32_t)DENIAL_CANARY : class;
-}
-
 static void on_kernel_denial(
 	void *context, const char *operation, const char *target, uint32_t rule, uint32_t class)
 {
@@ -161,7 +151,7 @@ static void on_kernel_denial(
 		rule = rule_of_posture(m);
 	if (m->sink.refused)
 		m->sink.refused(m->sink.context, operation, target, rule);
-	notify_denied(m->notify, class_of_rule(m, rule, class), now_ms());
+	notify_denied(m->notify, class, now_ms());
 	posture_changed(m);
 }
 

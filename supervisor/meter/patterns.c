@@ -29,7 +29,7 @@ static void bit_set(struct meter_bits *bits, size_t bit)
 void pattern_tables_finish(struct pattern_tables *tables)
 {
 	own_free(&tables->live);
-	own_free(&tables->covered);
+	own_free(&tables->covers);
 }
 
 uint64_t pattern_hash(const char *name, size_t length)
@@ -296,6 +296,21 @@ static int place_pattern(struct pattern_tables *t, struct glob_builder *builder,
 	return 0;
 }
 
+/* What may only not be written can still be read, started and connected to. */
+static void cover(struct pattern_cover *cover, const struct meter_name_rule *rule)
+{
+	uint32_t refused = rule->no_write ? METER_RIGHT_WRITE : 0u;
+
+	if (rule->no_read || rule->canary)
+		refused = ~(uint32_t)METER_RIGHT_MARKS;
+	if (!cover->refused || refused & ~cover->refused ||
+		(rule->canary && !(cover->marks & METER_RIGHT_CANARY)))
+		cover->rule = rule->rule;
+	cover->refused |= refused;
+	cover->marks |= (rule->no_write ? METER_RIGHT_PROTECTED : 0u) |
+			(rule->canary ? METER_RIGHT_CANARY : 0u);
+}
+
 static int compile_one(const struct meter_rules *rules, size_t index, struct pattern_tables *t,
 	struct glob_builder *builder, struct pattern *pattern, struct error *err)
 {
@@ -311,7 +326,7 @@ static int compile_one(const struct meter_rules *rules, size_t index, struct pat
 	for (size_t a = 0; a < rules->anchor_count; a++) {
 		consume(pattern, rules->anchors[a].path, &at);
 		if (at.complete)
-			t->covered[a] = true;
+			cover(&t->covers[a], rule);
 		for (size_t i = 0; i < pattern->count && !at.complete; i++) {
 			if (at.live[i] && i < pattern->from)
 				pattern->from = i;
@@ -338,8 +353,8 @@ int pattern_compile(
 
 	memset(tables, 0, sizeof(*tables));
 	tables->live = calloc(rules->anchor_count + 1, sizeof(*tables->live));
-	tables->covered = calloc(rules->anchor_count + 1, sizeof(*tables->covered));
-	if (!patterns || !tables->live || !tables->covered)
+	tables->covers = calloc(rules->anchor_count + 1, sizeof(*tables->covers));
+	if (!patterns || !tables->live || !tables->covers)
 		return error_errno(err, "allocate patterns");
 	for (size_t i = 0; i < rules->name_count; i++) {
 		/* Globs are compared with earlier ones, so every pattern stays until the end. */

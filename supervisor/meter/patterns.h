@@ -14,13 +14,20 @@ struct pattern_literal {
 	struct meter_bits bits;
 };
 
+/* What the patterns say of an anchor that lies at or beneath one of them: from there on the kernel
+ * sees no name of theirs. */
+struct pattern_cover {
+	uint32_t refused; /* METER_RIGHT_… that are not to be had there */
+	uint32_t marks;   /* METER_RIGHT_CANARY, METER_RIGHT_PROTECTED */
+	uint32_t rule;    /* of the pattern that refuses most, where refused is not 0 */
+};
+
 struct pattern_tables {
 	struct meter_scope scope;
 	struct pattern_literal literals[PATTERN_LITERALS_MAX];
 	size_t literal_count;
-	struct meter_bits *live; /* of each anchor, in order; owned */
-	bool *covered; /* of each anchor: it lies at or beneath a pattern that refuses writing or
-			  reading; owned */
+	struct meter_bits *live;      /* of each anchor, in order; owned */
+	struct pattern_cover *covers; /* of each anchor, in order; owned */
 };
 
 void pattern_tables_finish(struct pattern_tables *tables);

@@ -49,15 +49,21 @@ static void merge_rights(
 	struct meter *m, const struct meter_right_key *key, struct meter_right_value *value)
 {
 	struct meter_right_value earlier;
+	uint32_t marks, here, there;
 
 	if (bpf_map_lookup_elem(m->map_fd[METER_MAP_rights], key, &earlier))
 		return;
-	if (earlier.rights == 0 || value->rights == 0)
-		value->rights = 0;
-	else
-		value->rights =
-			((value->rights | earlier.rights) & ~(uint32_t)METER_RIGHT_SCRATCH) |
-			(value->rights & earlier.rights & METER_RIGHT_SCRATCH);
+	marks = (value->rights | earlier.rights) & METER_RIGHT_MARKS;
+	here = value->rights & ~(uint32_t)METER_RIGHT_MARKS;
+	there = earlier.rights & ~(uint32_t)METER_RIGHT_MARKS;
+	value->rights = !here || !there ? 0
+					: ((here | there) & ~(uint32_t)METER_RIGHT_SCRATCH) |
+						  (here & there & METER_RIGHT_SCRATCH);
+	if (marks & METER_RIGHT_PROTECTED)
+		value->rights &= ~(uint32_t)METER_RIGHT_WRITE;
+	value->rights |= marks;
+	if (earlier.rights & METER_RIGHT_CANARY)
+		value->rule = earlier.rule;
 	for (size_t i = 0; i < METER_NAME_WORDS; i++)
 		value->live.word[i] |= earlier.live.word[i];
 }
@@ -176,10 +182,12 @@ static int fill_scope(struct meter *m, uint32_t scope, const struct meter_rules 
 	if (!r && rules->anchor_count)
 		r = inodes_read(m, &inodes, err);
 	for (size_t i = 0; !r && i < rules->anchor_count; i++) {
+		const struct pattern_cover *cover = &tables->covers[i];
 		struct meter_anchor_rule anchor = rules->anchors[i];
 
-		if (tables->covered[i])
-			anchor.rights = 0;
+		anchor.rights = (anchor.rights & ~cover->refused) | cover->marks;
+		if (cover->refused)
+			anchor.rule = cover->rule;
 		r = set_anchor(m, &inodes, scope, &anchor, &tables->live[i], err);
 	}
 	inodes_finish(&inodes);

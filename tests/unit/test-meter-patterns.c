@@ -164,7 +164,41 @@ static void patterns_reach_into_anchors_beneath_their_beginning(void **state)
 	anchored_at("/w/.git/hooks/deep");
 	protect("/w/.git/hooks");
 	assert_int_equal(pattern_compile(&rules, tables, &err), 0);
-	assert_true(tables->covered[0]);
+	assert_int_equal(tables->covers[0].refused, ~(uint32_t)METER_RIGHT_MARKS);
+	assert_int_equal(tables->covers[0].marks, METER_RIGHT_PROTECTED);
+	assert_int_equal(tables->covers[0].rule, 1);
+	pattern_tables_finish(tables);
+	free(tables);
+}
+
+static void an_anchor_at_a_pattern_keeps_what_the_pattern_leaves(void **state)
+{
+	struct pattern_tables *tables = calloc(1, sizeof(*tables));
+	struct error err = {0};
+
+	(void)state;
+	reset();
+	anchored_at("/w");
+	anchored_at("/w/kept");
+	anchored_at("/w/bait");
+	anchored_at("/w/open");
+	protect("/w/kept");
+	name_rules[0].no_read = false;
+	protect("/w/b*");
+	name_rules[1].no_read = false;
+	protect("/w/bait");
+	name_rules[2].canary = true;
+	protect("/w/bai?");
+	assert_non_null(tables);
+	assert_int_equal(pattern_compile(&rules, tables, &err), 0);
+	assert_int_equal(tables->covers[0].refused, 0);
+	assert_int_equal(tables->covers[1].refused, METER_RIGHT_WRITE);
+	assert_int_equal(tables->covers[1].marks, METER_RIGHT_PROTECTED);
+	assert_int_equal(tables->covers[2].refused, ~(uint32_t)METER_RIGHT_MARKS);
+	assert_int_equal(tables->covers[2].marks, METER_RIGHT_MARKS);
+	/* The canary's, whatever else is said of the place. */
+	assert_int_equal(tables->covers[2].rule, 3);
+	assert_int_equal(tables->covers[3].refused | tables->covers[3].marks, 0);
 	pattern_tables_finish(tables);
 	free(tables);
 }
@@ -249,6 +283,7 @@ int main(void)
 		cmocka_unit_test(a_refusal_names_its_rule_and_its_kind),
 		cmocka_unit_test(a_directory_that_brings_protected_names_has_other_live_components),
 		cmocka_unit_test(patterns_reach_into_anchors_beneath_their_beginning),
+		cmocka_unit_test(an_anchor_at_a_pattern_keeps_what_the_pattern_leaves),
 		cmocka_unit_test(random_patterns_match_like_the_plain_matcher),
 		cmocka_unit_test(what_does_not_fit_is_refused_by_name),
 	};

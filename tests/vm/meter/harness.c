@@ -68,6 +68,50 @@ int64_t size_of(const char *name)
 									       : status.st_size;
 }
 
+static struct meter_anchor_rule anchors[8];
+struct meter_name_rule names[8];
+
+void anchor(const char *path, const char *seen_as, uint32_t rights)
+{
+	struct meter_anchor_rule *rule = &anchors[world.rules.anchor_count++];
+
+	*rule = (struct meter_anchor_rule){.path = seen_as, .rights = rights};
+	rule->rule = (uint32_t)world.rules.anchor_count;
+	rule->fd = open(path, O_PATH | O_CLOEXEC);
+	EXPECT(rule->fd >= 0);
+	world.rules.anchors = anchors;
+}
+
+void protect(const char *pattern, bool reading)
+{
+	struct meter_name_rule *rule = &names[world.rules.name_count++];
+
+	*rule = (struct meter_name_rule){.pattern = pattern, .no_write = true, .no_read = reading};
+	rule->rule = 100 + (uint32_t)world.rules.name_count;
+	world.rules.names = names;
+}
+
+void close_anchors(void)
+{
+	for (size_t i = 0; i < world.rules.anchor_count; i++)
+		own_close(&anchors[i].fd);
+}
+
+void usual_rules(void)
+{
+	anchor("/", "/", METER_RIGHT_READ | METER_RIGHT_EXEC);
+	anchor("/proc", "/proc", METER_RIGHT_READ | METER_RIGHT_WRITE | METER_RIGHT_SCRATCH);
+	anchor("/dev", "/dev", METER_RIGHT_READ | METER_RIGHT_WRITE | METER_RIGHT_SCRATCH);
+	anchor(".", "/w", METER_RIGHT_READ | METER_RIGHT_WRITE | METER_RIGHT_CONNECT);
+}
+
+int touch_file(const char *path)
+{
+	autoclose int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+
+	return fd < 0 ? errno : 0;
+}
+
 /* A cgroup for the run; its id is what name_to_handle_at(2) says. */
 static uint64_t make_cgroup(void)
 {
@@ -290,8 +334,8 @@ static int open_cgroup(void)
 	return -1;
 }
 
-static const struct row *const tables[] = {
-	write_rows, name_rows, task_rows, rule_rows, join_rows, net_rows, life_rows, bench_rows};
+static const struct row *const tables[] = {write_rows, name_rows, task_rows, rule_rows, decoy_rows,
+	join_rows, net_rows, life_rows, bench_rows};
 
 static unsigned passed, failed;
 

@@ -18,8 +18,8 @@ struct row {
 			     processes into runs by itself */
 };
 
-extern const struct row write_rows[], name_rows[], task_rows[], rule_rows[], net_rows[],
-	life_rows[], join_rows[], bench_rows[];
+extern const struct row write_rows[], name_rows[], task_rows[], rule_rows[], decoy_rows[],
+	net_rows[], life_rows[], join_rows[], bench_rows[];
 /* Take the times that bench_rows compare with. */
 void bench_without_meter(void);
 
@@ -75,6 +75,16 @@ void expect_equal(int64_t a, int64_t b, const char *text, const char *file, int 
 void make_file(const char *name, size_t bytes);
 bool exists(const char *name);
 int64_t size_of(const char *name); /* -1 = absent */
+
+/* Rules of the row, in world.rules; close_anchors() at its end. */
+extern struct meter_name_rule names[8];
+void anchor(const char *path, const char *seen_as, uint32_t rights);
+void protect(const char *pattern, bool reading);
+/* The row's directory as /w, writable; the rest of the system readable. */
+void usual_rules(void);
+void close_anchors(void);
+/* 0 or an errno. */
+int touch_file(const char *path);
 
 /* Events of the current run. */
 struct tally {

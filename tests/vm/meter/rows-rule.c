@@ -13,51 +13,6 @@
 
 #define ALL_RIGHTS (METER_RIGHT_READ | METER_RIGHT_WRITE | METER_RIGHT_EXEC | METER_RIGHT_CONNECT)
 
-static struct meter_anchor_rule anchors[8];
-static struct meter_name_rule names[8];
-
-static void anchor(const char *path, const char *seen_as, uint32_t rights)
-{
-	struct meter_anchor_rule *rule = &anchors[world.rules.anchor_count++];
-
-	*rule = (struct meter_anchor_rule){.path = seen_as, .rights = rights};
-	rule->rule = (uint32_t)world.rules.anchor_count;
-	rule->fd = open(path, O_PATH | O_CLOEXEC);
-	EXPECT(rule->fd >= 0);
-	world.rules.anchors = anchors;
-}
-
-static void protect(const char *pattern, bool reading)
-{
-	struct meter_name_rule *rule = &names[world.rules.name_count++];
-
-	*rule = (struct meter_name_rule){.pattern = pattern, .no_write = true, .no_read = reading};
-	rule->rule = 100 + (uint32_t)world.rules.name_count;
-	world.rules.names = names;
-}
-
-static void close_anchors(void)
-{
-	for (size_t i = 0; i < world.rules.anchor_count; i++)
-		own_close(&anchors[i].fd);
-}
-
-/* The row's directory as /w, writable; the rest of the system readable. */
-static void usual_rules(void)
-{
-	anchor("/", "/", METER_RIGHT_READ | METER_RIGHT_EXEC);
-	anchor("/proc", "/proc", METER_RIGHT_READ | METER_RIGHT_WRITE | METER_RIGHT_SCRATCH);
-	anchor("/dev", "/dev", METER_RIGHT_READ | METER_RIGHT_WRITE | METER_RIGHT_SCRATCH);
-	anchor(".", "/w", METER_RIGHT_READ | METER_RIGHT_WRITE | METER_RIGHT_CONNECT);
-}
-
-static int touch_file(const char *path)
-{
-	autoclose int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-
-	return fd < 0 ? errno : 0;
-}
-
 static int stay_inside(void *context)
 {
 	(void)context;
@@ -376,26 +331,6 @@ static void row_scratch(void)
 	close_anchors();
 }
 
-static int touch_canary(void *context)
-{
-	(void)context;
-	return ERRNO_OF(open("bait", O_RDONLY | O_CLOEXEC));
-}
-
-static void row_canary(void)
-{
-	make_file("bait", 1);
-	usual_rules();
-	protect("/w/bait", true);
-	names[0].canary = true;
-	world.limits.breaker[0] = (struct meter_breaker){
-		.class = METER_CANARY, .count = 1, .posture = METER_POSTURE_FROZEN};
-	start();
-	EXPECT_EQ(within(touch_canary, NULL), EPERM);
-	EXPECT_EQ(meter_posture(world.meter, world.slot), METER_POSTURE_FROZEN);
-	close_anchors();
-}
-
 static int use_overlay(void *context)
 {
 	autoclose int fd = -1;
@@ -472,7 +407,6 @@ const struct row rule_rows[] = {
 	{"executable memory without a file is the profile's choice", row_executable_memory, NULL},
 	{"a received descriptor is judged as if it were opened", row_received, "file_receive"},
 	{"scratch space is not counted and nothing moves out of it", row_scratch, NULL},
-	{"touching a canary trips", row_canary, NULL},
 	{"overlayfs counts what was asked for, once", row_overlay, NULL},
 	{NULL, NULL, NULL},
 };
