@@ -7,7 +7,7 @@
 /* Until 6.4; user space sets this before loading. */
 extern const volatile __u32 splices_ask_twice;
 
-HOOK(file_open, file_open, (struct file * file), (file))
+static __always_inline int open_file(struct file *file)
 {
 	struct inode *inode = file->f_inode;
 	struct subject s;
@@ -39,6 +39,27 @@ HOOK(file_open, file_open, (struct file * file), (file))
 	if (need & METER_RIGHT_WRITE)
 		report_activity(&s, file->f_path.dentry);
 	return 0;
+}
+
+/* What open(2) has made before it is refused stays made, so its charge stands. */
+static __always_inline void keep_made(void)
+{
+	struct subject s;
+
+	if (find_subject(&s, METER_HOOK_file_open) <= 0)
+		return;
+	s.work = bpf_task_storage_get(&works, bpf_get_current_task_btf(), 0, 0);
+	if (s.work && s.work->operation.kind == PENDING_MAKE)
+		settle(s.work, 0, ~0ULL);
+}
+
+HOOK(file_open, file_open, (struct file * file), (file))
+{
+	int r = open_file(file);
+
+	if (r && (file->f_mode & FMODE_CREATED))
+		keep_made();
+	return r;
 }
 
 /* How much is about to be written: file_permission, which is called next, is not told. */
