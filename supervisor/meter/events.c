@@ -10,26 +10,34 @@ struct meter_events {
 	void *context; /* borrowed */
 	struct ring_buffer *verdicts;
 	struct ring_buffer *activity; /* NULL where the run reports none */
+	uint32_t ringful;             /* events of activity that its ring holds at most */
+	int taken;                    /* events of this turn */
+	uint32_t budget;              /* of them, still to be taken in this turn */
 };
 
 static int take_verdict(void *context, void *data, size_t size)
 {
-	const struct meter_events *events = context;
+	struct meter_events *events = context;
 	const struct meter_long_event *event = data;
 
 	if (size >= sizeof(*event))
 		events->handler(events->context, &event->head, event->text);
+	events->taken++;
 	return 0;
 }
 
+/* A slow handler must cost no verdict: they are looked for before each event of activity. And it
+ * must come to an end although the run goes on: a turn takes no more than what the ring holds. */
 static int take_activity(void *context, void *data, size_t size)
 {
-	const struct meter_events *events = context;
+	struct meter_events *events = context;
 	const struct meter_short_event *event = data;
 
+	ring_buffer__consume(events->verdicts);
 	if (size >= sizeof(*event))
 		events->handler(events->context, &event->head, event->text);
-	return 0;
+	events->taken++;
+	return --events->budget ? 0 : -EAGAIN;
 }
 
 /* The run's ring in an outer map: -ENOENT where it has none. */
@@ -47,6 +55,8 @@ int meter_events_open(struct meter *meter, uint32_t slot, meter_event_handler ha
 {
 	autoclose int verdicts_fd = ring_fd(meter, METER_MAP_verdicts, slot);
 	autoclose int activity_fd = ring_fd(meter, METER_MAP_activity, slot);
+	struct bpf_map_info info = {0};
+	uint32_t length = sizeof(info);
 	struct meter_events *events;
 
 	if (verdicts_fd < 0)
@@ -57,8 +67,11 @@ int meter_events_open(struct meter *meter, uint32_t slot, meter_event_handler ha
 	events->handler = handler;
 	events->context = context;
 	events->verdicts = ring_buffer__new(verdicts_fd, take_verdict, events, NULL);
-	if (events->verdicts && activity_fd >= 0)
+	if (events->verdicts && activity_fd >= 0 &&
+		bpf_obj_get_info_by_fd(activity_fd, &info, &length) == 0) {
+		events->ringful = info.max_entries / sizeof(struct meter_event) + 1;
 		events->activity = ring_buffer__new(activity_fd, take_activity, events, NULL);
+	}
 	if (!events->verdicts || (activity_fd >= 0 && !events->activity)) {
 		int r = error_errno(err, "read the rings of slot %u", slot);
 
@@ -76,10 +89,12 @@ int meter_events_fd(const struct meter_events *events)
 
 int meter_events_read(struct meter_events *events)
 {
-	int count = ring_buffer__consume(events->verdicts);
-	int more = events->activity ? ring_buffer__consume(events->activity) : 0;
-
-	return (count > 0 ? count : 0) + (more > 0 ? more : 0);
+	events->taken = 0;
+	events->budget = events->ringful;
+	ring_buffer__consume(events->verdicts);
+	if (events->activity)
+		ring_buffer__consume(events->activity);
+	return events->taken;
 }
 
 void meter_events_close(struct meter_events *events)
