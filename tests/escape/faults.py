@@ -318,7 +318,7 @@ def two_runs_one_placeholder(faults):
     """A run that ends must not take away the name that another has reserved."""
     faults.begin()
     long_run = faults.start(faults.berm(faults.payload("wait-then", W=faults.world.ws, THEN="create-absent")))
-    end = time.monotonic() + 10
+    end = time.monotonic() + 10 * harness.SLOWER
     while not os.path.exists(faults.world.ws + "/waiting") and time.monotonic() < end:
         time.sleep(0.01)
     wrong = []

@@ -290,8 +290,8 @@ def five_hundred_stop(sandbox, case):
     """From the word to the last task of 500: every task writes the time, and the last one counts."""
     script = "import os,time,mmap,struct\nm=mmap.mmap(-1,8)\n" \
         "for n in range(%d):\n if os.fork()==0:\n  while True:\n   m[:]=struct.pack('d',time.time())\n" \
-        "   open('last','r+b').write(m[:])\n   time.sleep(0.05)\n" \
-        "open('ready','w').close()\ntime.sleep(60)\n" % TASKS
+        "   open('last','r+b').write(m[:])\n   time.sleep(%g)\n" \
+        "open('ready','w').close()\ntime.sleep(60)\n" % (TASKS, 0.05 * harness.SLOWER)
     sandbox.file("last", "01234567")
     sandbox.file("tasks.py", script)
     process, run = start(sandbox, "exec python3 tasks.py", profile=sandbox.write_profile("tasks"))

@@ -5,6 +5,8 @@ import re
 import signal
 import time
 
+import harness
+
 # Where a supervisor could leave something. Its directory for temporary files is the caller's TMPDIR, which is part of
 # what a driver compares; other people's files in /tmp are nobody's business here.
 TEMPORARY = ("/run", "/run/berm", "/dev/shm", "/dev/mqueue")
@@ -120,7 +122,7 @@ def difference(before, after):
 
 def settle(before, words, seconds=2.0):
     """Compare again until nothing is left or the time is over; returns what is left."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * harness.SLOWER
     while True:
         left = difference(before, take(words))
         if not left or time.monotonic() > end:
