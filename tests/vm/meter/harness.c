@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 struct world world;
 struct shared *shared;
@@ -160,6 +161,14 @@ void finish(void)
 		meter_scope_destroy(world.meter, world.request.scope);
 	world.request.scope = 0;
 	world.slot = 0;
+}
+
+uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 static int finish_child(pid_t pid)
@@ -335,7 +344,7 @@ static int open_cgroup(void)
 }
 
 static const struct row *const tables[] = {write_rows, name_rows, task_rows, rule_rows, decoy_rows,
-	join_rows, net_rows, life_rows, bench_rows};
+	join_rows, net_rows, life_rows, bench_rows, cost_rows};
 
 static unsigned passed, failed;
 
@@ -366,8 +375,8 @@ static void ablate(const struct row *row)
 	}
 }
 
-/* Usage: meter-rows [auto|fmod_ret|network] [life|bench|ablation|WORD]: all rows but those about
- * the life of the programs and the figures, or only those, or each row without the meter and
+/* Usage: meter-rows [auto|fmod_ret|network] [life|bench|cost|ablation|WORD]: all rows but those
+ * about the life of the programs and the figures, or only those, or each row without the meter and
  * without its hook, or the rows whose name has the word. "network" runs the network rows with
  * cgroup programs alone. */
 int main(int argc, char **argv)
@@ -379,7 +388,8 @@ int main(int argc, char **argv)
 	bool ablation = argc > 2 && !strcmp(argv[2], "ablation");
 	bool life = argc > 2 && !strcmp(argv[2], "life");
 	bool bench = argc > 2 && !strcmp(argv[2], "bench");
-	const char *only = argc > 2 && !ablation && !life && !bench ? argv[2] : "";
+	bool cost = argc > 2 && !strcmp(argv[2], "cost");
+	const char *only = argc > 2 && !ablation && !life && !bench && !cost ? argv[2] : "";
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	shared = mmap(
@@ -388,16 +398,20 @@ int main(int argc, char **argv)
 	if (mount("meter", "/tmp/meter", "tmpfs", 0, NULL))
 		perror("mount");
 	world.cgroup_fd = open_cgroup();
-	if (bench)
-		bench_without_meter();
 	if (open_meter(make))
 		return 1;
+	if (cost) {
+		cost_without_meter();
+		if (open_meter(make))
+			return 1;
+	}
 	printf("# make %s\n", meter_make_name(meter_make(world.meter)));
 	for (size_t t = 0; t < array_size(tables); t++) {
 		for (const struct row *row = tables[t]; row->name; row++) {
 			if (!strstr(row->name, only) ||
 				(!only[0] && (life != (tables[t] == life_rows) ||
-						     bench != (tables[t] == bench_rows))))
+						     bench != (tables[t] == bench_rows) ||
+						     cost != (tables[t] == cost_rows))))
 				continue;
 			if (make == METER_MAKE_NETWORK && (tables[t] != net_rows || row->needs_lsm))
 				continue;

@@ -19,9 +19,10 @@ struct row {
 };
 
 extern const struct row write_rows[], name_rows[], task_rows[], rule_rows[], decoy_rows[],
-	net_rows[], life_rows[], join_rows[], bench_rows[];
-/* Take the times that bench_rows compare with. */
-void bench_without_meter(void);
+	net_rows[], life_rows[], join_rows[], bench_rows[], cost_rows[];
+/* Take the times that cost_rows compare with; closes the meter. */
+void cost_without_meter(void);
+void row_stop(void);
 
 /* What the rows share. */
 struct world {
@@ -67,6 +68,9 @@ uint64_t counted_at(uint32_t account, enum meter_counter counter);
 #define EXPECT_EQ(a, b) expect_equal((int64_t)(a), (int64_t)(b), #a " == " #b, __FILE__, __LINE__)
 void expect(bool condition, const char *text, const char *file, int line);
 void expect_equal(int64_t a, int64_t b, const char *text, const char *file, int line);
+
+/* CLOCK_MONOTONIC. */
+uint64_t now_ns(void);
 
 /* In a child: 0 when the call succeeded, else its errno. */
 #define ERRNO_OF(call) ((call) < 0 ? errno : 0)
