@@ -58,6 +58,11 @@ enum rule_section {
 	RULES_CONTINGENCY_THEN,
 	RULES_EMERGENCY_WHEN,
 	RULES_EMERGENCY_THEN,
+	RULES_RECORDER_LEVEL,
+	RULES_RECORDER_ON_FAILURE,
+	RULES_RECORDER_KEEP,
+	RULES_RECORDER_REDACT,
+	RULES_RECORDER_SINKS,
 	RULES_SECTION_COUNT
 };
 
@@ -250,6 +255,11 @@ int plan_meter(struct compiler *c) must_check;
 /* meter-scope.c: places and families of sockets, once mounts and network are there; a meter that
  * has nothing to do goes. */
 int plan_meter_scope(struct compiler *c) must_check;
+
+/* recorder.c: Plan.recorder; before the meter, which has to do with it. */
+int plan_recorder(struct compiler *c) must_check;
+/* By what the level is enforced, once the meter is known. */
+int recorder_level(struct compiler *c) must_check;
 
 /* message.c: parts of the Plan. They never return NULL; see out_of_memory. */
 Berm__Wire__Mount *message_mount(

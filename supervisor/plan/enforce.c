@@ -237,6 +237,12 @@ static const char *usual(const struct compiler *c, const char *key)
 		return "environment";
 	if (strncmp(key, "network.", 8) == 0)
 		return "nothing (not yet)";
+	if (strcmp(key, "recorder.redact") == 0)
+		return "supervisor, before a record is made";
+	if (strcmp(key, "recorder.on_failure") == 0)
+		return "supervisor";
+	if (strncmp(key, "recorder.", 9) == 0)
+		return "recorder";
 	if (strncmp(key, "blast_radius.", 13) == 0)
 		return "the meter of the caps";
 	return "";

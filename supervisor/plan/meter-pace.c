@@ -77,6 +77,11 @@ static int trigger_enforced(struct compiler *c, const struct trigger *t, uint32_
 {
 	bool canary = t->event == TRIGGER_CANARY_TOUCHED;
 
+	if (t->event == TRIGGER_RECORDER_FAILED) {
+		rule_enforced(c, rule, "supervisor");
+		return 0;
+	}
+
 	if (canary && c->profile->fs.canaries.count == 0) {
 		rule_enforced(c, rule, "nothing (no canaries)");
 		return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan/meter.h"
+#include "policy/recording.h"
 
 #include <sys/socket.h>
 
@@ -180,9 +181,12 @@ static void add_families(struct compiler *c)
 	}
 }
 
-static bool is_idle(const Berm__Wire__Meter *m)
+static bool is_idle(const struct compiler *c, const Berm__Wire__Meter *m)
 {
-	return !m->n_caps && !m->n_breakers && !m->n_names && !m->n_addresses;
+	bool sees = m->programs != BERM__WIRE__METER_PROGRAMS__METER_PROGRAMS_NONE || m->gate;
+
+	return !m->n_caps && !m->n_breakers && !m->n_names && !m->n_addresses &&
+	       !(sees && recording_needs_meter(c->profile));
 }
 
 int plan_meter_scope(struct compiler *c)
@@ -192,7 +196,7 @@ int plan_meter_scope(struct compiler *c)
 	if (!m)
 		return 0;
 	/* The patterns of the profile concern nothing that this run could touch. */
-	if (is_idle(m)) {
+	if (is_idle(c, m)) {
 		berm__wire__meter__free_unpacked(m, NULL);
 		c->plan->meter = NULL;
 		return 0;

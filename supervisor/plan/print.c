@@ -112,8 +112,7 @@ static void print_head(const Berm__Wire__Plan *plan, struct text *out)
 	}
 }
 
-/* "MOUNT_READ_ONLY" of the message definition as "read-only". */
-static void print_enum(
+void print_enum(
 	struct text *out, const ProtobufCEnumDescriptor *type, int value, const char *prefix)
 {
 	const ProtobufCEnumValue *v = protobuf_c_enum_descriptor_get_value(type, value);
@@ -347,5 +346,6 @@ void plan_print(const Berm__Wire__Plan *plan, struct text *out)
 	}
 	print_canaries(plan, out);
 	print_meter(plan, out);
+	print_recorder(plan, out);
 	print_rules(plan, out);
 }

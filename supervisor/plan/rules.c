@@ -2,6 +2,7 @@
 #include "plan/compile.h"
 
 #include "base/number.h"
+#include "policy/keys.h"
 
 enum section_shape {
 	SHAPE_PATHS,
@@ -17,7 +18,9 @@ enum section_shape {
 	SHAPE_WORD,    /* a single word: add_word() */
 	SHAPE_PRIVATE, /* fs.tmp, fs.home */
 	SHAPE_TRIGGERS,
-	SHAPE_RESPONSE
+	SHAPE_RESPONSE,
+	SHAPE_LIMIT_WORD, /* a limit that holds the number of a word of the key */
+	SHAPE_SINKS
 };
 
 /* clang-format off */
@@ -26,7 +29,7 @@ static const struct {
 	const char *key;
 	enum section_shape shape;
 	size_t offset; /* of the member in struct profile; SHAPE_WORD: not used */
-} sections[RULES_SECTION_COUNT] = {
+} lines[RULES_SECTION_COUNT] = {
 	[RULES_FS_READ]              = {"fs.read",             SHAPE_PATHS,        AT(fs.read)},
 	[RULES_FS_WRITE]             = {"fs.write",            SHAPE_PATHS,        AT(fs.write)},
 	[RULES_FS_ASK]               = {"fs.ask",              SHAPE_PATHS_ACCESS, AT(fs.ask)},
@@ -70,6 +73,11 @@ static const struct {
 	[RULES_CONTINGENCY_THEN]     = {"pace.contingency.then",  SHAPE_RESPONSE,  AT(pace.contingency.then)},
 	[RULES_EMERGENCY_WHEN]       = {"pace.emergency.when",    SHAPE_TRIGGERS,  AT(pace.emergency.when)},
 	[RULES_EMERGENCY_THEN]       = {"pace.emergency.then",    SHAPE_RESPONSE,  AT(pace.emergency.then)},
+	[RULES_RECORDER_LEVEL]       = {"recorder.level",         SHAPE_LIMIT_WORD, AT(recorder.level)},
+	[RULES_RECORDER_ON_FAILURE]  = {"recorder.on_failure",    SHAPE_LIMIT_WORD, AT(recorder.on_failure)},
+	[RULES_RECORDER_KEEP]        = {"recorder.keep",          SHAPE_MS,         AT(recorder.keep_ms)},
+	[RULES_RECORDER_REDACT]      = {"recorder.redact",        SHAPE_STRINGS,    AT(recorder.redact)},
+	[RULES_RECORDER_SINKS]       = {"recorder.sinks",         SHAPE_SINKS,      AT(recorder.sinks)},
 };
 #undef AT
 /* clang-format on */
@@ -99,7 +107,7 @@ uint32_t rule_add(struct compiler *c, const char *key, const char *value, const 
 static void add(struct compiler *c, enum rule_section section, const char *value,
 	const struct source *at, const char *reason)
 {
-	rule_add(c, sections[section].key, value, at, reason);
+	rule_add(c, lines[section].key, value, at, reason);
 }
 
 static void add_paths(struct compiler *c, enum rule_section section, const struct path_rules *rules)
@@ -109,7 +117,7 @@ static void add_paths(struct compiler *c, enum rule_section section, const struc
 	for (size_t i = 0; i < rules->count; i++) {
 		const struct path_rule *r = &rules->items[i];
 
-		if (sections[section].shape == SHAPE_PATHS_ACCESS) {
+		if (lines[section].shape == SHAPE_PATHS_ACCESS) {
 			snprintf(value, sizeof(value), "%s (%s)", r->path,
 				r->access == PATH_WRITE ? "write" : "read");
 			add(c, section, value, &r->at, r->reason);
@@ -165,13 +173,16 @@ static void add_limit(struct compiler *c, enum rule_section section, const struc
 
 	if (!limit->set)
 		return;
-	if (sections[section].shape == SHAPE_BYTES)
+	if (lines[section].shape == SHAPE_LIMIT_WORD)
+		snprintf(value, sizeof(value), "%s",
+			key_resolve(lines[section].key, NULL)->words[limit->value - 1]);
+	else if (lines[section].shape == SHAPE_BYTES)
 		number_format_size(limit->value, value, sizeof(value));
-	else if (sections[section].shape == SHAPE_MS)
+	else if (lines[section].shape == SHAPE_MS)
 		number_format_duration(limit->value, value, sizeof(value));
 	else
 		snprintf(value, sizeof(value), "%llu%s", (unsigned long long)limit->value,
-			sections[section].shape == SHAPE_PERCENT ? "%" : "");
+			lines[section].shape == SHAPE_PERCENT ? "%" : "");
 	add(c, section, value, &limit->at, NULL);
 }
 
@@ -272,11 +283,25 @@ static void add_response(
 		add(c, section, text_string(&value), at, NULL);
 }
 
+static void add_sinks(struct compiler *c, enum rule_section section, const struct sink_rules *sinks)
+{
+	char value[64];
+
+	for (size_t i = 0; i < sinks->count; i++) {
+		const struct sink_rule *sink = &sinks->items[i];
+
+		snprintf(value, sizeof(value), "%s (%s)",
+			key_find(SECTION_SINK, "type")->words[sink->type],
+			key_find(SECTION_SINK, "format")->words[sink->format]);
+		add(c, section, value, &sink->at, NULL);
+	}
+}
+
 static void add_section(struct compiler *c, enum rule_section section)
 {
-	const void *member = (const char *)c->profile + sections[section].offset;
+	const void *member = (const char *)c->profile + lines[section].offset;
 
-	switch (sections[section].shape) {
+	switch (lines[section].shape) {
 	case SHAPE_PATHS:
 	case SHAPE_PATHS_ACCESS:
 		return add_paths(c, section, member);
@@ -295,6 +320,7 @@ static void add_section(struct compiler *c, enum rule_section section)
 	case SHAPE_MS:
 	case SHAPE_PERCENT:
 	case SHAPE_COUNT:
+	case SHAPE_LIMIT_WORD:
 		return add_limit(c, section, member);
 	case SHAPE_WORD:
 		return add_word(c, section);
@@ -304,6 +330,8 @@ static void add_section(struct compiler *c, enum rule_section section)
 		return add_triggers(c, section, member);
 	case SHAPE_RESPONSE:
 		return add_response(c, section, member);
+	case SHAPE_SINKS:
+		return add_sinks(c, section, member);
 	}
 }
 

@@ -270,6 +270,7 @@ int ceiling_apply(struct profile *profile, const struct profile *ceiling, struct
 	narrow_syscalls(&n);
 	narrow_env(&n);
 	narrow_pace(&n);
+	narrow_recorder(&n);
 	narrow_add_all(&n, &profile->pending, &ceiling->pending);
 	return n.no_memory ? -ENOMEM : 0;
 }

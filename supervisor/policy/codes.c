@@ -146,6 +146,13 @@ const struct code codes[CODE_COUNT] = {
 		"A trigger of pace has the numbers of its event and no others: denial has count and within, blast_radius has "
 		"above, approvals_unreachable may have for. A share of blast_radius needs a cap there: a share of nothing is "
 		"never reached."},
+	[CODE_EXPRESSION] = {"E049", "bad regular expression",
+		"Expressions are those of Perl as PCRE2 reads them, over bytes, at most 1024 of them. One that matches the empty "
+		"text would blank nothing. Write it in single quotes, so that YAML leaves its backslashes alone."},
+	[CODE_OPERATOR] = {"E050", "not for a profile",
+		"What runs, or where something is written, outside of the walls with the rights of the recorder is said by the "
+		"operator of the log and never by a profile: who writes a profile could hide a run from the log, or have "
+		"programs started beside the walls. The message names the place where it is said."},
 	[CODE_WARNING_COVERED] = {"W001", "rule without effect",
 		"A grant is fully covered by a deny, so it allows nothing. deny wins over everything, in any order."},
 	[CODE_WARNING_EXEC_WRITABLE] = {"W002", "writable programs",
@@ -163,6 +170,9 @@ const struct code codes[CODE_COUNT] = {
 	[CODE_WARNING_NEVER] = {"W007", "never happens",
 		"What the line speaks of cannot happen in this profile: a warning or a state at a cap where no cap is written, "
 		"or the touch of a canary where there are none."},
+	[CODE_WARNING_KEEP] = {"W008", "records kept for a short time",
+		"The records of a run may go after less than 90 days. That is the least that MASO asks for, and an incident is "
+		"often noticed only after weeks. Without the line they are kept for a year."},
 	[CODE_NOTE_NARROWED] = {"N001", "narrowed by the ceiling",
 		"The operator's ceiling allows only a part of what the profile asks for. The part is in force."},
 	[CODE_NOTE_DROPPED] = {"N002", "dropped by the ceiling",

@@ -63,7 +63,7 @@ const struct key keys_phase[] = {
 
 const struct key keys_trigger[] = {
 	{"event", VALUE_WORD, WORDS("denial", "blast_radius", "tool_changed", "approvals_unreachable", "canary_touched",
-	 "recorder_failed", "escape_attempt"), NEEDS(NULL, NULL, TOOL_PROXY, APPROVALS, NULL, RECORDER, NULL),
+	 "recorder_failed", "escape_attempt"), NEEDS(NULL, NULL, TOOL_PROXY, APPROVALS, NULL, NULL, NULL),
 	 .flags = KEY_REQUIRED, .example = "denial", STORED_IN(struct trigger, event), .help = "What happened."},
 	{"count", VALUE_COUNT, .least = 1, .most = DENIALS_KEPT, .example = "5", STORED_IN(struct trigger, count),
 	 .help = "Of denial, with within: how often."},
@@ -89,7 +89,7 @@ const struct key keys_response[] = {
 	 .example = "read-only", .help = "What happens to calls of tools."},
 	{"run", VALUE_WORD, WORDS("freeze", "kill"), .example = "freeze", STORED_IN(struct response, run),
 	 .help = "What happens to all processes."},
-	{"keep", VALUE_WORD, WORDS("evidence", "nothing"), NEEDS(RECORDER, NULL), .example = "evidence",
+	{"keep", VALUE_WORD, WORDS("evidence", "nothing"), NEEDS(EVIDENCE, NULL), .example = "evidence",
 	 .help = "What is kept of the run for those who look into it."},
 	{0},
 };

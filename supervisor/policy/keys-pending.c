@@ -72,31 +72,6 @@ const struct key keys_approvals[] = {
 	{0},
 };
 
-const struct key keys_recorder[] = {
-	{"dir", VALUE_STRING, CONTENT_PATH, .example = "\"${STATE}/log\"", .help = "Where the records are."},
-	{"level", VALUE_WORD, WORDS("decisions", "activity", "full"), .default_text = "activity", .example = "activity",
-	 .help = "How much is recorded."},
-	{"chain", VALUE_WORD, WORDS("blake2b"), .default_text = "blake2b", .example = "blake2b",
-	 .help = "The hash that ties each record to the one before."},
-	{"sign_key", VALUE_STRING, CONTENT_PATH, .example = "/etc/berm/recorder.key", .help = "The key that seals the records."},
-	{"sinks", VALUE_OBJECT_LIST, .of = SECTION_SINK, .help = "Where records are also sent to."},
-	{"on_failure", VALUE_WORD, WORDS("stop", "emergency", "continue"), .default_text = "stop", .example = "emergency",
-	 .help = "What happens to the run when nothing can be recorded."},
-	{"keep", VALUE_DURATION, .least = DAY_MS, .most = 36500 * DAY_MS, .example = "30d",
-	 .help = "How long records are kept."},
-	{0},
-};
-
-const struct key keys_sink[] = {
-	{"type", VALUE_WORD, WORDS("file", "journald", "syslog", "exec"), .flags = KEY_REQUIRED, .example = "file",
-	 .help = "What kind of place."},
-	{"format", VALUE_WORD, WORDS("ocsf", "ecs", "cef", "jsonl"), .example = "ocsf", .help = "How a record is written."},
-	{"path", VALUE_STRING, CONTENT_PATH, .example = "/var/log/berm/runs.jsonl", .help = "The file, for type file."},
-	{"command", VALUE_COMMAND, CONTENT_VALUE, .example = "[/usr/local/lib/berm/to-otlp]",
-	 .help = "The program, for type exec."},
-	{0},
-};
-
 const struct key keys_workspace[] = {
 	{"path", VALUE_STRING, CONTENT_PATH, .flags = KEY_REQUIRED, .example = "\"${WORKDIR}\"", .help = "The directory."},
 	{"mode", VALUE_WORD, WORDS("direct", "staged"), .default_text = "direct", .example = "staged",

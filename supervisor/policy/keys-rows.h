@@ -22,7 +22,8 @@
 		__VA_ARGS__                                                                        \
 	}
 #define TOOL_PROXY "the tool proxy"
-#define RECORDER "the flight recorder"
+#define AUDIT "the audit mode"
+#define EVIDENCE "the evidence store"
 #define APPROVALS "approvals"
 #define DNS_PROXY "the DNS proxy"
 

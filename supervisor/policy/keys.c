@@ -27,7 +27,7 @@ static const struct key keys_top[] = {
 	{"remove", VALUE_REMOVE_MAP, .example = "{fs.read: [/etc/ssl]}",
 	 .help = "Entries to take out of what `extends` brought, exactly as they are written there. "
 		 "An entry that is not there is an error."},
-	{"mode", VALUE_WORD, WORDS("enforce", "audit"), NEEDS(NULL, RECORDER),
+	{"mode", VALUE_WORD, WORDS("enforce", "audit"), NEEDS(NULL, AUDIT),
 	 .default_text = "enforce", .example = "enforce",
 	 .help = "enforce applies every decision. audit records decisions and does not apply them."},
 	{"on_unsupported", VALUE_WORD, WORDS("refuse", "degrade"), .default_text = "refuse", .example = "refuse",
@@ -53,8 +53,8 @@ static const struct key keys_top[] = {
 	 .help = "Tool servers of the Model Context Protocol and what may be called on them."},
 	{"approvals", VALUE_OBJECT, .flags = KEY_PENDING, .needs = "approvals", .of = SECTION_APPROVALS,
 	 .help = "How a person is asked, and what holds when nobody answers."},
-	{"recorder", VALUE_OBJECT, .flags = KEY_PENDING, .needs = "the flight recorder", .of = SECTION_RECORDER,
-	 .help = "What is recorded, where, and what happens when it cannot be."},
+	{"recorder", VALUE_OBJECT, .of = SECTION_RECORDER,
+	 .help = "What is recorded of a run, for how long, and what happens when it cannot be."},
 	{"workspace", VALUE_OBJECT, .flags = KEY_PENDING, .needs = "the staged workspace", .of = SECTION_WORKSPACE,
 	 .help = "A directory whose changes wait to be looked at."},
 	{"gates", VALUE_OBJECT_LIST, .flags = KEY_PENDING, .needs = "approvals", .of = SECTION_GATE,
@@ -274,7 +274,7 @@ static const struct key keys_limits[] = {
 	 STORED(limits.wall_time_ms), .help = "How long the run may take. Then it is ended (exit 124)."},
 	{"io_weight", VALUE_COUNT, .least = 1, .most = 10000, .default_text = "100", .example = "50",
 	 STORED(limits.io_weight), .help = "The share of disk time, against 100 of others."},
-	{"output", VALUE_SIZE, .flags = KEY_PENDING, .needs = RECORDER, .least = 1, .most = TIB,
+	{"output", VALUE_SIZE, .flags = KEY_PENDING, .needs = "the supervisor", .least = 1, .most = TIB,
 	 .example = "16MiB", .help = "Bytes that the run may write to its output."},
 	{0},
 };
@@ -320,8 +320,8 @@ const struct section sections[SECTION_COUNT] = {
 	[SECTION_RATE] = {"tools.servers.NAME.rate", keys_rate, "How often something may happen."},
 	[SECTION_RESULTS] = {"tools.servers.NAME.results", keys_results, "Bounds of what a tool gives back."},
 	[SECTION_APPROVALS] = {"approvals", keys_approvals, "How a person is asked."},
-	[SECTION_RECORDER] = {"recorder", keys_recorder, "What is recorded, and where."},
-	[SECTION_SINK] = {"recorder.sinks[]", keys_sink, "A place that records are also sent to."},
+	[SECTION_RECORDER] = {"recorder", keys_recorder, "What is recorded of a run. Where the log is, the operator says (docs/recorder.md)."},
+	[SECTION_SINK] = {"recorder.sinks[]", keys_sink, "A place that the records of the run are also sent to."},
 	[SECTION_WORKSPACE] = {"workspace", keys_workspace, "A directory whose changes wait to be looked at."},
 	[SECTION_GATE] = {"gates[]", keys_gate, "A program that judges."},
 	[SECTION_TEST] = {"tests[]", keys_test, "One thing the profile must decide."},
@@ -356,6 +356,7 @@ const struct content_info contents[CONTENT_COUNT] = {
 	[CONTENT_TOOL] = {"a name of letters, digits and _ . / -", "^[A-Za-z0-9_./-]{1,128}$"},
 	[CONTENT_TEST] = {"an operation and what it is tried on: \"read /etc/shadow\"",
 		"^(read|write|exec|connect|syscall|env|tool) ."},
+	[CONTENT_EXPRESSION] = {"a regular expression", NULL},
 };
 
 const struct key *key_find(enum section_id section, const char *name)

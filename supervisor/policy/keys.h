@@ -57,6 +57,7 @@ enum content {
 	CONTENT_ENV_PATTERN, /* the same with * and ? */
 	CONTENT_TOOL,        /* a tool's, server's or argument's name: [A-Za-z0-9_./-]{1,128} */
 	CONTENT_TEST,        /* "OPERATION OBJECT" */
+	CONTENT_EXPRESSION,  /* a regular expression, base/pattern.h */
 	CONTENT_COUNT
 };
 
@@ -109,7 +110,9 @@ enum key_flags {
 		1 << 1, /* checked and shown; a run that has it is refused until `needs` is there */
 	KEY_TEST_NOT_RUN = 1 << 2, /* for check and test; changes nothing about a run */
 	KEY_PENDING_OBJECT =
-		1 << 3, /* VALUE_WORD_OR_OBJECT: as KEY_PENDING where it is a mapping */
+		1 << 3,        /* VALUE_WORD_OR_OBJECT: as KEY_PENDING where it is a mapping */
+	KEY_OPERATOR = 1 << 4, /* no profile may say it: always an error; `needs` says what
+				  does instead */
 };
 
 struct key {
@@ -117,8 +120,8 @@ struct key {
 	enum value_type type;
 	enum content content; /* strings, string lists, names of a string map */
 	unsigned flags;       /* enum key_flags */
-	const char
-		*needs; /* KEY_PENDING, KEY_PENDING_OBJECT: "approvals" …; what this build lacks */
+	const char *needs; /* KEY_PENDING, KEY_PENDING_OBJECT: "approvals" …; what this build lacks.
+			      KEY_OPERATOR: who says it */
 	enum section_id of;       /* the section of the mappings this key holds */
 	const char *const *words; /* NULL-terminated, in the order of the enum they are stored as */
 	/* VALUE_WORD: what words[n] needs that this build lacks, NULL for the others; or NULL. */

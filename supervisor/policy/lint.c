@@ -186,6 +186,7 @@ void lint_profile(const struct profile *p, const char *home, struct diagnostics 
 	check_calls(p, d);
 	check_wide(p, d);
 	lint_pace(p, d);
+	lint_recorder(p, d);
 }
 
 static int add_pending(struct profile *p, struct arena *arena, const char *key, const char *needs,

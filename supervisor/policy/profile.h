@@ -175,6 +175,34 @@ struct phase_rules {
 	struct source recover_at;
 };
 
+/* The numbers of the words of recorder, which count from 1. */
+enum record_level { RECORD_DECISIONS = 1, RECORD_ACTIVITY, RECORD_FULL };
+/* From the strictest. */
+enum record_failure { RECORD_FAILURE_STOP = 1, RECORD_FAILURE_EMERGENCY, RECORD_FAILURE_CONTINUE };
+#define RECORD_KEEP_DEFAULT_MS (365ULL * 24 * 3600 * 1000)
+
+enum sink_type {
+	SINK_JOURNALD,
+	SINK_SYSLOG,
+	SINK_FILE, /* this and the next are the operator's alone: never in a profile */
+	SINK_EXEC,
+	SINK_TYPE_COUNT
+};
+
+enum sink_format { SINK_OCSF, SINK_ECS, SINK_CEF, SINK_JSONL, SINK_FORMAT_COUNT };
+
+/* Where the records of a run are also sent to. */
+struct sink_rule {
+	enum sink_type type;
+	enum sink_format format;
+	struct source at;
+};
+
+struct sink_rules {
+	struct sink_rule *items;
+	size_t count;
+};
+
 enum network_mode {
 	NETWORK_MODE_SCOPED, /* own namespace; what allow lists, nothing else */
 	NETWORK_MODE_HOST,   /* explicit: the host's network */
@@ -289,6 +317,14 @@ struct profile {
 	struct {
 		struct phase_rules alternate, contingency, emergency;
 	} pace;
+
+	struct {
+		struct limit level;         /* enum record_level; not set: decisions */
+		struct limit on_failure;    /* enum record_failure; see recording_failure() */
+		struct limit keep_ms;       /* not set: RECORD_KEEP_DEFAULT_MS */
+		struct string_rules redact; /* regular expressions */
+		struct sink_rules sinks;
+	} recorder;
 
 	struct {
 		struct pending *items;

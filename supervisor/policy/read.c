@@ -182,8 +182,8 @@ static void read_object(
 	read_section(r, key->of, node, key->stored ? (char *)base + key->offset : base);
 }
 
-/* Lists and maps of mappings. Only triggers are stored; the others belong to sections that are
- * checked only. */
+/* Lists and maps of mappings. Only triggers and sinks are stored; the others belong to sections
+ * that are checked only. */
 static void read_objects(struct reader *r, const struct key *key, const struct node *node,
 	void *base, unsigned levels)
 {
@@ -204,6 +204,8 @@ static void read_objects(struct reader *r, const struct key *key, const struct n
 				reader_where(r));
 		else if (value_is_mapping(r, entry, VALUE_OBJECT) && key->of == SECTION_TRIGGER)
 			read_trigger(r, entry, (void *)((char *)base + key->offset));
+		else if (entry->kind == NODE_MAPPING && key->of == SECTION_SINK)
+			read_sink(r, entry, (void *)((char *)base + key->offset));
 		else if (entry->kind == NODE_MAPPING || node_is_null(entry))
 			read_section(r, key->of, entry, NULL);
 		pop(r);
@@ -381,7 +383,11 @@ void read_section(struct reader *r, enum section_id section, const struct node *
 			continue;
 		}
 		push(r, key->name);
-		read_value(r, key, entry, base);
+		if (key->flags & KEY_OPERATOR)
+			diagnostics_report(r->d, CODE_OPERATOR, entry->key_at,
+				"`%s` is not for a profile: %s", reader_where(r), key->needs);
+		else
+			read_value(r, key, entry, base);
 		note_pending(r, key, entry);
 		pop(r);
 	}

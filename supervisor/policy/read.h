@@ -53,6 +53,8 @@ void read_exec_rules(
 	struct reader *r, const struct key *key, const struct node *list, struct exec_rules *rules);
 /* One entry of pace.….when, onto its list. */
 void read_trigger(struct reader *r, const struct node *entry, struct triggers *triggers);
+/* One entry of recorder.sinks, onto its list. */
+void read_sink(struct reader *r, const struct node *entry, struct sink_rules *sinks);
 void read_tests(struct reader *r, const struct node *list);
 /* Split "OPERATION OBJECT", which is test->operation so far; false where it is no such line, which
  * is reported at the node. */

@@ -68,6 +68,12 @@ static const struct {
 	{"pace.alternate.when",            "as the caps; canary_touched: programs in the kernel only"},
 	{"pace.alternate.then",            "programs in the kernel; without them user notification (weaker: what is open stays open)"},
 	{"pace.alternate.recover",         "supervisor"},
+	{"recorder.level",                 "recorder; above decisions: programs in the kernel, without them the start is refused"},
+	{"recorder.on_failure",            "supervisor"},
+	{"recorder.keep",                  "recorder"},
+	{"recorder.redact",                "supervisor, before a record is made"},
+	{"recorder.sinks",                 "recorder"},
+	{"recorder.chain",                 "recorder"},
 };
 /* clang-format on */
 
@@ -191,7 +197,7 @@ static void row_puts(
 		cell_puts(out, key->default_text);
 	text_puts(out, " | ");
 	cell_puts(out, key->help);
-	if (key->example) {
+	if (key->example && !(key->flags & KEY_OPERATOR)) {
 		text_puts(out, " Example: ");
 		code_puts(out, key->example);
 	}
@@ -199,7 +205,9 @@ static void row_puts(
 	if (by && !pending)
 		cell_puts(out, by);
 	text_puts(out, " | ");
-	if (pending)
+	if (key->flags & KEY_OPERATOR)
+		text_puts(out, "not for a profile");
+	else if (pending)
 		text_printf(out, "checked only%s%s", key->needs ? ", needs " : "",
 			key->needs ? key->needs : "");
 	else

@@ -298,6 +298,8 @@ static void print_section(struct json *j, enum section_id id)
 	json_put_bool(j, "additionalProperties", false);
 	json_object_begin(j, "properties");
 	for (const struct key *key = sections[id].keys; key->name; key++) {
+		if (key->flags & KEY_OPERATOR)
+			continue;
 		print_key(j, key);
 		required |= (key->flags & KEY_REQUIRED) != 0;
 	}

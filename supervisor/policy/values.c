@@ -3,6 +3,7 @@
 #include "policy/read.h"
 
 #include "base/number.h"
+#include "base/pattern.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -242,6 +243,22 @@ static const char *check_family(struct reader *r, const struct node *node)
 	return NULL;
 }
 
+static const char *check_expression(struct reader *r, const struct node *node)
+{
+	struct pattern *pattern = NULL;
+	struct error err = {0};
+	int result = pattern_create(node->text, &pattern, &err);
+
+	pattern_destroy(pattern);
+	if (result == 0)
+		return node->text;
+	r->no_memory |= result == -ENOMEM;
+	if (result != -ENOMEM)
+		diagnostics_report(r->d, CODE_EXPRESSION, node->at, "`%s` cannot be used: %s",
+			node->text, err.text);
+	return NULL;
+}
+
 const char *value_string(struct reader *r, const struct node *node, enum content content)
 {
 	if (!check_text(r, node, content))
@@ -277,6 +294,8 @@ const char *value_string(struct reader *r, const struct node *node, enum content
 	case CONTENT_ENV_NAME:
 	case CONTENT_ENV_PATTERN:
 		return check_env_name(r, node, content);
+	case CONTENT_EXPRESSION:
+		return check_expression(r, node);
 	}
 	return NULL;
 }

@@ -29,7 +29,7 @@ static void check_row(const struct section *section, const struct key *key)
 		holds_mappings(key->type) != (key->of != SECTION_TOP) ||
 		holds_words(key->type) != (key->words != NULL))
 		fail_msg("row %s.%s is not complete", section->path, key->name);
-	if (!(key->flags & (KEY_PENDING | KEY_PENDING_OBJECT)) != !key->needs)
+	if (!(key->flags & (KEY_PENDING | KEY_PENDING_OBJECT | KEY_OPERATOR)) != !key->needs)
 		fail_msg("row %s.%s: pending without what it needs", section->path, key->name);
 	if (key->stored && key->size == 0)
 		fail_msg("row %s.%s is stored nowhere", section->path, key->name);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/lint.h"
+
+#include "policy/recording.h"
+
+#define KEEP_LEAST_MS (90ULL * 24 * 3600 * 1000)
+
+static void check_triggers(
+	const struct profile *p, const struct triggers *when, struct diagnostics *d)
+{
+	struct recording_failure failure = recording_failure(p);
+
+	for (size_t i = 0; i < when->count; i++) {
+		if (when->items[i].event == TRIGGER_RECORDER_FAILED &&
+			failure.trigger != &when->items[i])
+			diagnostics_report(d, CODE_WARNING_NEVER, when->items[i].at,
+				"the event recorder_failed: %s is stronger and decides",
+				p->recorder.on_failure.set && !failure.trigger
+					? "recorder.on_failure"
+					: "another state that has it");
+	}
+}
+
+void lint_recorder(const struct profile *p, struct diagnostics *d)
+{
+	if (p->recorder.keep_ms.set && p->recorder.keep_ms.value < KEEP_LEAST_MS)
+		diagnostics_report(d, CODE_WARNING_KEEP, p->recorder.keep_ms.at,
+			"recorder.keep: the records may go after less than 90 days");
+	check_triggers(p, &p->pace.alternate.when, d);
+	check_triggers(p, &p->pace.contingency.when, d);
+	check_triggers(p, &p->pace.emergency.when, d);
+}
