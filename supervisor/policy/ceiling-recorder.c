@@ -4,19 +4,6 @@
 #include "base/number.h"
 #include "policy/recording.h"
 
-/* More is stricter: all actions and, of phases, the stronger one. */
-static unsigned strength(struct recording_failure failure)
-{
-	return failure.action == RECORDING_STOP ? PHASE_COUNT : (unsigned)failure.phase;
-}
-
-static const char *failure_word(struct recording_failure failure)
-{
-	return failure.action == RECORDING_STOP       ? "stop"
-	       : failure.action == RECORDING_CONTINUE ? "continue"
-						      : phase_name(failure.phase);
-}
-
 /* The triggers of both are in the result already. Going on unrecorded is a permission: a ceiling
  * that does not give it takes it away, as with everything else. */
 static void narrow_failure(struct narrowing *n)
@@ -25,18 +12,18 @@ static void narrow_failure(struct narrowing *n)
 	struct recording_failure most = recording_failure(n->ceiling);
 	struct limit *now = &n->now->recorder.on_failure;
 
-	if (strength(most) > strength(was)) {
+	if (recording_strength(most) > recording_strength(was)) {
 		struct source at = n->was->recorder.on_failure.set ? n->was->recorder.on_failure.at
 								   : (struct source){0};
 
 		if (!at.line && was.trigger)
 			at = was.trigger->at;
-		narrow_note(n, "recorder.on_failure:", failure_word(was), at, failure_word(most),
-			&n->ceiling->recorder.on_failure.at);
+		narrow_note(n, "recorder.on_failure:", recording_failure_word(was), at,
+			recording_failure_word(most), &n->ceiling->recorder.on_failure.at);
 		was = most;
 	}
 	/* Phases before the emergency come from triggers alone, and so are there. */
-	if (strength(recording_failure(n->now)) >= strength(was))
+	if (recording_strength(recording_failure(n->now)) >= recording_strength(was))
 		return;
 	*now = (struct limit){.set = true,
 		.value = was.action == RECORDING_STOP ? RECORD_FAILURE_STOP

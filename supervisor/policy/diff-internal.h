@@ -109,6 +109,7 @@ void diff_judge_patterns(struct differ *d);
 bool diff_knows_value(const char *key); /* "limits.memory" is one that diff_scalars() compares */
 void diff_scalars(struct differ *d);
 void diff_pace(struct differ *d);
+void diff_recorder(struct differ *d);
 void diff_pending(struct differ *d);
 
 /* True where every path that the narrow pattern matches is matched by the wide one, or lies beneath

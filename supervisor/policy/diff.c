@@ -326,6 +326,7 @@ int profile_diff(const struct profile *was, const struct profile *now, struct di
 		add_change_lines(&d);
 		diff_scalars(&d);
 		diff_pace(&d);
+		diff_recorder(&d);
 		diff_pending(&d);
 		add_loose_lines(&d);
 		sum_up(&d);

@@ -47,6 +47,18 @@ struct recording_failure recording_failure(const struct profile *profile)
 	return word->set || by_pace.action == RECORDING_PHASE ? by_pace : stop;
 }
 
+unsigned recording_strength(struct recording_failure failure)
+{
+	return failure.action == RECORDING_STOP ? PHASE_COUNT : (unsigned)failure.phase;
+}
+
+const char *recording_failure_word(struct recording_failure failure)
+{
+	return failure.action == RECORDING_STOP       ? "stop"
+	       : failure.action == RECORDING_CONTINUE ? "continue"
+						      : phase_name(failure.phase);
+}
+
 bool recording_refuses(const struct profile *profile)
 {
 	struct recording_failure failure = recording_failure(profile);

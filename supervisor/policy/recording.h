@@ -25,6 +25,10 @@ struct recording_failure {
 /* recorder.on_failure, with the triggers recorder_failed of pace: those decide where on_failure is
  * not written, and also where it is `continue`. */
 struct recording_failure recording_failure(const struct profile *profile);
+/* More is stricter: all actions and, of phases, the stronger one. */
+unsigned recording_strength(struct recording_failure failure);
+/* "stop", "continue", or the phase's name. Static. */
+const char *recording_failure_word(struct recording_failure failure);
 /* True where a recorder that fails leads to a phase that refuses something and does not kill. */
 bool recording_refuses(const struct profile *profile);
 /* True where the profile wants of a run what only a meter can do: that, or to report activity. */

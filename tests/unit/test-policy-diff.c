@@ -246,6 +246,34 @@ static void programs_calls_and_variables_are_compared(void **state)
 	check_rows(rows, array_size(rows));
 }
 
+static void less_recorded_is_wider(void **state)
+{
+	static const struct row rows[] = {
+		{"recorder: {level: decisions, keep: 365d, on_failure: stop}", "recorder: {}", ""},
+		{"recorder: {level: full}", "recorder: {level: activity}",
+			"WIDER recorder.level -full +activity\n"},
+		{"recorder: {}", "recorder: {level: activity}",
+			"NARROWER recorder.level -decisions +activity\n"},
+		{"recorder: {keep: 400d}", "recorder: {}", "WIDER recorder.keep -400d +365d\n"},
+		{"recorder: {}", "recorder: {keep: 400d}", "NARROWER recorder.keep -365d +400d\n"},
+		{"recorder: {}", "recorder: {on_failure: emergency}",
+			"WIDER recorder.on_failure -stop +emergency\n"},
+		{"recorder: {on_failure: continue}", "recorder: {on_failure: emergency}",
+			"NARROWER recorder.on_failure -continue +emergency\n"},
+		{"recorder: {redact: [aa]}", "recorder: {redact: [bb, aa]}",
+			"WIDER recorder.redact +bb\n"},
+		{"recorder: {redact: [aa]}", "recorder: {}", "WIDER recorder.redact -aa\n"},
+		{"recorder: {sinks: [{type: syslog}]}", "recorder: {}",
+			"WIDER recorder.sinks -syslog (ocsf)\n"},
+		{"recorder: {sinks: [{type: syslog}]}",
+			"recorder: {sinks: [{type: syslog}, {type: journald, format: cef}]}",
+			"NARROWER recorder.sinks +journald (cef)\n"},
+	};
+
+	(void)state;
+	check_rows(rows, array_size(rows));
+}
+
 static void values_are_wider_where_they_allow_more(void **state)
 {
 	static const struct row rows[] = {
@@ -366,7 +394,9 @@ static const char *const compared_within[] = {"name", "description", "pace.alter
 	"fs.ask[].path", "fs.ask[].access", "fs.ask[].optional", "fs.ask[].reason",
 	"network.allow[].host", "network.allow[].cidr", "network.allow[].proto",
 	"network.allow[].allow_all", "network.allow[].reason", "exec.allow[].path",
-	"exec.allow[].optional", "exec.allow[].reason"};
+	"exec.allow[].optional", "exec.allow[].reason", "recorder.level", "recorder.on_failure",
+	"recorder.keep", "recorder.redact", "recorder.sinks", "recorder.sinks[].type",
+	"recorder.sinks[].format"};
 
 static bool is_compared(const char *full)
 {
@@ -412,6 +442,7 @@ int main(void)
 		cmocka_unit_test(globs_are_the_same_only_where_that_is_certain),
 		cmocka_unit_test(networks_are_compared_by_what_they_reach),
 		cmocka_unit_test(programs_calls_and_variables_are_compared),
+		cmocka_unit_test(less_recorded_is_wider),
 		cmocka_unit_test(values_are_wider_where_they_allow_more),
 		cmocka_unit_test(states_are_wider_where_they_come_later_or_refuse_less),
 		cmocka_unit_test(what_is_only_checked_is_wider_when_it_changes),
