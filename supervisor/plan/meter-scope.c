@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan/meter.h"
-#include "policy/recording.h"
+#include "policy/recorded.h"
 
 #include <sys/socket.h>
 
@@ -186,7 +186,7 @@ static bool is_idle(const struct compiler *c, const Berm__Wire__Meter *m)
 	bool sees = m->programs != BERM__WIRE__METER_PROGRAMS__METER_PROGRAMS_NONE || m->gate;
 
 	return !m->n_caps && !m->n_breakers && !m->n_names && !m->n_addresses &&
-	       !(sees && recording_needs_meter(c->profile));
+	       !(sees && recorded_needs_meter(c->profile));
 }
 
 int plan_meter_scope(struct compiler *c)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan/meter.h"
 #include "policy/pace.h"
-#include "policy/recording.h"
+#include "policy/recorded.h"
 
 /* Which make of the meter a run gets. The kernel's programs see every effect. The gate, which is
  * asked about system calls one by one, sees their numbers and registers only. */
@@ -9,7 +9,7 @@
 /* What the gate has to refuse, now or in some state. */
 static bool is_counted(const struct profile *p)
 {
-	return blast_radius_is_capped(p) || recording_refuses(p) || p->pace.alternate.when.count ||
+	return blast_radius_is_capped(p) || recorded_refuses(p) || p->pace.alternate.when.count ||
 	       p->pace.contingency.when.count || p->pace.emergency.when.count;
 }
 
@@ -37,7 +37,7 @@ static bool is_named(const struct profile *p)
 bool plan_needs_meter(const struct profile *profile)
 {
 	return is_counted(profile) || is_networked(profile) || is_named(profile) ||
-	       recording_needs_meter(profile);
+	       recorded_needs_meter(profile);
 }
 
 bool meter_sees_all(const struct compiler *c)

@@ -2,19 +2,19 @@
 #include "plan/meter.h"
 #include "policy/keys.h"
 #include "policy/pace.h"
-#include "policy/recording.h"
+#include "policy/recorded.h"
 
 /* Plan.recorder: how the run is recorded and what follows where it cannot be. */
 
 static void add_failure(struct compiler *c, Berm__Wire__Recorder *r)
 {
 	const struct profile *p = c->profile;
-	struct recording_failure failure = recording_failure(p);
+	struct recorded_failure failure = recorded_failure(p);
 	const struct phase_rules *rules;
 
 	r->failure_rule = rule_index(c, RULES_RECORDER_ON_FAILURE, 0);
-	if (failure.action != RECORDING_PHASE) {
-		r->on_failure = failure.action == RECORDING_STOP
+	if (failure.action != RECORDED_PHASE) {
+		r->on_failure = failure.action == RECORDED_STOP
 					? BERM__WIRE__RECORDER_FAILURE__RECORDER_FAILURE_STOP
 					: BERM__WIRE__RECORDER_FAILURE__RECORDER_FAILURE_CONTINUE;
 		return;
@@ -81,9 +81,9 @@ int plan_recorder(struct compiler *c)
 		return -ENOMEM;
 	berm__wire__recorder__init(r);
 	c->plan->recorder = r;
-	r->level = levels[recording_level(c->profile)];
+	r->level = levels[recorded_level(c->profile)];
 	r->level_rule = rule_index(c, RULES_RECORDER_LEVEL, 0);
-	r->keep_ms = recording_keep_ms(c->profile);
+	r->keep_ms = recorded_keep_ms(c->profile);
 	r->keep_rule = rule_index(c, RULES_RECORDER_KEEP, 0);
 	add_failure(c, r);
 	return add_redact(c, r) && add_sinks(c, r) ? 0 : -ENOMEM;

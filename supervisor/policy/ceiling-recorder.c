@@ -2,32 +2,32 @@
 #include "policy/narrow.h"
 
 #include "base/number.h"
-#include "policy/recording.h"
+#include "policy/recorded.h"
 
 /* The triggers of both are in the result already. Going on unrecorded is a permission: a ceiling
  * that does not give it takes it away, as with everything else. */
 static void narrow_failure(struct narrowing *n)
 {
-	struct recording_failure was = recording_failure(n->was);
-	struct recording_failure most = recording_failure(n->ceiling);
+	struct recorded_failure was = recorded_failure(n->was);
+	struct recorded_failure most = recorded_failure(n->ceiling);
 	struct limit *now = &n->now->recorder.on_failure;
 
-	if (recording_strength(most) > recording_strength(was)) {
+	if (recorded_strength(most) > recorded_strength(was)) {
 		struct source at = n->was->recorder.on_failure.set ? n->was->recorder.on_failure.at
 								   : (struct source){0};
 
 		if (!at.line && was.trigger)
 			at = was.trigger->at;
-		narrow_note(n, "recorder.on_failure:", recording_failure_word(was), at,
-			recording_failure_word(most), &n->ceiling->recorder.on_failure.at);
+		narrow_note(n, "recorder.on_failure:", recorded_failure_word(was), at,
+			recorded_failure_word(most), &n->ceiling->recorder.on_failure.at);
 		was = most;
 	}
 	/* Phases before the emergency come from triggers alone, and so are there. */
-	if (recording_strength(recording_failure(n->now)) >= recording_strength(was))
+	if (recorded_strength(recorded_failure(n->now)) >= recorded_strength(was))
 		return;
 	*now = (struct limit){.set = true,
-		.value = was.action == RECORDING_STOP ? RECORD_FAILURE_STOP
-						      : RECORD_FAILURE_EMERGENCY,
+		.value = was.action == RECORDED_STOP ? RECORD_FAILURE_STOP
+						     : RECORD_FAILURE_EMERGENCY,
 		.at = n->ceiling->recorder.on_failure.set ? n->ceiling->recorder.on_failure.at
 							  : now->at};
 }
@@ -39,9 +39,9 @@ void narrow_recorder(struct narrowing *n)
 	char were[32], are[32];
 
 	narrow_failure(n);
-	if (recording_level(c) > recording_level(now))
+	if (recorded_level(c) > recorded_level(now))
 		now->recorder.level = c->recorder.level;
-	if (c->recorder.keep_ms.set && c->recorder.keep_ms.value > recording_keep_ms(now)) {
+	if (c->recorder.keep_ms.set && c->recorder.keep_ms.value > recorded_keep_ms(now)) {
 		if (now->recorder.keep_ms.set)
 			narrow_note(n, "recorder.keep:",
 				number_format_duration(

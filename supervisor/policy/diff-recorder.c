@@ -3,7 +3,7 @@
 
 #include "base/number.h"
 #include "policy/keys.h"
-#include "policy/recording.h"
+#include "policy/recorded.h"
 
 #include <string.h>
 
@@ -25,7 +25,7 @@ static void add(struct differ *d, const char *key, bool wider, const char *was, 
 static void diff_level(struct differ *d, const struct profile *was, const struct profile *now)
 {
 	const char *const *words = key_find(SECTION_RECORDER, "level")->words;
-	enum record_level from = recording_level(was), to = recording_level(now);
+	enum record_level from = recorded_level(was), to = recorded_level(now);
 
 	if (from != to)
 		add(d, "recorder.level", to < from, words[from - 1], words[to - 1],
@@ -34,7 +34,7 @@ static void diff_level(struct differ *d, const struct profile *was, const struct
 
 static void diff_keep(struct differ *d, const struct profile *was, const struct profile *now)
 {
-	uint64_t from = recording_keep_ms(was), to = recording_keep_ms(now);
+	uint64_t from = recorded_keep_ms(was), to = recorded_keep_ms(now);
 	char from_words[32], to_words[32];
 
 	if (from == to)
@@ -48,11 +48,11 @@ static void diff_keep(struct differ *d, const struct profile *was, const struct 
 
 static void diff_failure(struct differ *d, const struct profile *was, const struct profile *now)
 {
-	struct recording_failure from = recording_failure(was), to = recording_failure(now);
+	struct recorded_failure from = recorded_failure(was), to = recorded_failure(now);
 
 	if (from.action != to.action || from.phase != to.phase)
-		add(d, "recorder.on_failure", recording_strength(to) < recording_strength(from),
-			recording_failure_word(from), recording_failure_word(to),
+		add(d, "recorder.on_failure", recorded_strength(to) < recorded_strength(from),
+			recorded_failure_word(from), recorded_failure_word(to),
 			&was->recorder.on_failure.at, &now->recorder.on_failure.at);
 }
 

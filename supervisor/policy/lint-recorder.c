@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/lint.h"
 
-#include "policy/recording.h"
+#include "policy/recorded.h"
 
 #define KEEP_LEAST_MS (90ULL * 24 * 3600 * 1000)
 
 static void check_triggers(
 	const struct profile *p, const struct triggers *when, struct diagnostics *d)
 {
-	struct recording_failure failure = recording_failure(p);
+	struct recorded_failure failure = recorded_failure(p);
 
 	for (size_t i = 0; i < when->count; i++) {
 		if (when->items[i].event == TRIGGER_RECORDER_FAILED &&

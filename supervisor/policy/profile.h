@@ -320,7 +320,7 @@ struct profile {
 
 	struct {
 		struct limit level;         /* enum record_level; not set: decisions */
-		struct limit on_failure;    /* enum record_failure; see recording_failure() */
+		struct limit on_failure;    /* enum record_failure; see recorded_failure() */
 		struct limit keep_ms;       /* not set: RECORD_KEEP_DEFAULT_MS */
 		struct string_rules redact; /* regular expressions */
 		struct sink_rules sinks;

@@ -2,7 +2,7 @@
 #include "test.h"
 
 #include "loading.h"
-#include "policy/recording.h"
+#include "policy/recorded.h"
 
 /* recorder: what is read, how profiles that extend one another and a ceiling are put together, and
  * what a run that cannot be recorded comes to. */
@@ -96,8 +96,8 @@ static void the_section_is_read_and_nothing_of_it_is_pending(void **state)
 		     "format: ocsf}]\n");
 	p = l.profile;
 	assert_int_equal(p->pending.count, 0);
-	assert_int_equal(recording_level(p), RECORD_FULL);
-	assert_int_equal(recording_keep_ms(p), 400ULL * 24 * 3600 * 1000);
+	assert_int_equal(recorded_level(p), RECORD_FULL);
+	assert_int_equal(recorded_keep_ms(p), 400ULL * 24 * 3600 * 1000);
 	assert_int_equal(p->recorder.keep_ms.at.line, 5);
 	assert_int_equal(p->recorder.redact.count, 2);
 	assert_string_equal(p->recorder.redact.items[0].text, "\\bX-[0-9]+");
@@ -117,10 +117,10 @@ static void what_is_not_written_has_its_default(void **state)
 	(void)state;
 	loading_init(&l);
 	load_good(&l, HEAD);
-	assert_int_equal(recording_level(l.profile), RECORD_DECISIONS);
-	assert_int_equal(recording_keep_ms(l.profile), RECORD_KEEP_DEFAULT_MS);
-	assert_int_equal(recording_failure(l.profile).action, RECORDING_STOP);
-	assert_false(recording_needs_meter(l.profile));
+	assert_int_equal(recorded_level(l.profile), RECORD_DECISIONS);
+	assert_int_equal(recorded_keep_ms(l.profile), RECORD_KEEP_DEFAULT_MS);
+	assert_int_equal(recorded_failure(l.profile).action, RECORDED_STOP);
+	assert_false(recorded_needs_meter(l.profile));
 }
 
 static void profiles_that_extend_one_another_add_up(void **state)
@@ -135,7 +135,7 @@ static void profiles_that_extend_one_another_add_up(void **state)
 	load_good(&l, HEAD "extends: [base]\nremove: {recorder.redact: [aa]}\n"
 			   "recorder: {level: activity, redact: [bb], sinks: [{type: syslog}, "
 			   "{type: journald}]}\n");
-	assert_int_equal(recording_level(l.profile), RECORD_ACTIVITY);
+	assert_int_equal(recorded_level(l.profile), RECORD_ACTIVITY);
 	assert_int_equal(l.profile->recorder.keep_ms.value, 500ULL * 24 * 3600 * 1000);
 	assert_int_equal(l.profile->recorder.redact.count, 1);
 	assert_string_equal(l.profile->recorder.redact.items[0].text, "bb");
@@ -147,21 +147,21 @@ static void profiles_that_extend_one_another_add_up(void **state)
 #define FAIL(word) "recorder: {on_failure: " word "}\n"
 static const struct {
 	const char *profile;
-	enum recording_action action;
+	enum recorded_action action;
 	enum phase phase;
 	bool refuses;
 } failures[] = {
-	{"", RECORDING_STOP, PHASE_PRIMARY, false},
-	{FAIL("stop"), RECORDING_STOP, PHASE_PRIMARY, false},
-	{FAIL("stop") WHEN("alternate"), RECORDING_STOP, PHASE_PRIMARY, false},
-	{FAIL("continue"), RECORDING_CONTINUE, PHASE_PRIMARY, false},
-	{FAIL("continue") WHEN("alternate"), RECORDING_PHASE, PHASE_ALTERNATE, true},
-	{FAIL("emergency"), RECORDING_PHASE, PHASE_EMERGENCY, false},
-	{FAIL("emergency") "pace: {emergency: {then: {run: freeze}}}\n", RECORDING_PHASE,
+	{"", RECORDED_STOP, PHASE_PRIMARY, false},
+	{FAIL("stop"), RECORDED_STOP, PHASE_PRIMARY, false},
+	{FAIL("stop") WHEN("alternate"), RECORDED_STOP, PHASE_PRIMARY, false},
+	{FAIL("continue"), RECORDED_CONTINUE, PHASE_PRIMARY, false},
+	{FAIL("continue") WHEN("alternate"), RECORDED_PHASE, PHASE_ALTERNATE, true},
+	{FAIL("emergency"), RECORDED_PHASE, PHASE_EMERGENCY, false},
+	{FAIL("emergency") "pace: {emergency: {then: {run: freeze}}}\n", RECORDED_PHASE,
 		PHASE_EMERGENCY, true},
-	{WHEN("alternate"), RECORDING_PHASE, PHASE_ALTERNATE, true},
-	{WHEN("contingency"), RECORDING_PHASE, PHASE_CONTINGENCY, true},
-	{WHEN("emergency"), RECORDING_PHASE, PHASE_EMERGENCY, false},
+	{WHEN("alternate"), RECORDED_PHASE, PHASE_ALTERNATE, true},
+	{WHEN("contingency"), RECORDED_PHASE, PHASE_CONTINGENCY, true},
+	{WHEN("emergency"), RECORDED_PHASE, PHASE_EMERGENCY, false},
 };
 
 static void a_failure_leads_where_the_profile_says(void **state)
@@ -169,23 +169,23 @@ static void a_failure_leads_where_the_profile_says(void **state)
 	(void)state;
 	for (size_t i = 0; i < array_size(failures); i++) {
 		autoloading struct loading l;
-		struct recording_failure failure;
+		struct recorded_failure failure;
 		char text[256];
 
 		loading_init(&l);
 		snprintf(text, sizeof(text), HEAD "%s", failures[i].profile);
 		load_good(&l, text);
-		failure = recording_failure(l.profile);
+		failure = recorded_failure(l.profile);
 		if (failure.action != failures[i].action || failure.phase != failures[i].phase ||
-			recording_refuses(l.profile) != failures[i].refuses)
+			recorded_refuses(l.profile) != failures[i].refuses)
 			fail_msg("%s: action %d, phase %d", failures[i].profile,
 				(int)failure.action, (int)failure.phase);
 	}
 }
 
-static unsigned strength(struct recording_failure failure)
+static unsigned strength(struct recorded_failure failure)
 {
-	return failure.action == RECORDING_STOP ? 9 : (unsigned)failure.phase;
+	return failure.action == RECORDED_STOP ? 9 : (unsigned)failure.phase;
 }
 
 /* Every profile of the table under every ceiling of it. */
@@ -203,14 +203,14 @@ static void under_a_ceiling_the_stronger_of_two_failures_holds(void **state)
 			snprintf(text, sizeof(text), HEAD "%s", failures[i].profile);
 			snprintf(ceiling, sizeof(ceiling), HEAD "%s", failures[k].profile);
 			load_good(&alone, text);
-			wanted = strength(recording_failure(alone.profile));
+			wanted = strength(recorded_failure(alone.profile));
 			load_good(&alone, ceiling);
-			if (strength(recording_failure(alone.profile)) > wanted)
-				wanted = strength(recording_failure(alone.profile));
+			if (strength(recorded_failure(alone.profile)) > wanted)
+				wanted = strength(recorded_failure(alone.profile));
 			load_under(&l, text, ceiling);
-			if (strength(recording_failure(l.profile)) != wanted)
+			if (strength(recorded_failure(l.profile)) != wanted)
 				fail_msg("%s under %s: %u instead of %u", failures[i].profile,
-					failures[k].profile, strength(recording_failure(l.profile)),
+					failures[k].profile, strength(recorded_failure(l.profile)),
 					wanted);
 		}
 	}
@@ -227,8 +227,8 @@ static void a_ceiling_raises_level_and_keep_and_adds_the_rest(void **state)
 		     "syslog}]}\n",
 		HEAD "recorder: {level: activity, keep: 200d, redact: [bb], sinks: [{type: "
 		     "syslog}, {type: journald}]}\n");
-	assert_int_equal(recording_level(l.profile), RECORD_ACTIVITY);
-	assert_int_equal(recording_keep_ms(l.profile), 200ULL * 24 * 3600 * 1000);
+	assert_int_equal(recorded_level(l.profile), RECORD_ACTIVITY);
+	assert_int_equal(recorded_keep_ms(l.profile), 200ULL * 24 * 3600 * 1000);
 	assert_int_equal(l.profile->recorder.redact.count, 2);
 	assert_int_equal(l.profile->recorder.sinks.count, 2);
 	assert_non_null(strstr(text_string(&l.out),
@@ -237,9 +237,9 @@ static void a_ceiling_raises_level_and_keep_and_adds_the_rest(void **state)
 	/* Less than what holds anyway takes nothing away. */
 	load_under(&l, HEAD "recorder: {level: full}\n",
 		HEAD "recorder: {level: activity, keep: 100d, on_failure: continue}\n");
-	assert_int_equal(recording_level(l.profile), RECORD_FULL);
-	assert_int_equal(recording_keep_ms(l.profile), RECORD_KEEP_DEFAULT_MS);
-	assert_int_equal(recording_failure(l.profile).action, RECORDING_STOP);
+	assert_int_equal(recorded_level(l.profile), RECORD_FULL);
+	assert_int_equal(recorded_keep_ms(l.profile), RECORD_KEEP_DEFAULT_MS);
+	assert_int_equal(recorded_failure(l.profile).action, RECORDED_STOP);
 }
 
 int main(void)
