@@ -9,17 +9,9 @@
 
 /* recorder, by what holds: less recorded, for a shorter time or to fewer places, is wider. */
 
-static void add(struct differ *d, const char *key, bool wider, const char *was, const char *now,
-	const struct source *was_at, const struct source *now_at)
+static enum diff_direction direction(bool wider)
 {
-	diff_add_line(d, &(struct diff_line){
-				 .direction = wider ? DIFF_WIDER : DIFF_NARROWER,
-				 .key = key,
-				 .was = was,
-				 .now = now,
-				 .was_at = was_at ? *was_at : (struct source){0},
-				 .now_at = now_at ? *now_at : (struct source){0},
-			 });
+	return wider ? DIFF_WIDER : DIFF_NARROWER;
 }
 
 static void diff_level(struct differ *d, const struct profile *was, const struct profile *now)
@@ -27,9 +19,16 @@ static void diff_level(struct differ *d, const struct profile *was, const struct
 	const char *const *words = key_find(SECTION_RECORDER, "level")->words;
 	enum record_level from = recorded_level(was), to = recorded_level(now);
 
-	if (from != to)
-		add(d, "recorder.level", to < from, words[from - 1], words[to - 1],
-			&was->recorder.level.at, &now->recorder.level.at);
+	if (from == to)
+		return;
+	diff_add_line(d, &(struct diff_line){
+				 .direction = direction(to < from),
+				 .key = "recorder.level",
+				 .was = words[from - 1],
+				 .now = words[to - 1],
+				 .was_at = was->recorder.level.at,
+				 .now_at = now->recorder.level.at,
+			 });
 }
 
 static void diff_keep(struct differ *d, const struct profile *was, const struct profile *now)
@@ -41,19 +40,31 @@ static void diff_keep(struct differ *d, const struct profile *was, const struct 
 		return;
 	number_format_duration(from, from_words, sizeof(from_words));
 	number_format_duration(to, to_words, sizeof(to_words));
-	add(d, "recorder.keep", to < from, diff_words(d, "%s", from_words),
-		diff_words(d, "%s", to_words), &was->recorder.keep_ms.at,
-		&now->recorder.keep_ms.at);
+	diff_add_line(d, &(struct diff_line){
+				 .direction = direction(to < from),
+				 .key = "recorder.keep",
+				 .was = diff_words(d, "%s", from_words),
+				 .now = diff_words(d, "%s", to_words),
+				 .was_at = was->recorder.keep_ms.at,
+				 .now_at = now->recorder.keep_ms.at,
+			 });
 }
 
 static void diff_failure(struct differ *d, const struct profile *was, const struct profile *now)
 {
 	struct recorded_failure from = recorded_failure(was), to = recorded_failure(now);
 
-	if (from.action != to.action || from.phase != to.phase)
-		add(d, "recorder.on_failure", recorded_strength(to) < recorded_strength(from),
-			recorded_failure_word(from), recorded_failure_word(to),
-			&was->recorder.on_failure.at, &now->recorder.on_failure.at);
+	if (from.action == to.action && from.phase == to.phase)
+		return;
+	diff_add_line(
+		d, &(struct diff_line){
+			   .direction = direction(recorded_strength(to) < recorded_strength(from)),
+			   .key = "recorder.on_failure",
+			   .was = recorded_failure_word(from),
+			   .now = recorded_failure_word(to),
+			   .was_at = was->recorder.on_failure.at,
+			   .now_at = now->recorder.on_failure.at,
+		   });
 }
 
 /* A pattern less, and what it hid is recorded; one more, and evidence is hidden. */
@@ -96,8 +107,14 @@ static void diff_sinks(
 			continue;
 		words = diff_words(d, "%s (%s)", key_find(SECTION_SINK, "type")->words[sink->type],
 			key_find(SECTION_SINK, "format")->words[sink->format]);
-		add(d, "recorder.sinks", !added, added ? NULL : words, added ? words : NULL,
-			added ? NULL : &sink->at, added ? &sink->at : NULL);
+		diff_add_line(d, &(struct diff_line){
+					 .direction = direction(!added),
+					 .key = "recorder.sinks",
+					 .was = added ? NULL : words,
+					 .now = added ? words : NULL,
+					 .was_at = added ? (struct source){0} : sink->at,
+					 .now_at = added ? sink->at : (struct source){0},
+				 });
 	}
 }
 
