@@ -4,10 +4,42 @@
 #include "base/io.h"
 #include "base/text.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 
 #define LOG_LINE_MAX 512
+
+/* False where the descriptor cannot be written to in that way: pipes before 6.4. */
+static bool write_if_ready(const char *bytes, size_t length)
+{
+	const struct iovec vector = {(void *)(uintptr_t)bytes, length};
+	ssize_t n;
+
+	do
+		n = pwritev2(STDERR_FILENO, &vector, 1, -1, RWF_NOWAIT);
+	while (n < 0 && errno == EINTR);
+	return n >= 0 || errno != EOPNOTSUPP;
+}
+
+/* A tool shares this descriptor and can fill a pipe that nobody reads: whoever waits for room there
+ * answers no call, keeps no time limit and ends at no signal. */
+static void write_at_once(const char *bytes, size_t length)
+{
+	struct pollfd descriptor = {.fd = STDERR_FILENO, .events = POLLOUT};
+	struct stat st;
+	bool flows =
+		fstat(STDERR_FILENO, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+
+	if (flows && write_if_ready(bytes, length))
+		return;
+	/* A pipe with room for one page takes a line without waiting (pipe(7), PIPE_BUF). */
+	if (poll(&descriptor, 1, 0) == 1 && descriptor.revents & POLLOUT)
+		(void)!io_write_all(STDERR_FILENO, bytes, length);
+}
 
 void log_line(const char *format, ...)
 {
@@ -22,5 +54,5 @@ void log_line(const char *format, ...)
 	text_escape(&line, raw, strlen(raw), LOG_LINE_MAX);
 	text_puts(&line, "\n");
 	if (!line.failed)
-		(void)!io_write_all(STDERR_FILENO, line.data, line.length);
+		write_at_once(line.data, line.length);
 }

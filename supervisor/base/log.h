@@ -4,5 +4,6 @@
 #include "base/own.h"
 
 /* One line on stderr, "berm: " before it, escaped and bounded (512 bytes): only cli/ and daemon/
- * call this. Written with one write(2), so that lines of several processes do not mix. */
+ * call this. Written with one write(2), so that lines of several processes do not mix. Never waits:
+ * where nobody takes the line at once it is lost. */
 void log_line(const char *format, ...) printf_like(1, 2);

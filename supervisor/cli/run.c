@@ -119,10 +119,11 @@ static void report(const struct run_options *options, const struct status *statu
 		status_record(status, &record);
 	if (!options->json)
 		status_footer(status, &footer);
-	if (footer.length)
-		write_quietly(STDERR_FILENO, &footer);
+	/* The tool can have filled a pipe on stderr that nobody reads: the record does not wait. */
 	if (options->status_fd >= 0)
 		write_quietly(options->status_fd, &record);
+	if (footer.length)
+		write_quietly(STDERR_FILENO, &footer);
 	if (options->json)
 		write_quietly(STDERR_FILENO, &record);
 }
