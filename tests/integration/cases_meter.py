@@ -115,6 +115,49 @@ def escape_kills(sandbox, case):
     case.that(time.monotonic() - start_s < 10 * harness.SLOWER, "it went on")
 
 
+# Numbers of x86_64, arguments.
+ORDINARY = {"unshare": (272, 0x10000000), "clone": (56, 0x10000000 | 17, 0, 0, 0, 0), "ptrace": (101, 0, 0, 0, 0),
+            "process_vm_readv": (310, 1, 0, 0, 0, 0, 0), "pidfd_getfd": (438, 0, 0, 0), "chroot": (161, 0),
+            "perf_event_open": (298, 0, 0, -1, -1, 0)}
+ESCAPING = {"mount": (165, 0, 0, 0, 0, 0), "umount2": (166, 0, 0), "setns": (308, 0, 0), "bpf": (321, 0, 0, 0),
+            "open_by_handle_at": (304, -1, 0, 0), "pivot_root": (155, 0, 0), "userfaultfd": (323, 0),
+            "finit_module": (313, 0, 0, 0), "fsopen": (430, 0, 0), "seccomp": (317, 1, 8, 0),
+            "ioctl": (16, 0, 0x5412, 0)}
+CLASSES = """blast_radius: {files_changed: 1000}
+pace: {emergency: {when: [{event: escape_attempt}], then: {run: kill}}}
+"""
+TRIES = "import ctypes,time\nl=ctypes.CDLL(None,use_errno=True)\nfor words in %r:\n" \
+    " print(l.syscall(*[ctypes.c_long(w) for w in words]),ctypes.get_errno(),flush=True)\n" \
+    "time.sleep(%s)\nopen('after','w').close()\n"
+
+
+def ordinary_goes_on(sandbox, case):
+    """What debuggers, leak detectors, browsers and build tools try is refused and counted, and the run goes on."""
+    profile = sandbox.write_profile("classes", CLASSES)
+    script = TRIES % (list(ORDINARY.values()), 0)
+    result, record = sandbox.record(["python3", "-c", script], DEGRADED, profile=profile)
+    case.code(result, 0)
+    case.that(result.text.split() == ["-1", "1"] * len(ORDINARY), result.text)
+    case.that(os.path.exists(sandbox.ws + "/after") and record["posture"] == "open", record["trips"])
+    case.that(record["counters"]["denials"]["value"] == len(ORDINARY), record["counters"]["denials"])
+    case.that({denial["target"] for denial in record["denials"]} == set(ORDINARY), record["denials"])
+    # Outside the first of them works, where the user may make namespaces at all.
+    outside = harness.run(["python3", "-c", TRIES % ([ORDINARY["unshare"]], 0)], cwd=sandbox.ws)
+    case.that(outside.text.split()[:1] == ["0"], *outside.describe())
+
+
+def each_escape_kills(sandbox, case):
+    """One try of each is the last thing that a run does."""
+    profile = sandbox.write_profile("classes", CLASSES)
+    for name, words in ESCAPING.items():
+        result, record = sandbox.record(["python3", "-c", TRIES % ([words], 20)], DEGRADED, profile=profile)
+        case.that(record["outcome"] == "breaker" and result.code == 137, name, record["outcome"], *result.describe())
+        case.that(not os.path.exists(sandbox.ws + "/after"), name + ": it went on")
+        trips = [(trip["kind"], trip["phase"]) for trip in record["trips"]]
+        case.that(trips == [("breaker", "emergency")], name, trips)
+    case.summary = "%d calls" % len(ESCAPING)
+
+
 def canary_kills(sandbox, case):
     """A decoy that is opened ends the run where the kernel's programs see it; elsewhere the start is refused."""
     more = (METER % "alternate").replace("event: escape_attempt", "event: canary_touched")
@@ -151,6 +194,36 @@ def exceeding_freezes(sandbox, case):
     case.that(process.returncode == 0, "exit %s" % process.returncode, out, errors)
     case.that(b"is frozen by blast_radius.files_deleted 25" in errors and b"berm pace set" in errors, errors)
     case.that(left(sandbox) == FILES - 25, "the cap gave way")
+
+
+FILLS = """import fcntl, os, time
+flags = fcntl.fcntl(2, fcntl.F_GETFL)
+fcntl.fcntl(2, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+for size in (4096, 1):
+    try:
+        while os.write(2, b'x' * size):
+            pass
+    except BlockingIOError:
+        pass
+fcntl.fcntl(2, fcntl.F_SETFL, flags)
+os.system('rm -rf tree 2>/dev/null')
+time.sleep(0.2)
+open('after', 'w').close()
+"""
+
+
+def nobody_reads(sandbox, case):
+    """A tool that fills the pipe on stderr stops berm from saying something, and from nothing else."""
+    fill(sandbox)
+    profile = metered(sandbox, "contingency")
+    process = sandbox.start(["python3", "-c", FILLS, sandbox.ws], DEGRADED, profile=profile)
+    case.that(wait_for(lambda: any(found["posture"] == "frozen" for found in running(sandbox))), "it is not frozen")
+    case.that(left(sandbox) == FILES - 25, "%d files are left" % left(sandbox))
+    for found in running(sandbox):
+        case.code(berm(sandbox, "pace", "set", found["run"], "open"), 0)
+    case.that(wait_for(lambda: os.path.exists(sandbox.ws + "/after")), "it did not go on")
+    _, errors = finish(process)
+    case.that(errors.count(b"x") >= 65536, "%d bytes" % len(errors))
 
 
 def interrupt_ends_frozen(sandbox, case):
@@ -319,8 +392,11 @@ ROWS = [
     ("a cap of 25 deleted files lets exactly 25 go", cap_is_exact),
     ("three refusals make a run read-only", breaker_makes_read_only),
     ("an attempt to escape kills the run", escape_kills),
+    ("what debuggers and browsers try is refused, and the run goes on", ordinary_goes_on),
+    ("each escape kills the run", each_escape_kills),
     ("a touched canary kills the run, or the start is refused", canary_kills),
     ("a crossed cap freezes, and pace set open lets the run go on", exceeding_freezes),
+    ("a pipe on stderr that nobody reads stops nobody", nobody_reads),
     ("Ctrl-C ends a frozen run", interrupt_ends_frozen),
     ("pace set changes what running processes may do at once", set_from_outside),
     ("a run without a meter can be frozen and nothing else", not_metered),

@@ -13,8 +13,18 @@ static void a_refusal_is_what_its_call_is_for(void **state)
 		enum denial_class class;
 	} rows[] = {
 		{"syscall", "mount", DENIAL_ESCAPE},
-		{"syscall", "ptrace", DENIAL_ESCAPE},
-		{"syscall", "clone", DENIAL_ESCAPE},
+		{"syscall", "setns", DENIAL_ESCAPE},
+		{"syscall", "open_by_handle_at", DENIAL_ESCAPE},
+		{"syscall", "seccomp", DENIAL_ESCAPE},
+		/* Debuggers, leak detectors, browsers, Bazel. */
+		{"syscall", "ptrace", DENIAL_COUNTED},
+		{"syscall", "process_vm_readv", DENIAL_COUNTED},
+		{"syscall", "pidfd_getfd", DENIAL_COUNTED},
+		{"syscall", "perf_event_open", DENIAL_COUNTED},
+		{"syscall", "clone", DENIAL_COUNTED},
+		{"syscall", "unshare", DENIAL_COUNTED},
+		{"syscall", "chroot", DENIAL_COUNTED},
+		{"syscall", "kcmp", DENIAL_QUIET},
 		{"syscall", "ioctl", DENIAL_ESCAPE},
 		{"syscall", "chmod", DENIAL_COUNTED},
 		{"syscall", "openat", DENIAL_COUNTED},
