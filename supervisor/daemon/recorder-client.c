@@ -150,6 +150,15 @@ static int receive_all(struct recorder_client *c, struct error *err)
 	return r == -EAGAIN ? 0 : r;
 }
 
+/* Both. Where nobody listens any more, what was said before that is the reason. */
+static int exchange(struct recorder_client *c, struct error *err)
+{
+	int sent = send_some(c);
+	int r = receive_all(c, err);
+
+	return r == 0 && sent < 0 && sent != -EAGAIN ? -EPIPE : r;
+}
+
 /* ---- waiting ---- */
 
 static bool is_done(const struct recorder_client *c, bool to_the_end)
@@ -186,10 +195,8 @@ static int wait_for(struct recorder_client *c, bool to_the_end, unsigned timeout
 		uint64_t now = now_ms();
 		int r = c->fd < 0 ? connect_once(c, &why) : 0;
 
-		if (r == 0)
-			r = send_some(c);
 		if (r == 0 || r == -EAGAIN)
-			r = receive_all(c, &why);
+			r = exchange(c, &why);
 		if (is_done(c, to_the_end))
 			break;
 		if (r == 0 && now < deadline) {
@@ -198,7 +205,7 @@ static int wait_for(struct recorder_client *c, bool to_the_end, unsigned timeout
 		}
 		if (now >= deadline)
 			return out_of_patience(c, &why);
-		if (r != -EPIPE && r != -ECONNRESET && r != -EAGAIN)
+		if (r != -EPIPE)
 			return fail(c, &why);
 		/* Gone, or not there yet. */
 		if (c->begun && ++c->restarts > RECORDER_RESTARTS_MAX)
@@ -289,10 +296,8 @@ int recorder_client_handle(struct recorder_client *c, struct error *err)
 
 	if (c->has_failed)
 		return failed(c, err);
-	r = send_some(c);
-	if (r == 0 || r == -EAGAIN)
-		r = receive_all(c, &why);
-	if (r == -EPIPE || r == -ECONNRESET) {
+	r = exchange(c, &why);
+	if (r == -EPIPE) {
 		start_again(c);
 		if (++c->restarts > RECORDER_RESTARTS_MAX)
 			r = out_of_patience(c, &why);

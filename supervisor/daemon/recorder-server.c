@@ -15,6 +15,7 @@
 #define LISTENER RECORDER_CLIENTS_MAX
 #define TIMER (RECORDER_CLIENTS_MAX + 1U)
 #define NEVER UINT64_MAX
+#define LAST_PACKETS 1024
 
 static uint64_t boot_now_ns(void)
 {
@@ -72,12 +73,23 @@ static void drop(struct recorder_server *s, struct client *client)
 		s->idle_since_ns = boot_now_ns();
 }
 
+/* The last answer. A socket that is closed with packets in it takes away what was said before
+ * (ECONNRESET): they are taken out first, as many as a socket can hold. */
+static void say_last(const struct client *client, const struct recorder_reply *reply)
+{
+	char byte;
+
+	server_answer(client, reply);
+	for (unsigned i = 0; i < LAST_PACKETS && recv(client->fd, &byte, 1, MSG_DONTWAIT) > 0; i++)
+		;
+}
+
 static void refuse(struct recorder_server *s, struct client *client, const struct error *why)
 {
 	struct recorder_reply reply = {.error = why->code};
 
 	snprintf(reply.reason, sizeof(reply.reason), "%s", why->text);
-	server_answer(client, &reply);
+	say_last(client, &reply);
 	drop(s, client);
 }
 
@@ -126,7 +138,7 @@ static bool accept_one(struct recorder_server *s)
 		if (err.code == -EAGAIN)
 			reply.error = -EUSERS;
 		snprintf(reply.reason, sizeof(reply.reason), "%s", err.text);
-		server_answer(&nobody, &reply);
+		say_last(&nobody, &reply);
 	}
 	return true;
 }

@@ -150,6 +150,8 @@ def restore_berm(world, evidence, inside):
 
 
 def keep_berm(world, inside):
+    # Nobody executes it any more: a program that runs cannot be written to, whoever asks.
+    inventory.end_recorders(world.token)
     world.berm_copy = world.top + "/profiles/berm.copy"
     if not os.path.exists(world.berm_copy):
         with open(world.berm, "rb") as source, open(world.berm_copy, "wb") as target:

@@ -11,6 +11,7 @@ sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "support")]
 import cases_live  # noqa: E402
 import cases_meter  # noqa: E402
 import cases_profiles  # noqa: E402
+import cases_record  # noqa: E402
 import cases_run  # noqa: E402
 import cases_tools  # noqa: E402
 import cases_world  # noqa: E402
@@ -18,7 +19,8 @@ import harness  # noqa: E402
 import sandbox as sandboxes  # noqa: E402
 
 SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools.ROWS, "meter": cases_meter.ROWS,
-          "live": cases_live.ROWS, "profiles": cases_profiles.ROWS, "slow": cases_tools.SLOW}
+          "live": cases_live.ROWS, "record": cases_record.ROWS, "profiles": cases_profiles.ROWS,
+          "slow": cases_tools.SLOW}
 
 
 def main():
@@ -28,6 +30,7 @@ def main():
     parser.add_argument("--cache", default=os.environ.get("BERM_TEST_CACHE", "/var/tmp/berm-test-cache"),
                         help="where programs of others are installed once")
     parser.add_argument("--suite", action="append", choices=sorted(SUITES), help="else all but slow")
+    parser.add_argument("--log-show", help="the program that reads a log, for the suite record")
     parser.add_argument("--only", action="append", help="rows whose title holds this")
     parser.add_argument("--fill", action="store_true", help="only install the programs of others")
     arguments = parser.parse_args()
@@ -38,10 +41,11 @@ def main():
     if not harness.enter_mode(arguments.mode):
         print("1..0 # SKIP mode %s needs root of the host" % arguments.mode)
         return 1 if os.environ.get("MUST_RUN") else harness.SKIPPED
-    sandbox = sandboxes.Sandbox(arguments.mode, berm, cache)
+    log_show = arguments.log_show and os.path.abspath(arguments.log_show)
+    sandbox = sandboxes.Sandbox(arguments.mode, berm, cache, log_show)
     tap = harness.Tap()
     try:
-        for suite in arguments.suite or ("run", "world", "tools", "profiles", "meter", "live"):
+        for suite in arguments.suite or ("run", "world", "tools", "profiles", "meter", "live", "record"):
             for title, function in SUITES[suite]:
                 if not arguments.only or any(word in title for word in arguments.only):
                     sandboxes.judge(sandbox, tap, title, function)

@@ -33,7 +33,7 @@ env:
 
 
 class Sandbox:
-    def __init__(self, mode, berm, cache):
+    def __init__(self, mode, berm, cache, log_show=None):
         self.mode = mode
         self.top = tempfile.mkdtemp(prefix="integration-", dir="/var/tmp" if os.path.isdir("/var/tmp") else "/tmp")
         os.chmod(self.top, 0o755)
@@ -44,6 +44,7 @@ class Sandbox:
         os.mkdir(self.bin)
         self.berm = self.bin + "/berm"
         shutil.copy(berm, self.berm)
+        self.log_show = log_show and shutil.copy(log_show, self.bin + "/log-show")
         self.ws = self.top + "/ws"
         self.home = self.top + "/home"
         self.state = self.top + "/state"
