@@ -16,6 +16,7 @@
 #define TIMER (RECORDER_CLIENTS_MAX + 1U)
 #define NEVER UINT64_MAX
 #define LAST_PACKETS 1024
+#define COMMIT_BYTES (256U << 10)
 
 static uint64_t boot_now_ns(void)
 {
@@ -187,13 +188,14 @@ static bool somebody_waits(const struct recorder_server *s)
 	return false;
 }
 
-/* More than half of a queue in one turn: the next turns must find room. */
+/* Much came since the last commit: who sent it keeps it until it is acknowledged, and has no room
+ * for more than twice of this (RECORDER_KEPT_ACTIVITY_BYTES). */
 static bool queue_is_filling(const struct recorder_server *s)
 {
 	struct recorder_status status;
 
 	recorder_status(s->options.recorder, &status);
-	return status.queued_bytes > (1U << 20);
+	return status.queued_bytes > COMMIT_BYTES;
 }
 
 static int fail(struct recorder_server *s, const struct error *err)
