@@ -52,6 +52,7 @@ struct effects {
 	uint64_t trips_not_kept;
 	uint64_t events_lost; /* reports of the kernel's programs that found no room; the counters
 				 hold them all the same */
+	uint64_t activity_lost; /* likewise, of what was let through */
 };
 
 /* "cap", "step", "warning", "breaker", "operator", "meter". */

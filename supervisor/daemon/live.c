@@ -141,7 +141,17 @@ static void on_traced(void *context, const struct trace_event *event)
 
 static int on_gate(void *context, const struct gate_call *call)
 {
-	return metering_gate(((struct live *)context)->metering, call);
+	struct live *live = context;
+	int error = metering_gate(live->metering, call);
+
+	if (recording_wants_activity(live->session))
+		recording_call(live->session, call, error);
+	return error;
+}
+
+static void on_activity(void *context, const struct activity *activity)
+{
+	recording_activity(((struct live *)context)->session, activity);
 }
 
 static void on_undo(void *context, const struct gate_call *call)
@@ -298,10 +308,12 @@ static int collect(struct live *live, struct error *err)
 static int begin(struct live *live, struct error *err)
 {
 	struct session *session = live->session;
-	const struct metering_sink sink = {live, on_refused, on_said};
+	struct metering_sink sink = {.context = live, .refused = on_refused, .said = on_said};
 	/* The recorder answers while the walls are built. */
 	int r = session->request->record ? recording_begin(session, err) : 0;
 
+	if (recording_wants_activity(session))
+		sink.activity = on_activity;
 	if (r == 0 && session->plan->meter)
 		r = metering_create(session->plan, session->run_id, &sink, &live->metering, err);
 	if (r < 0)

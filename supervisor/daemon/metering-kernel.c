@@ -151,6 +151,47 @@ static void on_denial(struct metering_kernel *k, const struct meter_event *event
 			event->rule, event->class);
 }
 
+static enum activity_kind kind_of(const char *operation)
+{
+	static const struct {
+		const char *operation;
+		enum activity_kind kind;
+	} rows[] = {{"exec", ACTIVITY_EXEC}, {"fork", ACTIVITY_EXEC}, {"connect", ACTIVITY_NETWORK},
+		{"send", ACTIVITY_NETWORK}, {"listen", ACTIVITY_NETWORK},
+		{"socket", ACTIVITY_NETWORK}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (strcmp(rows[i].operation, operation) == 0)
+			return rows[i].kind;
+	return ACTIVITY_FILE;
+}
+
+static void on_activity(
+	struct metering_kernel *k, const struct meter_event *event, const char *text)
+{
+	autotext struct text target = {0};
+	struct activity activity = {.operation = metering_operation(event),
+		.hook = metering_hook_name(event),
+		.error = event->result < 0 ? -event->result : 0,
+		.time_ns = event->time_ns,
+		.sequence = event->sequence,
+		.device = event->device,
+		.inode = event->inode,
+		.pid = event->pid,
+		.tid = event->tid,
+		.port = event->port,
+		.protocol = event->protocol};
+
+	if (!k->sink.activity)
+		return;
+	activity.kind = kind_of(activity.operation);
+	metering_target(event, text, &target);
+	activity.target = text_string(&target);
+	if (activity.kind == ACTIVITY_NETWORK)
+		activity.address = event->address;
+	k->sink.activity(k->sink.context, &activity);
+}
+
 static void on_event(void *context, const struct meter_event *event, const char *text)
 {
 	struct metering_kernel *k = context;
@@ -170,6 +211,7 @@ static void on_event(void *context, const struct meter_event *event, const char 
 		on_trip(k, event, TRIP_KIND_BREAKER);
 		break;
 	case METER_EVENT_ACTIVITY:
+		on_activity(k, event, text);
 		break;
 	}
 }
@@ -180,7 +222,8 @@ int metering_kernel_enter(
 	const struct meter_place place = {.init_pid = entry->init_pid,
 		.init_pidfd = entry->init_pidfd,
 		.cgroup_fd = entry->cgroup_fd,
-		.run_id = k->run_id};
+		.run_id = k->run_id,
+		.activity = k->sink.activity != NULL};
 	struct epoll_event event = {.events = EPOLLIN, .data.u32 = 1};
 	int r;
 
@@ -258,4 +301,5 @@ void metering_kernel_look(const struct metering_kernel *k, struct effects *effec
 		effects->refused[i] = account->refused[i];
 	}
 	effects->events_lost = account->lost[METER_RING_VERDICTS];
+	effects->activity_lost = account->lost[METER_RING_ACTIVITY];
 }

@@ -5,6 +5,7 @@
  * there and says so. */
 
 #include "apply/apply.h"
+#include "daemon/activity.h"
 #include "daemon/effects.h"
 
 struct metering_kernel;
@@ -16,6 +17,8 @@ struct metering_kernel_sink {
 	/* class: DENIAL_… */
 	void (*denied)(void *context, const char *operation, const char *target, uint32_t rule,
 		uint32_t class);
+	/* NULL: not wanted. */
+	void (*activity)(void *context, const struct activity *activity);
 };
 
 /* What metering_facts() says. */

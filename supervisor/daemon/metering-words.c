@@ -59,6 +59,13 @@ const char *metering_operation(const struct meter_event *event)
 	return word ? word : "operation";
 }
 
+const char *metering_hook_name(const struct meter_event *event)
+{
+	return event->hook > METER_HOOK_NONE && event->hook < METER_HOOK_COUNT
+		       ? hook_table[event->hook].name
+		       : NULL;
+}
+
 static void put_path(const struct meter_event *event, const char *text, struct text *out)
 {
 	const char *components[COMPONENTS_MAX];
@@ -106,6 +113,6 @@ void metering_target(const struct meter_event *event, const char *text, struct t
 		put_path(event, text, out);
 	if (out->length == 0 && has_address(event))
 		put_address(event, out);
-	if (out->length == 0 && event->hook > METER_HOOK_NONE && event->hook < METER_HOOK_COUNT)
-		text_puts(out, hook_table[event->hook].name);
+	if (out->length == 0 && metering_hook_name(event))
+		text_puts(out, metering_hook_name(event));
 }

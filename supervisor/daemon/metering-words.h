@@ -8,6 +8,8 @@
 
 /* "read", "exec", "connect" …; static. */
 const char *metering_operation(const struct meter_event *event);
+/* The name of the kernel's hook that saw it, or NULL; static. */
+const char *metering_hook_name(const struct meter_event *event);
 /* The path, or the address and port, or the name of the hook where there is neither. text: as the
  * event's handler gets it: components, leaf first, each ending in NUL, event->text_bytes of them.
  */

@@ -155,6 +155,13 @@ static void on_kernel_denial(
 	posture_changed(m);
 }
 
+static void on_kernel_activity(void *context, const struct activity *activity)
+{
+	const struct metering *m = context;
+
+	m->sink.activity(m->sink.context, activity);
+}
+
 /* ---- the callbacks of the run ---- */
 
 int metering_gate(struct metering *m, const struct gate_call *call)
@@ -392,7 +399,8 @@ int metering_create(const Berm__Wire__Plan *plan, const char *run_id,
 {
 	struct metering *m = calloc(1, sizeof(*m));
 	const struct notify_sink events = {m, on_notify_event};
-	const struct metering_kernel_sink kernel = {m, on_kernel_trip, on_kernel_denial};
+	const struct metering_kernel_sink kernel = {m, on_kernel_trip, on_kernel_denial,
+		sink->activity ? on_kernel_activity : NULL};
 	int r;
 
 	if (!m)

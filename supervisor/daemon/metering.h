@@ -2,6 +2,7 @@
 #pragma once
 
 #include "apply/apply.h"
+#include "daemon/activity.h"
 #include "daemon/effects.h"
 
 /* The meter of one run, whatever its make: meter/ and apply/ put together. What is done is decided
@@ -15,6 +16,8 @@ struct metering_sink {
 	void *context;
 	/* An operation was refused by the meter. rule: index into Plan.rules. */
 	void (*refused)(void *context, const char *operation, const char *target, uint32_t rule);
+	/* Something was let through. NULL: nobody wants to know, which costs less. */
+	void (*activity)(void *context, const struct activity *activity);
 	/* The run was stopped or let go on, or something else that a person has to know. */
 	void (*said)(void *context, const char *words);
 };

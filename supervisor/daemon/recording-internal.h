@@ -18,7 +18,7 @@ struct recording {
 	char words[ERROR_TEXT_MAX + 32];
 	/* How much of the session's tables was told. */
 	size_t trips;
-	uint64_t denials_not_kept, trips_not_kept, events_lost;
+	uint64_t denials_not_kept, trips_not_kept, events_lost, activity_lost;
 	uint32_t posture, phase;
 };
 

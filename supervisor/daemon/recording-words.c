@@ -349,6 +349,10 @@ void recording_tell_effects(
 	recorder_client_lost(recording->client, RECORD_RING_DECISIONS,
 		BERM__WIRE__LOSS_SOURCE__LOSS_KERNEL_RING, e->events_lost - recording->events_lost);
 	recording->events_lost = e->events_lost;
+	recorder_client_lost(recording->client, RECORD_RING_ACTIVITY,
+		BERM__WIRE__LOSS_SOURCE__LOSS_KERNEL_RING,
+		e->activity_lost - recording->activity_lost);
+	recording->activity_lost = e->activity_lost;
 }
 
 /* ---- the receipt ---- */

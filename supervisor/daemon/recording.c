@@ -14,7 +14,7 @@
 struct recording_policy recording_policy_of(const struct profile *profile)
 {
 	(void)profile;
-	return (struct recording_policy){.level = RECORDING_ACTIVITY, .on_failure = RECORDING_STOP};
+	return (struct recording_policy){.level = RECORDING_DECISIONS, .on_failure = RECORDING_STOP};
 }
 
 enum recording_failure recording_on_failure(const struct session *session)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "apply/apply.h"
+#include "daemon/activity.h"
 #include "daemon/effects.h"
 
 #include <stdbool.h>
@@ -46,10 +47,12 @@ void recording_denials(struct session *session);
 /* Tell what is new: refusals, trips, postures. by: who changed the posture from outside, or NULL.
  */
 void recording_look(struct session *session, const char *by);
-/* A call that the gate let through or refused (error: errno), for the levels that want it. */
+/* The profile asks for what was let through, too. */
+bool recording_wants_activity(const struct session *session);
+/* What was let through; sent by recording_handle(). */
+void recording_activity(struct session *session, const struct activity *activity);
+/* The same of a call that the gate decided (error: errno). */
 void recording_call(struct session *session, const struct gate_call *call, int error);
-/* A file, program or address that was seen: operation "read", "write", "exec", "connect". */
-void recording_access(struct session *session, const char *operation, const char *target);
 /* Readable when recording_handle() has something to do; -1: nothing is recorded. */
 int recording_fd(const struct session *session);
 /* An error: the run must not go on, see recording_failure(). */
