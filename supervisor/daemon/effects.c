@@ -9,6 +9,7 @@ const char *trip_word(const struct trip *trip)
 		[TRIP_KIND_BREAKER] = "breaker",
 		[TRIP_KIND_OPERATOR] = "operator",
 		[TRIP_KIND_METER] = "meter",
+		[TRIP_KIND_RECORDER] = "recorder",
 	};
 
 	return trip->warning ? "warning" : words[trip->kind];

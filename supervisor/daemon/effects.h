@@ -21,6 +21,7 @@ enum trip_kind {
 	TRIP_KIND_BREAKER,  /* refusals of one class came together */
 	TRIP_KIND_OPERATOR, /* somebody set the posture */
 	TRIP_KIND_METER,    /* the meter itself failed */
+	TRIP_KIND_RECORDER, /* the recorder did */
 	TRIP_KIND_COUNT
 };
 
@@ -50,10 +51,10 @@ struct effects {
 	struct trip trips[EFFECTS_TRIPS_MAX]; /* in order */
 	size_t trip_count;
 	uint64_t trips_not_kept;
-	uint64_t events_lost; /* reports of the kernel's programs that found no room; the counters
-				 hold them all the same */
+	uint64_t events_lost;   /* reports of the kernel's programs that found no room; the counters
+				   hold them all the same */
 	uint64_t activity_lost; /* likewise, of what was let through */
 };
 
-/* "cap", "step", "warning", "breaker", "operator", "meter". */
+/* "cap", "step", "warning", "breaker", "operator", "meter", "recorder". */
 const char *trip_word(const struct trip *trip);

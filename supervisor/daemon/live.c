@@ -165,6 +165,31 @@ static void on_said(void *context, const char *words)
 	log_line("%s", words);
 }
 
+/* Without a recorder the profile lets the run go on, in a phase that does not kill. */
+static bool may_go_on(const struct live *live)
+{
+	const struct recording_policy policy = recording_policy(live->session);
+
+	return policy.on_failure == RECORDING_PHASE && !(policy.posture & POSTURE_DEAD_BIT) &&
+	       live->metering;
+}
+
+/* The recorder is gone for good: what the profile wants then. */
+static void recorder_failed(struct live *live, const struct error *why)
+{
+	const struct recording_policy policy = recording_policy(live->session);
+
+	if (live->recorder_error.code)
+		return;
+	live->recorder_error = *why;
+	log_line("run: %s", why->text);
+	if (policy.on_failure == RECORDING_PHASE && live->metering)
+		metering_enter_phase(live->metering, policy.phase, policy.posture);
+	else if (live->handle)
+		run_kill(live->handle,
+			policy.on_failure == RECORDING_PHASE ? RUN_BREAKER : RUN_KILLED);
+}
+
 static int on_enter(void *context, const struct run_entry *entry, struct error *err)
 {
 	struct live *live = context;
@@ -175,21 +200,12 @@ static int on_enter(void *context, const struct run_entry *entry, struct error *
 	r = live->metering ? metering_enter(live->metering, entry, err) : 0;
 	/* The walls took longer than the recorder's answer: this waits for nothing, unless a
 	 * recorder had to be started. */
-	return r < 0 ? r : recording_ready(live->session, err);
-}
-
-/* The recorder is gone for good: what the profile wants then. */
-static void recorder_failed(struct live *live, const struct error *why)
-{
-	if (live->recorder_error.code)
-		return;
-	live->recorder_error = *why;
-	if (recording_on_failure(live->session) == RECORDING_EMERGENCY && live->metering)
-		metering_emergency(live->metering);
-	else if (live->handle)
-		run_kill(live->handle, recording_on_failure(live->session) == RECORDING_EMERGENCY
-					       ? RUN_BREAKER
-					       : RUN_KILLED);
+	if (r < 0 || recording_ready(live->session, err) == 0)
+		return r;
+	if (!may_go_on(live))
+		return err->code;
+	recorder_failed(live, err);
+	return 0;
 }
 
 static void tell_recorder(struct live *live, const char *by)
@@ -322,27 +338,15 @@ static int begin(struct live *live, struct error *err)
 	return collect(live, err);
 }
 
-static void end(struct live *live, struct run_result *result)
-{
-	if (live->metering)
-		metering_end(live->metering, result);
-	refresh_effects(live);
-	control_close(&live->control);
-	runs_leave(&live->socket);
-	metering_destroy(live->metering);
-	own_close(&live->epoll_fd);
-}
-
 /* A run that the recorder could not follow did not end as it should, whatever the tool says. */
 static void not_recorded(
 	const struct live *live, const struct error *why, struct run_result *result)
 {
-	bool emergency = recording_on_failure(live->session) == RECORDING_EMERGENCY;
-
-	if (result->outcome == RUN_SETUP_FAILED || result->outcome == RUN_REFUSED)
+	if (result->outcome == RUN_SETUP_FAILED || result->outcome == RUN_REFUSED ||
+		may_go_on(live))
 		return;
 	result->error = *why;
-	if (emergency && live->recorder_error.code) {
+	if (recording_policy(live->session).on_failure == RECORDING_PHASE) {
 		result->outcome = RUN_BREAKER;
 		return;
 	}
@@ -357,6 +361,18 @@ static void finish_recording(struct live *live, struct run_result *result)
 
 	if (recording_end(live->session, result, &err) < 0)
 		not_recorded(live, &err, result);
+}
+
+static void end(struct live *live, struct run_result *result)
+{
+	if (live->metering)
+		metering_end(live->metering, result);
+	refresh_effects(live);
+	control_close(&live->control);
+	runs_leave(&live->socket);
+	finish_recording(live, result);
+	metering_destroy(live->metering);
+	own_close(&live->epoll_fd);
 }
 
 void live_run(struct session *session, struct run_result *ret_result)
@@ -386,5 +402,4 @@ void live_run(struct session *session, struct run_result *ret_result)
 		run_plan(session->plan, &callbacks, ret_result);
 	}
 	end(&live, ret_result);
-	finish_recording(&live, ret_result);
 }

@@ -322,16 +322,10 @@ int metering_set(struct metering *m, unsigned posture, struct error *err)
 	return 0;
 }
 
-void metering_emergency(struct metering *m)
+void metering_enter_phase(struct metering *m, uint32_t phase, uint32_t posture)
 {
-	const Berm__Wire__Meter *meter = m->plan->meter;
-	uint32_t posture = POSTURE_DEAD;
-
-	for (size_t i = 0; i < meter->n_phases; i++)
-		if (meter->phases[i]->phase == PHASE_EMERGENCY)
-			posture = meter->phases[i]->posture;
-	notify_tighten(m->notify, posture, PHASE_EMERGENCY, EFFECTS_NO_RULE);
-	add_trip(m, (struct trip){.kind = TRIP_KIND_METER, .rule = EFFECTS_NO_RULE});
+	notify_tighten(m->notify, posture, phase, EFFECTS_NO_RULE);
+	add_trip(m, (struct trip){.kind = TRIP_KIND_RECORDER, .rule = EFFECTS_NO_RULE});
 	if (m->kernel)
 		metering_kernel_tighten(m->kernel, posture);
 	act(m);
@@ -399,8 +393,8 @@ int metering_create(const Berm__Wire__Plan *plan, const char *run_id,
 {
 	struct metering *m = calloc(1, sizeof(*m));
 	const struct notify_sink events = {m, on_notify_event};
-	const struct metering_kernel_sink kernel = {m, on_kernel_trip, on_kernel_denial,
-		sink->activity ? on_kernel_activity : NULL};
+	const struct metering_kernel_sink kernel = {
+		m, on_kernel_trip, on_kernel_denial, sink->activity ? on_kernel_activity : NULL};
 	int r;
 
 	if (!m)

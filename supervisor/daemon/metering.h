@@ -48,8 +48,8 @@ void metering_watch(struct metering *metering);
 /* A person sets the posture. Errors: kind REFUSED where the profile says that nobody takes the run
  * out of its phase; -ETIMEDOUT and others of run_freeze(). */
 int metering_set(struct metering *metering, unsigned posture, struct error *err) must_check;
-/* Nobody can record any more: into the phase emergency, which nobody but a person ends. */
-void metering_emergency(struct metering *metering);
+/* Into a phase that is not due to anything the run did: nobody can record it any more. */
+void metering_enter_phase(struct metering *metering, uint32_t phase, uint32_t posture);
 /* The state now. */
 void metering_look(struct metering *metering, struct effects *ret_effects);
 /* The run is over: take what is left, and let the result say so where the breaker ended it. */

@@ -123,6 +123,9 @@ void recording_call(struct session *session, const struct gate_call *call, int e
 		.error = error,
 		.pid = call->pid};
 
+	/* A call that is gated for another reason alone (the flags of a signal's handler). */
+	if (!call->needs && !call->charge)
+		return;
 	if (call->needs & (POSTURE_NO_EXEC | POSTURE_NO_FORK))
 		a.kind = ACTIVITY_EXEC;
 	else if (call->needs & POSTURE_NO_NETWORK && !(call->needs & POSTURE_NO_WRITE))

@@ -329,8 +329,8 @@ void recording_tell_effects(
 	for (; recording->trips < e->trip_count; recording->trips++) {
 		const struct trip *trip = &e->trips[recording->trips];
 
-		/* What these two do is a change of posture alone. */
-		if (trip->kind != TRIP_KIND_OPERATOR && trip->kind != TRIP_KIND_METER)
+		/* What the others do is a change of posture alone. */
+		if (trip->kind < TRIP_KIND_OPERATOR)
 			tell_trip(recording, session, trip);
 	}
 	if (e->posture != recording->posture || e->phase != recording->phase) {

@@ -11,15 +11,37 @@
 /* Patience at the end of a run, with a disk that is slow. */
 #define RECEIPT_MS 5000
 
-struct recording_policy recording_policy_of(const struct profile *profile)
+static enum recording_level level_of(const Berm__Wire__Recorder *asked)
 {
-	(void)profile;
-	return (struct recording_policy){.level = RECORDING_DECISIONS, .on_failure = RECORDING_STOP};
+	if (asked->level == BERM__WIRE__RECORDER_LEVEL__RECORDER_FULL)
+		return RECORDING_FULL;
+	return asked->level == BERM__WIRE__RECORDER_LEVEL__RECORDER_ACTIVITY ? RECORDING_ACTIVITY
+									     : RECORDING_DECISIONS;
 }
 
-enum recording_failure recording_on_failure(const struct session *session)
+struct recording_policy recording_policy_of(const Berm__Wire__Plan *plan)
 {
-	return session->recording ? session->recording->policy.on_failure : RECORDING_CONTINUE;
+	const Berm__Wire__Recorder *asked = plan ? plan->recorder : NULL;
+	struct recording_policy policy = {
+		.level = RECORDING_DECISIONS, .on_failure = RECORDING_STOP};
+
+	if (!asked)
+		return policy;
+	policy.level = level_of(asked);
+	if (asked->on_failure == BERM__WIRE__RECORDER_FAILURE__RECORDER_FAILURE_CONTINUE)
+		policy.on_failure = RECORDING_CONTINUE;
+	if (asked->on_failure == BERM__WIRE__RECORDER_FAILURE__RECORDER_FAILURE_PHASE) {
+		policy.on_failure = RECORDING_PHASE;
+		policy.phase = asked->failure_phase;
+		policy.posture = asked->failure_posture;
+	}
+	return policy;
+}
+
+struct recording_policy recording_policy(const struct session *session)
+{
+	return session->recording ? session->recording->policy
+				  : (struct recording_policy){.on_failure = RECORDING_CONTINUE};
 }
 
 const char *recording_words(const struct session *session)
@@ -74,11 +96,12 @@ int recording_begin(struct session *session, struct error *err)
 
 	if (!recording)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "no memory to record the run");
-	recording->policy = recording_policy_of(session->profile);
+	recording->policy = recording_policy_of(session->plan);
 	session->recording = recording;
 	if (open_recording(session, recording, &why) < 0)
-		return fail(recording, &why, err);
-	recording_tell_start(recording, session);
+		(void)!fail(recording, &why, NULL);
+	else
+		recording_tell_start(recording, session);
 	return 0;
 }
 
@@ -87,9 +110,11 @@ int recording_ready(struct session *session, struct error *err)
 	struct recording *recording = session->recording;
 	struct error why = {0};
 
-	if (!recording || recording->failed || recorder_client_ready(recording->client, &why) == 0)
+	if (!recording)
 		return 0;
-	return fail(recording, &why, err);
+	if (!recording->failed && recorder_client_ready(recording->client, &why) == 0)
+		return 0;
+	return fail(recording, recording->failed ? &recording->failure : &why, err);
 }
 
 void recording_denials(struct session *session)

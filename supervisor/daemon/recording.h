@@ -19,28 +19,29 @@ enum recording_level {
 };
 
 enum recording_failure {
-	RECORDING_STOP,      /* nothing runs that is not recorded */
-	RECORDING_EMERGENCY, /* the run goes to the phase emergency */
-	RECORDING_CONTINUE,  /* a warning */
+	RECORDING_STOP,     /* nothing runs that is not recorded */
+	RECORDING_PHASE,    /* the run enters a phase of pace, with its posture */
+	RECORDING_CONTINUE, /* a warning */
 	RECORDING_FAILURE_COUNT
 };
 
 struct recording_policy {
 	enum recording_level level;
 	enum recording_failure on_failure;
+	uint32_t phase, posture; /* RECORDING_PHASE: PHASE_… and POSTURE_… */
 };
 
-struct profile;
 struct session;
 struct recording;
 
-/* What the profile asks for. NULL: what holds where it asks for nothing. */
-struct recording_policy recording_policy_of(const struct profile *profile);
+/* What the plan asks for. NULL: what holds where nobody asks for anything. */
+struct recording_policy recording_policy_of(const Berm__Wire__Plan *plan);
 
-/* Begin to record the session's run, in session->recording; nothing waits for the disk. Fails where
- * on_failure says so. */
+/* Begin to record the session's run, in session->recording; nothing waits, and what is wrong with
+ * the recorder shows in recording_ready(). -ENOMEM. */
 int recording_begin(struct session *session, struct error *err) must_check;
-/* The recorder has taken the run's start: the tool may begin. Fails where on_failure says so. */
+/* The recorder has taken the run's start: the tool may begin. An error where it has not, unless the
+ * policy is RECORDING_CONTINUE. */
 int recording_ready(struct session *session, struct error *err) must_check;
 /* Tell the refusals that are new. */
 void recording_denials(struct session *session);
@@ -57,7 +58,7 @@ void recording_call(struct session *session, const struct gate_call *call, int e
 int recording_fd(const struct session *session);
 /* An error: the run must not go on, see recording_failure(). */
 int recording_handle(struct session *session, struct error *err) must_check;
-/* Write the receipt and wait until it is on the disk. Fails where on_failure says so. */
+/* Write the receipt and wait until it is on the disk. An error as of recording_ready(). */
 int recording_end(
 	struct session *session, const struct run_result *result, struct error *err) must_check;
 /* The run never came to be: record that it was asked for and why not. Says nothing where that does
@@ -68,5 +69,5 @@ void recording_close(struct session *session);
 /* "recorded", or why the run or a part of it is not; NULL where nobody asked for it. For the status
  * record. */
 const char *recording_words(const struct session *session);
-/* What the profile wants to happen when an error comes. */
-enum recording_failure recording_on_failure(const struct session *session);
+/* What is to happen when an error comes; RECORDING_CONTINUE where nothing is recorded. */
+struct recording_policy recording_policy(const struct session *session);

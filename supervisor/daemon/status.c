@@ -317,6 +317,9 @@ static void footer_trip(const struct status *status, const struct trip *trip, st
 	case TRIP_KIND_METER:
 		text_puts(out, ": its programs were detached");
 		break;
+	case TRIP_KIND_RECORDER:
+		text_puts(out, ": nothing could be recorded any more");
+		break;
 	case TRIP_KIND_COUNT:
 		break;
 	}

@@ -414,6 +414,79 @@ def who_sets_the_posture_is_recorded(sandbox, case):
     case.that(all(change["by"].startswith("uid ") and "pid " in change["by"] for change in changes), changes)
 
 
+def take_away(state):
+    """The recorder dies, and no other one finds its directory."""
+    os.rename(state, state + ".away")
+    with open(state, "w", encoding="ascii"):
+        pass
+    for pid in inventory.recorders(state):
+        os.kill(pid, signal.SIGKILL)
+
+
+def failing_midway(sandbox, case, name, more, seconds="3"):
+    """(exit code, status) of a run that loses its recorder for good while it lasts."""
+    state = fresh_state(sandbox, name)
+    shutil.rmtree(state + ".away", ignore_errors=True)
+    if os.path.isfile(state):
+        os.unlink(state)
+    profile = sandbox.write_profile(name, more)
+    process = sandbox.start(["/bin/sleep", seconds], "--json", "--state-dir", state, profile=profile)
+    wait_for(case, "a start", lambda: any("run_start" in r for r in entries(sandbox, state, True)[0]))
+    time.sleep(0.2)
+    take_away(state)
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, json.loads(errors.decode().splitlines()[-1]), errors.decode()
+
+
+def a_run_that_loses_its_recorder_is_stopped(sandbox, case):
+    start = time.monotonic()
+    code, status, errors = failing_midway(sandbox, case, "lost-stop", "", "60")
+    case.that(code == 125 and status["outcome"] == "setup_failed", code, errors)
+    case.that(status["recorder"].startswith("not recorded: "), status["recorder"])
+    case.that(time.monotonic() - start < 30 * harness.SLOWER, "it took %.1f s" % (time.monotonic() - start))
+
+
+def a_profile_can_let_it_go_on(sandbox, case):
+    more = "recorder: {on_failure: continue}\n"
+    code, status, errors = failing_midway(sandbox, case, "lost-continue", more)
+    case.that(code == 0 and status["outcome"] == "exited", code, errors)
+    case.that(status["recorder"].startswith("not recorded: ") and "berm: run: not recorded" in errors, errors)
+    profile = sandbox.write_profile("never", more)
+    result, status = recorded(sandbox, "/proc/berm-state", ["/bin/sh", "-c", "exit 3"], profile=profile)
+    case.code(result, 3)
+    case.that(status["recorder"].startswith("not recorded: "), status)
+
+
+def a_profile_can_make_it_an_emergency(sandbox, case):
+    more = "recorder: {on_failure: emergency}\nblast_radius: {processes_started: 1000}\n"
+    code, status, errors = failing_midway(sandbox, case, "lost-emergency", more, "60")
+    case.that(status["outcome"] == "breaker" and status["phase"] == "emergency", code, errors)
+    case.that(any(trip["kind"] == "recorder" for trip in status["trips"]), status["trips"])
+    more = "recorder: {on_failure: emergency}\n"
+    code, status, errors = failing_midway(sandbox, case, "lost-unmetered", more, "60")
+    case.that(status["outcome"] == "breaker", code, errors)
+
+
+def activity_is_recorded_where_it_is_asked_for(sandbox, case):
+    more = ("recorder: {level: %s}\nblast_radius: {files_changed: 1000, files_deleted: 100, processes_started: 100}\n")
+    script = "echo x > new; mv new other; rm other; /bin/true"
+    found = {}
+    for level in ("decisions", "activity"):
+        state = fresh_state(sandbox, level)
+        profile = sandbox.write_profile(level, more % level)
+        result, status = recorded(sandbox, state, ["/bin/sh", "-c", script], "--allow-degraded", "bpf", profile=profile)
+        case.code(result, 0)
+        records, verdict = closed(sandbox, state)
+        case.that(verdict == "good", verdict)
+        mine = of_run(records, status.get("run"))
+        found[level] = [record for record in mine if "file" in record or "exec" in record]
+        case.that([r["run_sequence"] for r in mine] == list(range(1, len(mine) + 1)), mine)
+    case.that(not found["decisions"], found["decisions"])
+    kinds = {kind for record in found["activity"] for kind in ("file", "exec") if kind in record}
+    case.that(kinds == {"file", "exec"} and len(found["activity"]) >= 5, found["activity"])
+    case.that(all(record.get("evidence", {}).get("pid", 0) > 1 for record in found["activity"]), found["activity"])
+    case.summary = "%d" % len(found["activity"])
+
 ROWS = (
     ("a run is in the log, with its modes and its receipt", a_run_is_in_the_log),
     ("the refusals in the log add up to those of the status record", denials_add_up),
@@ -433,4 +506,8 @@ ROWS = (
     ("an idle recorder closes the log and ends", an_idle_recorder_ends_and_closes_the_log),
     ("the recorder has no rights and is nobody's child", the_recorder_has_no_rights),
     ("who sets a posture is recorded", who_sets_the_posture_is_recorded),
+    ("a run that loses its recorder for good is stopped", a_run_that_loses_its_recorder_is_stopped),
+    ("a profile can let a run go on without a recorder", a_profile_can_let_it_go_on),
+    ("a profile can make a lost recorder an emergency", a_profile_can_make_it_an_emergency),
+    ("what was let through is recorded where the profile asks for it", activity_is_recorded_where_it_is_asked_for),
 )
