@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/recorder-client-internal.h"
 
+#include "base/path.h"
 #include "daemon/recorder-place.h"
 #include "daemon/recorder-role.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -13,6 +15,7 @@
 /* Between two attempts while another recorder ends, or begins. */
 #define PAUSE_FIRST_MS 1
 #define PAUSE_MAX_MS 50
+#define CLOSE_MS 2000
 
 static uint64_t now_ms(void)
 {
@@ -309,6 +312,18 @@ int recorder_client_handle(struct recorder_client *c, struct error *err)
 	return r < 0 ? failed(c, err) : 0;
 }
 
+/* Until nobody writes the log any more, where that comes soon. */
+static void wait_for_close(struct recorder_client *c)
+{
+	uint64_t deadline = now_ms() + CLOSE_MS;
+	autofree char *path = path_join(c->options.state, RECORDER_LOG_DIR);
+	autoclose int log = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	own_close(&c->fd);
+	while (log >= 0 && now_ms() < deadline && recorder_is_writing(&storage_system, log) == 1)
+		pause_ms(PAUSE_FIRST_MS);
+}
+
 int recorder_client_finish(
 	struct recorder_client *c, bool close, unsigned timeout_ms, struct error *err)
 {
@@ -317,6 +332,8 @@ int recorder_client_finish(
 	c->ending = true;
 	c->close_too = close;
 	r = c->has_failed ? c->failure.code : wait_for(c, true, timeout_ms);
+	if (r == 0 && close && c->options.state)
+		wait_for_close(c);
 	return r < 0 ? failed(c, err) : 0;
 }
 

@@ -49,7 +49,8 @@ int recorder_client_fd(const struct recorder_client *client);
  * error is final: nothing more is recorded. */
 int recorder_client_handle(struct recorder_client *client, struct error *err) must_check;
 /* All that was queued was the whole run: wait until it is on the disk, at most timeout_ms.
- * close: the recorder is to end too, where it has nobody else. */
+ * close: the recorder is to end too, where it has nobody else; that is waited for, two seconds at
+ * most. */
 int recorder_client_finish(struct recorder_client *client, bool close, unsigned timeout_ms,
 	struct error *err) must_check;
 /* Without recorder_client_finish() before it the recorder says that berm ended without a word. NULL

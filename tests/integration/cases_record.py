@@ -487,6 +487,19 @@ def activity_is_recorded_where_it_is_asked_for(sandbox, case):
     case.that(all(record.get("evidence", {}).get("pid", 0) > 1 for record in found["activity"]), found["activity"])
     case.summary = "%d" % len(found["activity"])
 
+def the_first_process_of_a_container_closes_the_log(sandbox, case):
+    """When it ends the kernel kills everything in its pid namespace, the recorder too."""
+    if sandbox.mode != "user":
+        raise Skip("the container is a user namespace of an ordinary user")
+    state = fresh_state(sandbox, "container")
+    command = ["unshare", "-Urpf", "--mount-proc"] + sandbox.command(["/bin/sh", "-c", "exit 5"], "--state-dir", state)
+    result = harness.run(command, env=sandbox.environment(), cwd=sandbox.ws)
+    case.code(result, 5)
+    case.that(not inventory.recorders(state), "it goes on")
+    records, verdict = entries(sandbox, state)
+    case.that(verdict == "good" and any("run_end" in record for record in records), verdict, records)
+
+
 ROWS = (
     ("a run is in the log, with its modes and its receipt", a_run_is_in_the_log),
     ("the refusals in the log add up to those of the status record", denials_add_up),
@@ -504,6 +517,7 @@ ROWS = (
     ("the tool cannot reach the log, the keys or the socket", the_tool_cannot_reach_the_state),
     ("a way to the socket is of no use inside of a run", a_socket_that_was_granted_is_refused_inside),
     ("an idle recorder closes the log and ends", an_idle_recorder_ends_and_closes_the_log),
+    ("the first process of a container closes the log before it ends", the_first_process_of_a_container_closes_the_log),
     ("the recorder has no rights and is nobody's child", the_recorder_has_no_rights),
     ("who sets a posture is recorded", who_sets_the_posture_is_recorded),
     ("a run that loses its recorder for good is stopped", a_run_that_loses_its_recorder_is_stopped),
