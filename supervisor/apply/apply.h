@@ -96,9 +96,10 @@ struct run_callbacks {
  * cgroup of version 2: the tool cannot tell. By SIGSTOP to each process where it has none (races
  * with fork are run to a fixed point, bounded): a program can find out that a child of it was
  * stopped. Returns when all are stopped. While a run is frozen SIGINT, SIGTERM, SIGHUP and SIGQUIT
- * to berm kill it (RUN_KILLED) and other signals are dropped. Not from the gate callback: its
- * caller waits for the answer and cannot stop. Errors: -ETIMEDOUT where something still ran after a
- * second; the rest is stopped. */
+ * to berm kill it (RUN_KILLED) and other signals are dropped. A run that was stopped by SIGSTOP is
+ * looked at five times a second: what continues itself is stopped anew, and the run is killed at
+ * the third time (RUN_BREAKER). Not from the gate callback: its caller waits for the answer and
+ * cannot stop. Errors: -ETIMEDOUT where something still ran after a second; the rest is stopped. */
 int run_freeze(struct run_handle *handle, bool frozen, struct error *err) must_check;
 /* Kill every process of the run; its outcome is then RUN_BREAKER or RUN_KILLED as first given, also
  * where the tool ended by itself meanwhile. From any callback. */

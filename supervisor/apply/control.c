@@ -82,10 +82,30 @@ int run_freeze(struct run_handle *handle, bool frozen, struct error *err)
 	} else {
 		r = stop_all(launch, frozen, FREEZE_TIMEOUT_MS, err);
 	}
+	handle->by_signals = frozen && !has_freezer(launch);
+	stop_mark_finish(&handle->mark);
+	handle->strikes = 0;
 	/* After a failed freeze too: some of the run is stopped, and signals do not reach it. */
 	if (r == 0 || frozen)
 		handle->frozen = frozen;
 	return r;
+}
+
+/* A thread that was just stopped may still be on its way off the processor on a machine that is
+ * very busy, so that one strike alone means nothing. */
+#define STRIKES_MAX 3
+#define STOP_AGAIN_MS 20
+
+void control_look_after(struct run_handle *handle)
+{
+	struct error ignored = {0};
+
+	if (!handle->by_signals || stop_holds(handle->launch, &handle->mark))
+		return;
+	if (++handle->strikes >= STRIKES_MAX)
+		run_kill(handle, RUN_BREAKER);
+	else
+		(void)!stop_all(handle->launch, true, STOP_AGAIN_MS, &ignored);
 }
 
 void run_kill(struct run_handle *handle, enum run_outcome outcome)

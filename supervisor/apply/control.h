@@ -5,9 +5,23 @@
 
 #include "apply/launch.h"
 
+/* The threads of a stopped run, by number. */
+struct stop_mark {
+	struct stop_thread {
+		pid_t thread;
+		char state;        /* as /proc has it */
+		uint64_t switches; /* how often it has left a processor */
+	} * threads;               /* owned */
+	size_t count, capacity;
+	bool taken;
+};
+
 struct run_handle {
 	const struct launch *launch;
 	bool frozen;
+	bool by_signals; /* frozen so, and therefore to be looked after */
+	struct stop_mark mark;
+	unsigned strikes;       /* how often it was met where it should not be */
 	enum run_outcome asked; /* what run_kill() was told; RUN_OUTCOME_COUNT: it was not called */
 	int asked_signal;       /* the signal that ended a frozen run, else 0 */
 };
@@ -25,6 +39,15 @@ void control_signal(struct run_handle *handle, int number);
 int stop_all(const struct launch *launch, bool stopped, unsigned timeout_ms,
 	struct error *err) must_check;
 
+/* Whether everything has stayed as it was met the last time (mark, empty at first), and stopped. A
+ * program can continue itself by a timer or a descriptor whose signal is SIGCONT (timer_create(2),
+ * fcntl(2) F_SETSIG), and stop again before it is looked at: its switches tell. */
+bool stop_holds(const struct launch *launch, struct stop_mark *mark);
+void stop_mark_finish(struct stop_mark *mark);
+/* The regular look at a run that was frozen by signals: stopped anew where it ran, killed where it
+ * goes on doing so. */
+void control_look_after(struct run_handle *handle);
+
 /* The inode of a process's pid namespace; 0 where it may not be looked at. */
 ino_t stop_namespace_of(pid_t pid);
 
@@ -38,6 +61,7 @@ struct supervision {
 	int signal_fd;
 	uint64_t deadline_ms;  /* of the time limit; these are of control_now_ms(), 0: none */
 	uint64_t watch_due_ms; /* of the next regular look */
+	uint64_t stop_due_ms;  /* when a run that was frozen by signals is looked at */
 	uint64_t idle_due_ms;  /* when memory is given back unless something happens before */
 	bool asked_to_end;     /* the time limit passed, SIGTERM was sent */
 	bool timed_out;

@@ -344,6 +344,7 @@ void run_plan(const Berm__Wire__Plan *plan, const struct run_callbacks *callback
 		run_confined(&s, ret_result);
 	}
 	release(&launch);
+	stop_mark_finish(&s.handle.mark);
 	own_close(&s.signal_fd);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	ret_result->duration_ms = control_now_ms() - started_ms;

@@ -34,11 +34,55 @@ struct sweep {
 	ino_t namespace_inode; /* of the run's pid namespace */
 	pid_t *pids;           /* owned */
 	size_t count, capacity;
-	uint64_t fingerprint; /* of which processes these are */
-	size_t running;       /* met in this sweep */
-	size_t waiting;       /* uninterruptibly */
+	uint64_t fingerprint;   /* of which processes these are */
+	size_t running;         /* met in this sweep */
+	size_t waiting;         /* uninterruptibly */
+	struct stop_mark *mark; /* what is met is noted here, or NULL */
 	bool failed;
 };
+
+/* How often a thread has left a processor: it stays the same as long as the thread is stopped. */
+static uint64_t switches_of(const struct sweep *sweep, pid_t pid, pid_t thread)
+{
+	char path[64], data[STATUS_BYTES];
+	unsigned long long voluntary = 0, forced = 0;
+	const char *at;
+	ssize_t n;
+	autoclose int fd = -1;
+
+	snprintf(path, sizeof(path), "%d/task/%d/status", (int)pid, (int)thread);
+	fd = openat(sweep->proc_fd, path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, data, sizeof(data) - 1);
+	if (n <= 0)
+		return 0;
+	data[n] = '\0';
+	at = strstr(data, "\nvoluntary_ctxt_switches:");
+	if (!at || sscanf(at, "\nvoluntary_ctxt_switches: %llu nonvoluntary_ctxt_switches: %llu",
+			   &voluntary, &forced) != 2)
+		return 0;
+	return voluntary + forced;
+}
+
+static void note(struct sweep *sweep, pid_t pid, pid_t thread, char state)
+{
+	struct stop_mark *mark = sweep->mark;
+
+	if (!mark || state == 'Z')
+		return;
+	if (mark->count == mark->capacity) {
+		size_t more = mark->capacity ? 2 * mark->capacity : 64;
+		struct stop_thread *grown = reallocarray(mark->threads, more, sizeof(*grown));
+
+		if (!grown) {
+			sweep->failed = true;
+			return;
+		}
+		mark->threads = grown;
+		mark->capacity = more;
+	}
+	mark->threads[mark->count++] =
+		(struct stop_thread){thread, state, switches_of(sweep, pid, thread)};
+}
 
 static void remember(struct sweep *sweep, pid_t pid)
 {
@@ -128,6 +172,7 @@ static void look_at(struct sweep *sweep, pid_t pid)
 	}
 	if (threads <= 1) {
 		judge_state(sweep, state);
+		note(sweep, pid, pid, state);
 		remember_children(sweep, pid, pid);
 		return;
 	}
@@ -144,8 +189,10 @@ static void look_at(struct sweep *sweep, pid_t pid)
 		if (!number_parse_u64(entry->d_name, &thread))
 			continue;
 		snprintf(path, sizeof(path), "%d/task/%d/stat", (int)pid, (int)thread);
-		if (read_stat(sweep, path, &state, &threads))
+		if (read_stat(sweep, path, &state, &threads)) {
 			judge_state(sweep, state);
+			note(sweep, pid, (pid_t)thread, state);
+		}
 		remember_children(sweep, pid, (pid_t)thread);
 	}
 	closedir(tasks);
@@ -272,4 +319,60 @@ int stop_all(const struct launch *launch, bool stopped, unsigned timeout_ms, str
 	own_free(&sweep.pids);
 	own_close(&sweep.proc_fd);
 	return r;
+}
+
+/* ---- whether it holds ---- */
+
+static int compare_threads(const void *a, const void *b)
+{
+	const struct stop_thread *left = a, *right = b;
+
+	return (left->thread > right->thread) - (left->thread < right->thread);
+}
+
+/* What waited uninterruptibly may have come to its stop meanwhile. */
+static bool has_stayed(const struct stop_thread *before, const struct stop_thread *now)
+{
+	if (before->state == 'D' && now->state != 'D')
+		return now->state == 'T' || now->state == 't';
+	return before->switches == now->switches;
+}
+
+static bool same_threads(const struct stop_mark *before, const struct stop_mark *now)
+{
+	if (before->count != now->count)
+		return false;
+	for (size_t i = 0; i < now->count; i++)
+		if (before->threads[i].thread != now->threads[i].thread ||
+			!has_stayed(&before->threads[i], &now->threads[i]))
+			return false;
+	return true;
+}
+
+bool stop_holds(const struct launch *launch, struct stop_mark *mark)
+{
+	struct stop_mark now = {.taken = true};
+	struct sweep sweep = {.proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+		.namespace_inode = launch->pid_namespace,
+		.mark = &now};
+	bool holds;
+
+	remember_children(&sweep, launch->init_pid, launch->init_pid);
+	for (size_t i = 0; i < sweep.count; i++)
+		look_at(&sweep, sweep.pids[i]);
+	if (now.count)
+		qsort(now.threads, now.count, sizeof(*now.threads), compare_threads);
+	holds = sweep.proc_fd >= 0 && !sweep.failed && !sweep.running &&
+		(!mark->taken || same_threads(mark, &now));
+	own_free(&sweep.pids);
+	own_close(&sweep.proc_fd);
+	stop_mark_finish(mark);
+	*mark = now;
+	return holds;
+}
+
+void stop_mark_finish(struct stop_mark *mark)
+{
+	own_free(&mark->threads);
+	*mark = (struct stop_mark){0};
 }

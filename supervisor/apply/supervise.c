@@ -12,6 +12,7 @@
 /* After the time limit the tool is asked to end, and killed this much later. */
 #define TIMEOUT_GRACE_MS 2000
 #define POLL_MAX_MS 60000
+#define STOP_LOOK_MS 200
 
 static void drain(void *context)
 {
@@ -74,7 +75,7 @@ static void check_deadline(struct supervision *s)
 static int poll_timeout_ms(const struct supervision *s)
 {
 	uint64_t now = control_now_ms(), least = UINT64_MAX;
-	const uint64_t due[] = {s->deadline_ms, s->watch_due_ms, s->idle_due_ms};
+	const uint64_t due[] = {s->deadline_ms, s->watch_due_ms, s->idle_due_ms, s->stop_due_ms};
 
 	for (size_t i = 0; i < array_size(due); i++)
 		if (due[i] && due[i] < least)
@@ -84,6 +85,19 @@ static int poll_timeout_ms(const struct supervision *s)
 	if (now >= least)
 		return 0;
 	return (int)(least - now < POLL_MAX_MS ? least - now : POLL_MAX_MS);
+}
+
+static void look_after_stop(struct supervision *s, uint64_t now)
+{
+	if (!s->handle.by_signals) {
+		s->stop_due_ms = 0;
+		return;
+	}
+	if (s->stop_due_ms && now < s->stop_due_ms)
+		return;
+	if (s->stop_due_ms)
+		control_look_after(&s->handle);
+	s->stop_due_ms = control_now_ms() + STOP_LOOK_MS;
 }
 
 /* What is due after a wait. */
@@ -97,6 +111,7 @@ static void keep_time(struct supervision *s, bool something_happened)
 		s->idle_due_ms = 0;
 		memory_release_program();
 	}
+	look_after_stop(s, now);
 	check_deadline(s);
 }
 

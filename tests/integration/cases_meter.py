@@ -383,6 +383,63 @@ def five_hundred_stop(sandbox, case):
     finish(process)
 
 
+CONTINUES = """import ctypes, os, signal, time
+libc = ctypes.CDLL(None, use_errno=True)
+signal.signal(signal.SIGCONT, lambda *_: None)
+tick = os.open("tick", os.O_RDWR | os.O_CREAT)
+for n in range(40):
+    timer, event = ctypes.c_void_p(), (ctypes.c_int * 16)(0, 0, signal.SIGCONT, 0)
+    times = (ctypes.c_long * 4)(0, 400000000, 0, 10000000 * (n + 1))
+    if libc.timer_create(1, event, ctypes.byref(timer)) or libc.timer_settime(timer, 0, times, None):
+        raise OSError(ctypes.get_errno(), "timer")
+for n in range(100000):
+    os.pwrite(tick, b"%012d" % n, 0)
+    time.sleep(0.001)
+"""
+
+
+def continues_itself(sandbox, case):
+    """Where a run is stopped by signals, what has SIGCONT sent to itself by timers is killed."""
+    sandbox.file("continues.py", CONTINUES)
+    process, run = start(sandbox, "exec python3 continues.py", profile=sandbox.write_profile("tasks"))
+    if not case.that(run, "no run is listed"):
+        finish(process)
+        return
+
+    def tick():
+        with open(sandbox.ws + "/tick", "rb") as file:
+            return file.read()
+
+    case.that(wait_for(lambda: os.path.exists(sandbox.ws + "/tick") and tick()), "not begun")
+    case.code(berm(sandbox, "pace", "set", run, "frozen"), 0)
+    time.sleep(2)
+    before = tick()
+    time.sleep(1)
+    case.that(tick() == before, "it goes on")
+    ended = process.poll()
+    finish(process)
+    # Without a meter and without limits it has no cgroup, whoever started it.
+    case.that(ended == 137, "ended with %s" % ended)
+
+
+def stays_frozen(sandbox, case):
+    """Who does nothing of the kind is not killed, whatever its threads wait for."""
+    script = "import os,threading,time\n" \
+        "for n in range(20): threading.Thread(target=time.sleep,args=(60,),daemon=True).start()\n" \
+        "if os.fork()==0: os.system('sleep 60')\n" \
+        "open('ready','w').close()\nos.system('while :; do sleep 0.1; done')\n"
+    sandbox.file("waits.py", script)
+    process, run = start(sandbox, "exec python3 waits.py", profile=sandbox.write_profile("tasks"))
+    case.that(wait_for(lambda: os.path.exists(sandbox.ws + "/ready")), "not begun")
+    case.code(berm(sandbox, "pace", "set", run or "0", "frozen"), 0)
+    time.sleep(2.5)
+    case.that(process.poll() is None, "it was killed")
+    case.code(berm(sandbox, "pace", "set", run or "0", "open"), 0)
+    time.sleep(0.5)
+    case.that(process.poll() is None, "it ended")
+    finish(process)
+
+
 def written(sandbox):
     with open(sandbox.ws + "/last", "rb") as file:
         return struct.unpack("d", file.read(8))[0]
@@ -404,5 +461,7 @@ ROWS = [
     ("what a killed berm left is removed", left_by_the_killed),
     ("nobody but the owner and root sets a posture", nobody_else),
     ("a run cannot set its own posture", not_from_inside),
+    ("a frozen run that continues itself is killed", continues_itself),
+    ("a frozen run that does not is not", stays_frozen),
     ("500 tasks are stopped from outside", five_hundred_stop),
 ]
