@@ -67,6 +67,9 @@ void export_rule_place(const Berm__Wire__RecordRule *rule, struct text *out);
 /* "mount+landlock" of Record.enforcement. */
 void export_enforcement(uint32_t bits, struct text *out);
 
+/* The record field by field, as export_jsonl() writes it. */
+void export_json_record(struct json *j, const char *key, const Berm__Wire__Record *record);
+
 void export_ocsf(const struct export_event *event, struct text *out);
 void export_ecs(const struct export_event *event, struct text *out);
 void export_cef(const struct export_event *event, struct text *out);

@@ -142,6 +142,11 @@ static void put_hash(struct json *j, const char *key, const uint8_t *hash)
 		export_json_hex(j, key, hash, EXPORT_HASH_BYTES);
 }
 
+void export_json_record(struct json *j, const char *key, const Berm__Wire__Record *record)
+{
+	put_message(j, key, &record->base);
+}
+
 void export_jsonl(const struct export_event *e, struct text *out)
 {
 	struct json j = {.out = out};

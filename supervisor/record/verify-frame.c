@@ -124,6 +124,9 @@ static void set_end(
 	memcpy(v->end.hash, frame->hash, CHAIN_HASH_BYTES);
 	v->since_seal = 0;
 	v->result.closed = false;
+	v->result.sealed_segment = v->segment;
+	v->result.sealed_offset = v->end.offset;
+	v->result.sealed_sequence = sequence;
 }
 
 enum verify_reason verifier_head(

@@ -63,6 +63,9 @@ struct verify_result {
 	bool closed;               /* ends with a closing seal */
 	bool anchored;             /* reaches what was anchored */
 	uint64_t beyond_anchor;    /* records after that */
+	/* The end of the last head or seal that was right: what is before it is what was recorded.
+	 */
+	uint64_t sealed_segment, sealed_offset, sealed_sequence;
 };
 
 /* Check a whole log against a pinned key, strictly and in one pass, with memory of a fixed size.

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "record/line.h"
+
+#include "base/own.h"
+#include "record/export-internal.h"
+#include "wire/effects.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define WORD_BYTES 40
+#define RULE_BYTES 100
+#define MORE_BYTES 100
+
+static void put_bytes(struct text *out, const ProtobufCBinaryData *bytes, size_t max_bytes)
+{
+	if (bytes->len)
+		text_escape(out, (const char *)bytes->data, bytes->len, max_bytes);
+}
+
+static void put(struct text *out, const char *string, size_t max_bytes)
+{
+	if (string)
+		text_escape(out, string, strlen(string), max_bytes);
+}
+
+/* Words of a program, one space between. */
+static void put_words(struct text *out, const ProtobufCBinaryData *words, size_t count)
+{
+	autotext struct text whole = {0};
+
+	for (size_t i = 0; i < count && whole.length <= LINE_OBJECT_BYTES_MAX; i++) {
+		size_t length = words[i].len < LINE_OBJECT_BYTES_MAX ? words[i].len
+								     : LINE_OBJECT_BYTES_MAX + 1;
+
+		text_puts(&whole, i ? " " : "");
+		text_append(&whole, (const char *)words[i].data, length);
+	}
+	out->failed |= whole.failed;
+	text_escape(out, text_string(&whole), whole.length, LINE_OBJECT_BYTES_MAX);
+}
+
+static void put_error(struct text *out, uint32_t error)
+{
+	const char *name = strerrorname_np((int)error);
+
+	if (name)
+		text_puts(out, name);
+	else
+		text_printf(out, "errno %u", error);
+}
+
+static void put_milliseconds(struct text *out, uint64_t ms)
+{
+	if (ms < 60000)
+		text_printf(out, "%" PRIu64 ".%" PRIu64 "s", ms / 1000, ms % 1000 / 100);
+	else
+		text_printf(out, "%" PRIu64 "m%" PRIu64 "s", ms / 60000, ms % 60000 / 1000);
+}
+
+static const char *posture_word(uint32_t posture)
+{
+	return posture <= POSTURE_ALL ? posture_name(posture) : "?";
+}
+
+static const char *phase_word(uint32_t phase)
+{
+	return phase < PHASE_COUNT ? phase_name(phase) : "?";
+}
+
+/* The area that an operation belongs to. */
+static const char *area_of(const char *operation)
+{
+	static const struct {
+		const char *operation, *area;
+	} areas[] = {{"exec", "EXEC"}, {"connect", "NET"}, {"bind", "NET"}, {"listen", "NET"},
+		{"send", "NET"}, {"socket", "NET"}, {"dns", "NET"}, {"network", "NET"},
+		{"syscall", "SYS"}, {"env", "ENV"}, {"tool", "TOOL"}};
+
+	for (size_t i = 0; operation && i < array_size(areas); i++)
+		if (strcmp(areas[i].operation, operation) == 0)
+			return areas[i].area;
+	return "FILE";
+}
+
+static void fill_denial(struct line *l, const Berm__Wire__Record *record)
+{
+	const Berm__Wire__Denial *d = record->denial;
+
+	l->area = area_of(d->operation);
+	if (d->class_ == DENIAL_CANARY || d->class_ == DENIAL_ESCAPE)
+		text_puts(&l->more, d->class_ == DENIAL_CANARY ? "canary" : "escape");
+	put(&l->operation, d->operation, WORD_BYTES);
+	put_bytes(&l->object, &d->target, LINE_OBJECT_BYTES_MAX);
+	if (d->has_count && d->count != 1)
+		text_printf(&l->more, "%sx%" PRIu64, l->more.length ? " " : "", d->count);
+	if (d->id)
+		l->id = d->id;
+}
+
+static void fill_trip(struct line *l, const Berm__Wire__Record *record)
+{
+	const Berm__Wire__Trip *t = record->trip;
+	const char *name = effect_counter_name(t->counter);
+
+	text_puts(&l->operation, name[0] ? name : "?");
+	text_printf(&l->object, "%" PRIu64 " of %" PRIu64, t->used, t->limit);
+	text_printf(&l->more, "-> %s", posture_word(t->posture));
+}
+
+static void fill_posture(struct line *l, const Berm__Wire__Record *record)
+{
+	const Berm__Wire__PostureChange *p = record->posture_change;
+
+	text_puts(&l->operation, "posture");
+	text_printf(&l->object, "%s -> %s", posture_word(p->before), posture_word(p->after));
+	put(&l->more, p->reason, MORE_BYTES);
+	if (p->by) {
+		text_puts(&l->more, " by ");
+		put(&l->more, p->by, WORD_BYTES);
+	}
+}
+
+static void fill_phase(struct line *l, const Berm__Wire__Record *record)
+{
+	const Berm__Wire__PhaseChange *p = record->phase_change;
+
+	text_puts(&l->operation, "phase");
+	text_printf(&l->object, "%s -> %s", phase_word(p->before), phase_word(p->after));
+	put(&l->more, p->trigger, MORE_BYTES);
+	if (p->authority) {
+		text_puts(&l->more, " by ");
+		put(&l->more, p->authority, WORD_BYTES);
+	}
+	if (p->after == PHASE_PRIMARY)
+		l->tone = LINE_GOOD;
+	if (p->after == PHASE_EMERGENCY)
+		l->tone = LINE_BAD;
+}
+
+static void fill_approval(struct line *l, const Berm__Wire__Record *record)
+{
+	const Berm__Wire__Approval *a = record->approval;
+	const char *answer = a->answer ? a->answer : "";
+
+	l->area = area_of(a->operation);
+	put(&l->operation, a->operation, WORD_BYTES);
+	put_bytes(&l->object, &a->target, LINE_OBJECT_BYTES_MAX);
+	text_puts(&l->more, "-> ");
+	put(&l->more, answer, WORD_BYTES);
+	if (a->approver) {
+		text_puts(&l->more, " by ");
+		put(&l->more, a->approver, WORD_BYTES);
+	}
+	if (a->has_waited_ms) {
+		text_puts(&l->more, " ");
+		put_milliseconds(&l->more, a->waited_ms);
+	}
+	l->denied = strcmp(answer, "denied") == 0 || strcmp(answer, "timeout") == 0 ||
+		    strcmp(answer, "rate_limited") == 0;
+}
+
+/* What was done, or what the kernel answered. */
+static void finish_activity(struct line *l, bool has_error, uint32_t error)
+{
+	if (!has_error || error == 0)
+		return;
+	l->verdict = "FAIL";
+	l->tone = LINE_WARN;
+	l->denied = error == EPERM || error == EACCES;
+	text_puts(&l->more, l->more.length ? " " : "");
+	put_error(&l->more, error);
+}
+
+static void fill_exec(struct line *l, const Berm__Wire__Record *record)
+{
+	const Berm__Wire__ExecActivity *e = record->exec;
+
+	text_puts(&l->operation, "exec");
+	if (e->n_argv)
+		put_words(&l->object, e->argv, e->n_argv);
+	else
+		put_bytes(&l->object, &e->path, LINE_OBJECT_BYTES_MAX);
+	finish_activity(l, e->has_error, e->error);
+}
+
+static void fill_file(struct line *l, const Berm__Wire__Record *record)
+{
+	const Berm__Wire__FileActivity *f = record->file;
+
+	put(&l->operation, f->operation, WORD_BYTES);
+	put_bytes(&l->object, &f->path, LINE_OBJECT_BYTES_MAX);
+	if (f->new_path.len) {
+		text_puts(&l->object, " -> ");
+		put_bytes(&l->object, &f->new_path, LINE_OBJECT_BYTES_MAX);
+	}
+	if (f->has_bytes)
+		text_printf(&l->more, "%" PRIu64 " bytes", f->bytes);
+	finish_activity(l, f->has_error, f->error);
+}
+
+static void fill_network(struct line *l, const Berm__Wire__Record *record)
+{
+	const Berm__Wire__NetworkActivity *n = record->network;
+	char address[64];
+
+	put(&l->operation, n->operation, WORD_BYTES);
+	put_bytes(&l->object, &n->host_name, LINE_OBJECT_BYTES_MAX);
+	if (!n->host_name.len && export_address(&n->address, address))
+		text_printf(&l->object, strchr(address, ':') ? "[%s]" : "%s", address);
+	if (n->has_port)
+		text_printf(&l->object, ":%u", n->port);
+	if (n->has_bytes_sent || n->has_bytes_received)
+		text_printf(&l->more, "%" PRIu64 " sent, %" PRIu64 " received", n->bytes_sent,
+			n->bytes_received);
+	finish_activity(l, n->has_error, n->error);
+}
+
+static void fill_run_start(struct line *l, const Berm__Wire__Record *record)
+{
+	const Berm__Wire__RunStart *s = record->run_start;
+
+	put(&l->operation, s->profile, WORD_BYTES);
+	put_words(&l->object, s->argv, s->n_argv);
+	if (s->caller_name || s->has_caller_uid)
+		text_puts(&l->more, "for ");
+	if (s->caller_name && s->caller_name[0])
+		put(&l->more, s->caller_name, WORD_BYTES);
+	else if (s->has_caller_uid)
+		text_printf(&l->more, "uid %u", s->caller_uid);
+	for (size_t i = 0; i < s->n_degraded; i++) {
+		text_puts(&l->more, i ? "," : " without ");
+		put(&l->more, s->degraded[i], WORD_BYTES);
+	}
+}
+
+static void fill_run_end(struct line *l, const Berm__Wire__Record *record)
+{
+	const Berm__Wire__RunEnd *e = record->run_end;
+	bool exited = e->outcome && strcmp(e->outcome, "exited") == 0;
+
+	put(&l->operation, e->outcome, WORD_BYTES);
+	if (e->has_signal && e->signal)
+		text_printf(&l->object, "signal %u", e->signal);
+	else
+		text_printf(&l->object, "code %u", e->exit_code);
+	if (e->has_duration_ms) {
+		text_puts(&l->object, " after ");
+		put_milliseconds(&l->object, e->duration_ms);
+	}
+	if (e->reason) {
+		text_puts(&l->object, ": ");
+		put(&l->object, e->reason, MORE_BYTES);
+	}
+	text_printf(&l->more, "%" PRIu64 " denied", e->denials);
+	if (e->lost)
+		text_printf(&l->more, ", %" PRIu64 " LOST", e->lost);
+	l->tone = exited ? LINE_PLAIN : LINE_WARN;
+}
+
+static void fill_opened(struct line *l, const Berm__Wire__Record *record)
+{
+	const Berm__Wire__Opened *o = record->opened;
+
+	text_puts(&l->operation, "opened");
+	text_puts(&l->object, "berm ");
+	put(&l->object, o->version, WORD_BYTES);
+	if (o->recovered) {
+		l->tone = LINE_WARN;
+		text_printf(&l->more,
+			"after a crash: %" PRIu64 " records unsealed, %" PRIu64 " bytes dropped",
+			o->unsealed_records, o->dropped_bytes);
+	}
+	if (o->abandoned_reason) {
+		l->tone = LINE_BAD;
+		text_puts(&l->more, l->more.length ? "; " : "");
+		put(&l->more, o->abandoned_reason, MORE_BYTES);
+	}
+}
+
+const char *line_loss_source(Berm__Wire__LossSource source)
+{
+	static const struct {
+		Berm__Wire__LossSource source;
+		const char *words;
+	} rows[] = {{BERM__WIRE__LOSS_SOURCE__LOSS_KERNEL_RING, "the kernel's ring was full"},
+		{BERM__WIRE__LOSS_SOURCE__LOSS_QUEUE, "the recorder's queue was full"},
+		{BERM__WIRE__LOSS_SOURCE__LOSS_TOO_LARGE, "too large"},
+		{BERM__WIRE__LOSS_SOURCE__LOSS_STORAGE, "the disk would not take them"}};
+
+	for (size_t i = 0; i < array_size(rows); i++)
+		if (rows[i].source == source)
+			return rows[i].words;
+	return "?";
+}
+
+static void fill_loss(struct line *l, const Berm__Wire__Record *record)
+{
+	text_puts(&l->operation, "records");
+	text_printf(&l->object, "%" PRIu64 " are missing here: %s", record->loss->count,
+		line_loss_source(record->loss->source));
+}
+
+static void fill_clock(struct line *l, const Berm__Wire__Record *record)
+{
+	text_puts(&l->operation, "clock");
+	text_printf(
+		&l->object, "set by %+.3f s", (double)record->clock_step->step_ns / 1000000000.0);
+}
+
+static void fill_retention(struct line *l, const Berm__Wire__Record *record)
+{
+	text_puts(&l->operation, "removed");
+	text_printf(&l->object, "segments up to %" PRIu64, record->retention->removed_through);
+	put(&l->more, record->retention->rule, WORD_BYTES);
+}
+
+static void fill_trouble(struct line *l, const Berm__Wire__Record *record)
+{
+	put(&l->operation, record->trouble->operation, WORD_BYTES);
+	put_error(&l->object, record->trouble->error);
+	text_puts(&l->more, "the recorder had to end");
+}
+
+static void fill_head(struct line *l, const Berm__Wire__Record *record)
+{
+	text_puts(&l->operation, "segment");
+	text_printf(&l->object, "%" PRIu64, record->segment_head->segment);
+}
+
+static void fill_seal(struct line *l, const Berm__Wire__Record *record)
+{
+	text_puts(&l->operation, "seal");
+	text_printf(&l->object, "%" PRIu64 " records", record->seal->records);
+}
+
+static void fill_nothing(struct line *l, const Berm__Wire__Record *record)
+{
+	(void)record;
+	text_puts(&l->operation, "unknown");
+}
+
+enum { OWN = 1, ACTIVITY = 2, REFUSED = 4 };
+
+static const struct row {
+	Berm__Wire__Record__BodyCase body;
+	const char *kind, *verdict, *area;
+	enum line_tone tone;
+	unsigned flags;
+	void (*fill)(struct line *l, const Berm__Wire__Record *record);
+} rows[] = {
+#define ROW(body_, ...)                                                                            \
+	{                                                                                          \
+		BERM__WIRE__RECORD__BODY_##body_, __VA_ARGS__                                      \
+	}
+	/* clang-format off */
+	ROW(DENIAL, "denial", "DENY", "FILE", LINE_BAD, REFUSED, fill_denial),
+	ROW(TRIP, "trip", "TRIP", "CAP", LINE_BAD, REFUSED, fill_trip),
+	ROW(APPROVAL, "approval", "ASK", "FILE", LINE_WARN, 0, fill_approval),
+	ROW(EXEC, "exec", "OK", "EXEC", LINE_PLAIN, ACTIVITY, fill_exec),
+	ROW(FILE, "file", "OK", "FILE", LINE_PLAIN, ACTIVITY, fill_file),
+	ROW(NETWORK, "network", "OK", "NET", LINE_PLAIN, ACTIVITY, fill_network),
+	ROW(RUN_START, "run_start", "START", "RUN", LINE_GOOD, 0, fill_run_start),
+	ROW(RUN_END, "run_end", "END", "RUN", LINE_PLAIN, 0, fill_run_end),
+	ROW(POSTURE_CHANGE, "posture_change", "SET", "PACE", LINE_WARN, 0, fill_posture),
+	ROW(PHASE_CHANGE, "phase_change", "SET", "PACE", LINE_WARN, 0, fill_phase),
+	ROW(OPENED, "opened", "NOTE", "LOG", LINE_PLAIN, 0, fill_opened),
+	ROW(LOSS, "loss", "LOST", "LOG", LINE_BAD, 0, fill_loss),
+	ROW(CLOCK_STEP, "clock_step", "NOTE", "LOG", LINE_WARN, 0, fill_clock),
+	ROW(RETENTION, "retention", "NOTE", "LOG", LINE_PLAIN, 0, fill_retention),
+	ROW(TROUBLE, "trouble", "FAIL", "LOG", LINE_BAD, 0, fill_trouble),
+	ROW(SEGMENT_HEAD, "segment_head", "NOTE", "LOG", LINE_PLAIN, OWN, fill_head),
+	ROW(SEAL, "seal", "NOTE", "LOG", LINE_PLAIN, OWN, fill_seal),
+	ROW(_NOT_SET, "unknown", "NOTE", "LOG", LINE_WARN, 0, fill_nothing),
+/* clang-format on */
+#undef ROW
+};
+
+static const struct row *row_of(const Berm__Wire__Record *record)
+{
+	size_t i = 0;
+
+	while (i + 1 < array_size(rows) && rows[i].body != record->body_case)
+		i++;
+	return &rows[i];
+}
+
+const char *line_kind(const Berm__Wire__Record *record)
+{
+	return row_of(record)->kind;
+}
+
+static const Berm__Wire__RecordRule *rule_of(const Berm__Wire__Record *record)
+{
+	if (record->body_case == BERM__WIRE__RECORD__BODY_DENIAL)
+		return record->denial->rule;
+	return record->body_case == BERM__WIRE__RECORD__BODY_TRIP ? record->trip->rule : NULL;
+}
+
+static void put_rule(struct text *out, const Berm__Wire__RecordRule *rule)
+{
+	const char *slash;
+
+	put(out, rule->key, RULE_BYTES);
+	if (!rule->file || !rule->file[0])
+		return;
+	/* The last part of the path is enough beside the key; --json has all of it. */
+	slash = strrchr(rule->file, '/');
+	text_puts(out, " ");
+	put(out, slash && slash[1] ? slash + 1 : rule->file, RULE_BYTES);
+	text_printf(out, ":%u", rule->line);
+}
+
+void line_fill(struct line *line, const Berm__Wire__Record *record)
+{
+	const struct row *row = row_of(record);
+	const Berm__Wire__RecordRule *rule = rule_of(record);
+	const Berm__Wire__Evidence *evidence = record->evidence;
+
+	*line = (struct line){.verdict = row->verdict,
+		.area = row->area,
+		.tone = row->tone,
+		.denied = (row->flags & REFUSED) != 0,
+		.own = (row->flags & OWN) != 0,
+		.activity = (row->flags & ACTIVITY) != 0,
+		.id = record->run ? record->run : ""};
+	row->fill(line, record);
+	if (rule)
+		put_rule(&line->rule, rule);
+	if (!evidence)
+		return;
+	if (evidence->program.len) {
+		ProtobufCBinaryData name = export_last(&evidence->program);
+
+		put_bytes(&line->program, &name, WORD_BYTES);
+	}
+	if (evidence->has_pid)
+		text_printf(&line->program, "(%u)", evidence->pid);
+}
+
+void line_finish(struct line *line)
+{
+	text_finish(&line->operation);
+	text_finish(&line->object);
+	text_finish(&line->program);
+	text_finish(&line->rule);
+	text_finish(&line->more);
+}
