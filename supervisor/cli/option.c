@@ -58,6 +58,17 @@ static int set_duration(void *field, const char *value, struct error *err)
 	return 0;
 }
 
+static int set_number(void *field, const char *value, struct error *err)
+{
+	uint64_t number;
+
+	if (!number_parse_u64(value, &number) || number == 0)
+		return error_set(
+			err, -EINVAL, ERROR_INPUT, "\"%s\" is not a number over zero", value);
+	*(uint64_t *)field = number;
+	return 0;
+}
+
 static int set_descriptor(void *field, const char *value, struct error *err)
 {
 	uint64_t number;
@@ -102,6 +113,7 @@ static int (*const setters[OPTION_TYPE_COUNT])(
 	[OPTION_FLAG] = set_flag,
 	[OPTION_TEXT] = set_text,
 	[OPTION_DURATION] = set_duration,
+	[OPTION_NUMBER] = set_number,
 	[OPTION_DESCRIPTOR] = set_descriptor,
 	[OPTION_WORDS] = set_words,
 	[OPTION_COMMA_WORDS] = set_comma_words,

@@ -15,6 +15,7 @@ enum option_type {
 	OPTION_FLAG,        /* bool */
 	OPTION_TEXT,        /* const char *, borrowed from argv or the environment */
 	OPTION_DURATION,    /* uint64_t, milliseconds, over 0 */
+	OPTION_NUMBER,      /* uint64_t, over 0 */
 	OPTION_DESCRIPTOR,  /* int, 0 to INT_MAX; the default of the verb says "not given" */
 	OPTION_WORDS,       /* struct word_list, one word each time the option is given */
 	OPTION_COMMA_WORDS, /* struct word_list, words separated by commas, repeatable */

@@ -16,6 +16,7 @@ const struct verb *const verbs[] = {
 	&verb_inspect,
 	&verb_pace,
 	&verb_profile,
+	&verb_log,
 	&verb_doctor,
 	&verb_explain,
 	&verb_help,
@@ -91,7 +92,8 @@ void verb_usage(const struct verb *verb, struct text *out)
 		text_printf(out, "usage: berm %s%s%s\n", verb->name, verb->usage[0] ? " " : "",
 			verb->usage);
 	for (const struct verb *const *child = verb->children; child && *child; child++)
-		text_printf(out, "%s berm %s%s%s\n", child == verb->children ? "usage:" : "      ",
+		text_printf(out, "%s berm %s%s%s\n",
+			child == verb->children && !verb->usage ? "usage:" : "      ",
 			(*child)->name, (*child)->usage[0] ? " " : "", (*child)->usage);
 }
 

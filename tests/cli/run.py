@@ -1,101 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs that build no sandbox, as a person and as a program see them: tests/cli/run.py BERM. One TAP line a row."""
+"""The verbs that build no sandbox, as a person and as a program see them: tests/cli/run.py BERM WRITE-LOG. One TAP line
+a row."""
 import json
 import os
-import pty
 import re
 import shutil
 import sys
-import tempfile
 import xml.etree.ElementTree
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support"))
+import rows_log
+from bench import GOOD, Bench, Wrong, expect, expect_result, harness
 
-import harness  # noqa: E402
-import inventory  # noqa: E402
-
-GOOD = """version: 1
-name: good
-description: for tests
-fs:
-  read:
-    - /usr
-    - ${WORKDIR}
-    - {path: /nonexistent/%s, optional: true, reason: "not here"}
-  write: ["${WORKDIR}/out"]
-  deny: ["${WORKDIR}/secret"]
-"""
-
-
-class Bench:
-    """A directory with profiles, and how to call berm in it."""
-
-    def __init__(self, berm):
-        self.berm = os.path.abspath(berm)
-        # Not in /tmp: a run has one of its own, where it may write.
-        self.top = os.path.realpath(tempfile.mkdtemp(prefix="berm-cli-", dir="/var/tmp"))
-        self.environment = {"PATH": "/usr/bin:/bin", "HOME": self.top, "XDG_CONFIG_HOME": self.top + "/config",
-                            "BERM_STATE_DIR": self.top + "/state"}
-        for name in ("ws/out", "config/berm/profiles"):
-            os.makedirs(os.path.join(self.top, name))
-        self.write("good.yaml", GOOD % "x")
-        self.write("ws/base.yaml", "version: 1\nname: base\n")
-        self.write("config/berm/profiles/named.yaml", "version: 1\nname: named\nextends: [other]\n")
-        self.write("config/berm/profiles/other.yaml", "version: 1\nname: other\n")
-        os.symlink("secret", self.top + "/ws/link")
-
-    def write(self, name, text):
-        path = os.path.join(self.top, name)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(path, 0o644)
-        return path
-
-    def call(self, *words, more=None, **options):
-        environment = dict(self.environment, **(more or {}))
-        options.setdefault("cwd", self.top + "/ws")
-        return harness.run([self.berm, *words], env=environment, **options)
-
-    def object(self, *words, code=0, **options):
-        result = self.call(*words, **options)
-        expect(result.code == code, *result.describe())
-        expect(result.text.count("\n") == 1 and result.text.endswith("\n"), "not one line", result.text)
-        return json.loads(result.text)
-
-    def on_terminal(self, *words, more=None):
-        """What the program writes to a terminal."""
-        ours, theirs = pty.openpty()
-        try:
-            self.call(*words, more=dict({"TERM": "xterm"}, **(more or {})), stdout=theirs)
-            return os.read(ours, 65536).decode()
-        finally:
-            os.close(ours)
-            os.close(theirs)
-
-
-class Wrong(Exception):
-    pass
-
-
-def expect(truth, *details):
-    if not truth:
-        raise Wrong("\n".join(str(detail) for detail in details) or "expectation")
-
-
-def expect_result(result, code, stdout="", stderr=""):
-    """stdout and stderr are patterns that must be found; "" is nothing at all."""
-    expect(result.code == code, "exit should be %d" % code, *result.describe())
-    for pattern, text in ((stdout, result.text), (stderr, result.errors)):
-        expect(re.search(pattern, text) if pattern else text == "", "wanted %r" % pattern, *result.describe())
+import inventory  # noqa: E402, from tests/support, which bench brings in
 
 
 def help_lists_every_verb(bench):
     result = bench.call("help")
     expect_result(result, 0, r"usage: berm VERB")
     verbs = re.findall(r"^  ([a-z]+) {2,}\S", result.text, re.M)
-    expect({"run", "profile", "doctor", "explain", "help"} <= set(verbs), verbs)
+    expect({"run", "profile", "doctor", "explain", "help", "log"} <= set(verbs), verbs)
     return verbs
 
 
@@ -103,6 +27,7 @@ def every_verb_explains_itself(bench):
     verbs = [[name] for name in help_lists_every_verb(bench)]
     verbs += [["profile", name] for name in ("check", "show", "explain", "diff", "test", "try", "schema", "reference")]
     verbs += [["pace", name] for name in ("show", "set")]
+    verbs += [["log", name] for name in ("verify",)]
     for verb in verbs:
         for words in ([*verb, "--help"], [*verb, "-h"], ["help", *verb]):
             expect_result(bench.call(*words), 0, r"usage: berm %s" % " ".join(verb))
@@ -437,11 +362,11 @@ ROWS = [help_lists_every_verb, every_verb_explains_itself, wrong_verbs_are_named
         diff_compares_the_profiles_and_not_the_site, tests_of_a_profile_run, test_files_stand_beside_profiles,
         an_empty_run_of_tests_fails, tries_are_told_by_number, codes_are_explained,
         schema_and_reference_are_printed, a_full_disk_is_no_success, closed_streams_do_no_harm,
-        profiles_are_not_changed]
+        profiles_are_not_changed, *rows_log.ROWS]
 
 
 def main():
-    bench = Bench(sys.argv[1])
+    bench = Bench(sys.argv[1], sys.argv[2])
     tap = harness.Tap()
     try:
         for row in ROWS:

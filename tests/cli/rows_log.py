@@ -1,0 +1,423 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows about `berm log`: logs are written by write-log, which uses the recorder itself."""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+from bench import HERE, expect, expect_result, harness
+
+RUN = "01JD7Z3K9QAAAAAAAAAAAAAAAA"
+OTHER = "01JD80000QBBBBBBBBBBBBBBBB"
+UTC = {"TZ": "UTC"}
+
+
+def make_log(bench, name, kind, *words):
+    """A state directory with a log, made once."""
+    directory = os.path.join(bench.top, name)
+    if not os.path.isdir(directory):
+        os.mkdir(directory)
+        result = harness.run([bench.write_log, directory, kind, *words])
+        expect(result.code == 0, *result.describe())
+    return directory
+
+
+def copy_log(bench, source, name):
+    directory = os.path.join(bench.top, name)
+    shutil.rmtree(directory, ignore_errors=True)
+    shutil.copytree(source, directory)
+    return directory
+
+
+def segment(directory, number=1):
+    return "%s/log/%010d.seg" % (directory, number)
+
+
+def change(directory, offset, number=1):
+    """Flip a bit of a segment."""
+    with open(segment(directory, number), "r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)[0]
+        file.seek(offset)
+        file.write(bytes([byte ^ 1]))
+
+
+def log(bench, directory, *words, more=None, **options):
+    return bench.call("log", *words, "--state-dir", directory, more=dict(UTC, **(more or {})), **options)
+
+
+def objects(result):
+    expect(result.code == 0, *result.describe())
+    return [json.loads(line) for line in result.text.splitlines()]
+
+
+def is_clean(text):
+    """Nothing that a terminal would obey, or that hides how a line is read."""
+    return all(c == "\n" or (c.isprintable() and c not in "\u202e\u200b") for c in text)
+
+
+def log_shows_every_kind_of_record_as_written_here(bench):
+    directory = make_log(bench, "all", "all")
+    result = log(bench, directory)
+    expect_result(result, 0, r"^20", "")
+    with open(os.path.join(HERE, "log.golden"), encoding="utf-8") as file:
+        golden = file.read()
+    shown = re.sub(r"berm \d+\.\d+\.\d+", "berm VERSION", result.text)
+    expect(shown == golden, "not as in log.golden:", shown)
+    expect(is_clean(result.text), "something of a tool got through", repr(result.text))
+    expect(log(bench, directory, "--unchecked").text == result.text, "--unchecked shows something else")
+
+
+def log_takes_the_time_zone(bench):
+    directory = make_log(bench, "all", "all")
+    first = log(bench, directory, more={"TZ": "XXX-2"}).text.splitlines()[0]
+    expect(first.startswith("2026-11-22 22:14:03 "), first)
+
+
+def log_filters(bench):
+    directory = make_log(bench, "all", "all")
+
+    def lines(*words):
+        result = log(bench, directory, *words)
+        expect_result(result, 0, "" if not result.text else "^2", "")
+        return result.text.splitlines()
+
+    everything = lines()
+    for words, wanted in ((["--run", RUN], [line for line in everything if RUN in line]),
+                          (["--run", "01JD8"], [line for line in everything if OTHER in line]),
+                          (["--run", "01"], [line for line in everything if RUN in line or OTHER in line]),
+                          (["--run", "7"], []),
+                          (["--agent", "coder"], [line for line in everything if RUN in line]),
+                          (["--agent", "cod"], []),
+                          (["--since", "2026-11-22T20:14:18Z"], everything[-5:]),
+                          (["--since", "2026-11-22 20:14:18"], everything[-5:]),
+                          (["--since", "2026-11-22T22:14:18+02:00"], everything[-5:]),
+                          (["--since", "2026-11-22"], everything), (["--since", "2026-11-23"], []),
+                          (["--limit", "3"], everything[-3:]), (["-n1"], everything[-1:]),
+                          (["-n", "100"], everything), (["-n", "2", "--run", RUN],
+                                                        [line for line in everything if RUN in line][-2:])):
+        expect(lines(*words) == wanted, words, *lines(*words))
+    denied = lines("--denied")
+    expect(len(denied) == 7 and all(re.search(" (DENY|TRIP|FAIL|ASK) ", line) for line in denied), *denied)
+    expect(not any("ENOENT" in line or "once" in line for line in denied), *denied)
+    expect(lines("--denied", "-n", "2", "--run", RUN) == [line for line in denied if RUN in line][-2:], "together")
+    own = [line for line in lines("--all") if line not in everything]
+    expect(len(own) == 3 and all(re.search(r" NOTE  LOG  (seal|segment) ", line) for line in own), *own)
+
+
+def log_says_what_is_wrong_with_its_words(bench):
+    directory = make_log(bench, "all", "all")
+    for words, said in ((["x"], 'unknown verb "log x"'), (["-f", "--", "x"], "takes no words: x"),
+                        (["--since", "yesterday"], '"yesterday" is no time'),
+                        (["--since", "2026-02-31"], "is no time"), (["--limit", "0"], "over zero"),
+                        (["--limit", "-1"], "needs a value"), (["-n", "100001"], "at most 100000"),
+                        (["--run="], "empty"), (["verifu"], 'did you mean "verify"'),
+                        (["--key", bench.top + "/none"], "the key .*No such file"),
+                        (["--key", bench.top + "/good.yaml"], "the key"),
+                        (["--anchor", bench.top + "/none"], "the anchor"),
+                        (["--anchor", bench.top], "the anchor .*No such file")):
+        expect_result(log(bench, directory, *words), 2, "", said)
+    expect_result(bench.call("log", "--state-dir", bench.top + "/nowhere"), 2, "", "there is no .*/nowhere")
+
+
+def an_empty_log_is_said_and_where_it_was_looked_for(bench):
+    expect_result(bench.call("log", "--state-dir", bench.top + "/ws"), 0, "",
+                  r"^berm: log: nothing was ever recorded here: there is no log in \S+/ws/log\n$")
+    if os.geteuid() != 0:
+        own = {"BERM_STATE_DIR": ""}
+        expect_result(bench.call("log", more=own), 0, "", r"there is no log in %s/\.local/state/berm/log" % bench.top)
+        own["XDG_STATE_HOME"] = bench.top + "/s"
+        expect_result(bench.call("log", more=own), 0, "", r"there is no log in %s/s/berm/log" % bench.top)
+    expect_result(bench.call("log", "verify", "--state-dir", bench.top + "/ws"), 3, "", "nothing was ever recorded")
+
+
+def log_json_has_stable_names(bench):
+    directory = make_log(bench, "all", "all")
+    told = objects(log(bench, directory, "--json"))
+    expect(len(told) == 21, len(told))
+    names = ["sequence", "time", "kind", "verdict", "area", "denied", "operation", "detail", "run", "agent", "group",
+             "target", "rule", "file", "line", "by", "count", "id", "program", "pid", "previous_entry_hash",
+             "entry_hash", "record", "verified"]
+    for item in told:
+        expect(list(item) == names, list(item))
+        expect(item["verified"] is True and is_clean(json.dumps(item, ensure_ascii=False)), item)
+    expect({item["kind"] for item in told} >= {"opened", "run_start", "denial", "exec", "file", "network", "trip",
+                                              "posture_change", "phase_change", "approval", "loss", "run_end",
+                                              "clock_step"}, "a kind is missing")
+    denial = next(item for item in told if item["kind"] == "denial")
+    wanted = {"time": "2026-11-22T20:14:05.000000000Z", "verdict": "DENY", "area": "FILE", "operation": "read",
+              "run": RUN, "agent": "coder", "group": "team", "target": "/srv/ann/.ssh/id_ed25519", "rule": "fs.deny",
+              "file": "/etc/berm/profiles/coding-agent.yaml", "line": 22, "by": "mount+landlock", "count": 14,
+              "id": RUN + "-1", "program": "/usr/bin/node", "pid": 4121, "denied": True}
+    expect({key: denial[key] for key in wanted} == wanted, denial)
+    for before, after in zip(told, told[1:]):
+        if after["sequence"] == before["sequence"] + 1:
+            expect(after["previous_entry_hash"] == before["entry_hash"], "hashes do not follow", after)
+    hostile = [item for item in told if item["kind"] == "denial"][2]["target"]
+    expect(hostile == '/tmp/a|b=c\\\\d"e\\x0a\\x0d\\x1b[31m\\x80\\xff\\u{202e},%s{}<x>\\x09/last\\x07', hostile)
+
+
+def hostile_text_can_be_had_back_from_the_log(bench):
+    """What is shown of it says each byte: undoing the escapes gives what the tool wrote."""
+    directory = make_log(bench, "all", "all")
+    shown = [item for item in objects(log(bench, directory, "--json")) if item["kind"] == "denial"][2]["target"]
+
+    def byte(match):
+        if match.group(1):
+            return bytes([int(match.group(1), 16)])
+        return chr(int(match.group(2), 16)).encode() if match.group(2) else b"\\"
+
+    pattern = re.compile(rb"\\x([0-9a-f]{2})|\\u\{([0-9a-f]+)\}|\\\\")
+    back = pattern.sub(lambda m: byte(m), shown.encode())
+    wanted = b"/tmp/a|b=c\\d\"e\n\r\x1b[31m\x80\xff\xe2\x80\xae,%s{}<x>\t/last\x07"
+    expect(back == wanted, back, wanted)
+
+
+def colours_of_log_are_for_terminals(bench):
+    directory = make_log(bench, "all", "all")
+    expect("\033[31mDENY \033[0m" in bench.on_terminal("log", "--denied", "--state-dir", directory), "no colour")
+    expect("\033" not in bench.on_terminal("log", "--state-dir", directory, more={"NO_COLOR": "1"}), "NO_COLOR")
+
+
+def verify_passes_and_says_by_which_key(bench):
+    directory = make_log(bench, "all", "all")
+    expect_result(log(bench, directory, "verify"), 0,
+                  r"^PASS  %s/log: 24 records in 1 segments, closed\n  key       %s/keys/recorder\.pub \(of uid %d\)\n"
+                  r"  anchor    none: what is missing at the end cannot be noticed\n$" %
+                  (re.escape(directory), re.escape(directory), os.geteuid()))
+    result = log(bench, directory, "verify", "-v", "--anchor", directory + "/anchor")
+    expect_result(result, 0,
+                  r"anchor    reached; 0 records came after it\n  looked at \d+ bytes, 2 seals in .* records/s")
+    told = bench.object("log", "verify", "--json", "--state-dir", directory)
+    wanted = {"version": 1, "verdict": "PASS", "reason": "good", "records": 24, "segments": 1, "seals": 2,
+              "closed": True, "live": False, "anchor": False, "key": directory + "/keys/recorder.pub",
+              "log": directory + "/log", "sealed_record": 24, "key_owner": os.geteuid()}
+    expect({key: told.get(key) for key in wanted} == wanted, told)
+    expect(told["records_per_second"] > 0 and told["seconds"] > 0, told)
+
+
+def verify_fails_with_record_segment_and_reason(bench):
+    original = make_log(bench, "all", "all")
+    directory = copy_log(bench, original, "changed")
+    change(directory, 1500)
+    result = log(bench, directory, "verify")
+    expect_result(result, 1,
+                  r"^FAIL  \S+: segment 1, record \d+, byte \d+: the record was changed, .*\(hash\)\n"
+                  r"  what is under the seal of record 1 and before it is as it was recorded\n")
+    told = bench.object("log", "verify", "--json", "--state-dir", directory, code=1)
+    expect(told["verdict"] == "FAIL" and told["reason"] == "hash" and told["segment"] == 1, told)
+    directory = copy_log(bench, original, "cut")
+    os.truncate(segment(directory), os.path.getsize(segment(directory)) - 5)
+    expect(bench.object("log", "verify", "--json", "--state-dir", directory, code=1)["reason"] == "cut", "cut")
+    os.unlink(segment(directory))
+    expect(bench.object("log", "verify", "--json", "--state-dir", directory, code=1)["reason"] == "no_log", "no log")
+    shutil.rmtree(directory + "/log")
+    expect(bench.object("log", "verify", "--json", "--state-dir", directory, code=1)["reason"] == "no_log", "away")
+
+
+def verify_takes_no_key_out_of_the_log(bench):
+    original = make_log(bench, "all", "all")
+    directory = copy_log(bench, original, "keyed")
+    pin = bench.top + "/pin"
+    shutil.copy(directory + "/keys/recorder.pub", pin)
+    expect_result(log(bench, directory, "verify", "--key", pin), 0, r"key       %s/pin" % re.escape(bench.top))
+    shutil.copy(pin, directory + "/log/recorder.pub")
+    for path in (directory + "/log/recorder.pub", directory + "/keys/../log/recorder.pub"):
+        expect_result(log(bench, directory, "verify", "--key", path), 2, "", "is in the log itself")
+    os.symlink(directory + "/log/recorder.pub", directory + "/outside.pub")
+    expect_result(log(bench, directory, "verify", "--key", directory + "/outside.pub"), 2, "", "is in the log itself")
+    shutil.rmtree(directory + "/keys")
+    os.symlink("log", directory + "/keys")
+    expect_result(log(bench, directory, "verify"), 3, "", "no key to check with: .* is in the log itself")
+    os.unlink(directory + "/keys")
+    expect_result(log(bench, directory, "verify"), 3, "", "no key to check with: .*No such file")
+
+
+def verify_wants_a_key_that_others_cannot_change(bench):
+    directory = copy_log(bench, make_log(bench, "all", "all"), "open")
+    for path in (directory + "/keys/recorder.pub", directory + "/keys"):
+        mode = os.stat(path).st_mode
+        os.chmod(path, mode | 0o022)
+        expect_result(log(bench, directory, "verify"), 3, "", "others than its owner could change")
+        os.chmod(path, mode)
+    expect_result(log(bench, directory, "verify"), 0, "^PASS")
+
+
+def verify_wants_the_key_of_this_log(bench):
+    original = make_log(bench, "all", "all")
+    other = make_log(bench, "small", "many", "3")
+    key = other + "/keys/recorder.pub"
+    told = bench.object("log", "verify", "--json", "--state-dir", original, "--key", key, code=1)
+    expect(told["reason"] == "foreign", told)
+
+
+def an_anchor_tells_of_an_older_copy(bench):
+    directory = make_log(bench, "grown", "many", "3")
+    old = copy_log(bench, directory, "older")
+    expect(harness.run([bench.write_log, directory, "many", "3"]).code == 0, "write on")
+    anchor = directory + "/anchor"
+    expect_result(log(bench, directory, "verify", "--anchor", anchor), 0, "anchor    reached; 0 records")
+    expect_result(log(bench, old, "verify"), 0, "^PASS")
+    told = bench.object("log", "verify", "--json", "--state-dir", old, "--anchor", anchor, code=1)
+    expect(told["reason"] == "ends_early" and told["anchor"] is True, told)
+    head = [name for name in os.listdir(anchor) if name.endswith(".head")][0]
+    expect_result(log(bench, old, "verify", "--anchor", anchor + "/" + head), 1, r"\(ends_early\)")
+
+
+def a_log_that_fails_is_shown_behind_a_warning(bench):
+    directory = copy_log(bench, make_log(bench, "all", "all"), "forged")
+    size = os.path.getsize(segment(directory))
+    change(directory, size - 600)
+    result = log(bench, directory)
+    expect(result.code == 0 and result.text.count("\n") > 15, *result.describe())
+    expect(re.search(r"^berm: log: WARNING: THIS LOG FAILS THE CHECK, what is shown may be forged: segment 1, record "
+                     r"\d+: the record was changed", result.errors), *result.describe())
+    marks = [line[19] for line in result.text.splitlines()]
+    expect(marks[0] == " " and marks[-1] == "!" and "".join(marks).rstrip("!").strip() == "", marks)
+    told = [item["verified"] for item in objects(log(bench, directory, "--json"))]
+    expect(told[0] is True and told[-1] is False and told == sorted(told, reverse=True), told)
+
+
+def garbage_in_a_log_is_passed_over(bench):
+    directory = copy_log(bench, make_log(bench, "all", "all"), "garbage")
+    with open(segment(directory), "r+b") as file:
+        file.seek(2000)
+        file.write(b"\xff" * 500)
+    with open(segment(directory, 3), "wb") as file:
+        file.write(os.urandom(5000))
+    for words in ([], ["--unchecked"], ["--json"], ["-n", "4"]):
+        result = log(bench, directory, *words)
+        expect(result.code == 0 and "WARNING" in result.errors and is_clean(result.text), *result.describe())
+
+
+def who_has_no_right_to_the_key_sees_the_log_unchecked(bench):
+    directory = copy_log(bench, make_log(bench, "all", "all"), "keyless")
+    shutil.rmtree(directory + "/keys")
+    result = log(bench, directory)
+    expect_result(result, 0, "^2", r"^berm: log: not checked against a key \(.*\): what is shown may be forged")
+    expect(len(result.text.splitlines()) == 21, result.text)
+    expect(all(item["verified"] is None for item in objects(log(bench, directory, "--json"))), "nothing vouches for it")
+    if os.geteuid() == 0:
+        os.chmod(directory + "/log", 0o750)
+        blocked = log(bench, directory, preexec_fn=harness.become(harness.TOOL_UID))
+        expect_result(blocked, 3, "", r"open \S+/log: Permission denied")
+
+
+class Live:
+    """A log that is being written; the clock is the real one, segments are small."""
+
+    def __init__(self, bench, name):
+        self.directory = os.path.join(bench.top, name)
+        os.mkdir(self.directory)
+        self.process = subprocess.Popen([bench.write_log, self.directory, "live"], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        expect(self.process.stdout.readline() == "open\n", "the writer did not start")
+
+    def write(self, word="x"):
+        self.process.stdin.write(word + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *what):
+        self.process.stdin.close()
+        self.process.wait(30)
+        self.process.stdout.close()
+
+
+def a_live_log_can_be_read_and_checked(bench):
+    with Live(bench, "live") as live:
+        for _ in range(100):
+            live.write()
+        told = bench.object("log", "verify", "--json", "--state-dir", live.directory)
+        expect(told["verdict"] == "PASS" and told["live"] is True and told["segments"] > 2, told)
+        expect_result(log(bench, live.directory, "verify"), 0, r"being written\n(.*\n)*  open end  \d+ records")
+        lines = [line for line in log(bench, live.directory).text.splitlines() if " open " in line]
+        expect(len(lines) == 100 and lines[-1].split()[5].endswith("file-99.c"), *lines[-3:])
+        expect(len(log(bench, live.directory, "-n", "60").text.splitlines()) == 60, "over several segments")
+    expect_result(log(bench, live.directory, "verify"), 0, "closed")
+
+
+def read_line(stream, seconds=20):
+    """The next line, or an error when it does not come."""
+    def late(*_):
+        raise TimeoutError
+    signal.signal(signal.SIGALRM, late)
+    signal.alarm(int(seconds * harness.SLOWER))
+    try:
+        return stream.readline()
+    except TimeoutError:
+        expect(False, "no line came")
+    finally:
+        signal.alarm(0)
+
+
+def follow_shows_what_comes_over_rotations_and_crashes(bench):
+    with Live(bench, "followed") as live:
+        live.write()
+        shown = subprocess.Popen([bench.berm, "log", "--follow", "--json", "--state-dir", live.directory],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=bench.environment)
+        try:
+            sequences = []
+            for number in range(60):
+                if number:
+                    live.write()
+                while True:
+                    item = json.loads(read_line(shown.stdout))
+                    sequences.append(item["sequence"])
+                    if item["kind"] == "file":
+                        break
+                expect(item["target"].endswith("/file-%d.c" % number), number, item)
+            expect(sequences == sorted(set(sequences)), "not each once, in order", sequences)
+            live.process.stdin.write("crash\n")
+            live.process.stdin.flush()
+            live.process.wait(30)
+            again = harness.run([bench.write_log, live.directory, "many", "2"])
+            expect(again.code == 0, *again.describe())
+            kinds = []
+            while kinds[-2:] != ["file", "file"]:
+                kinds.append(json.loads(read_line(shown.stdout))["kind"])
+            expect("opened" in kinds, kinds)
+        finally:
+            harness.stop(shown)
+            shown.stdout.close()
+            shown.stderr.close()
+
+
+def follow_ends_when_nobody_reads(bench):
+    with Live(bench, "unread") as live:
+        live.write()
+        shown = subprocess.Popen([bench.berm, "log", "-f", "--state-dir", live.directory], stdout=subprocess.PIPE,
+                                 env=bench.environment)
+        shown.stdout.readline()
+        shown.stdout.close()
+        end = time.monotonic() + 30 * harness.SLOWER
+        while shown.poll() is None and time.monotonic() < end:
+            live.write()
+            time.sleep(0.05)
+        ended = shown.poll()
+        harness.stop(shown)
+        expect(ended in (-signal.SIGPIPE, 3), ended)
+
+
+def log_to_a_full_disk_is_no_success(bench):
+    directory = make_log(bench, "all", "all")
+    with open("/dev/full", "wb") as full:
+        for words in ([], ["--json"], ["verify"]):
+            expect_result(log(bench, directory, *words, stdout=full), 3, "", r"cannot write to stdout: No space left")
+
+
+ROWS = [log_shows_every_kind_of_record_as_written_here, log_takes_the_time_zone, log_filters,
+        log_says_what_is_wrong_with_its_words, an_empty_log_is_said_and_where_it_was_looked_for,
+        log_json_has_stable_names, hostile_text_can_be_had_back_from_the_log, colours_of_log_are_for_terminals,
+        verify_passes_and_says_by_which_key, verify_fails_with_record_segment_and_reason,
+        verify_takes_no_key_out_of_the_log, verify_wants_a_key_that_others_cannot_change,
+        verify_wants_the_key_of_this_log, an_anchor_tells_of_an_older_copy, a_log_that_fails_is_shown_behind_a_warning,
+        garbage_in_a_log_is_passed_over, who_has_no_right_to_the_key_sees_the_log_unchecked,
+        a_live_log_can_be_read_and_checked, follow_shows_what_comes_over_rotations_and_crashes,
+        follow_ends_when_nobody_reads, log_to_a_full_disk_is_no_success]
