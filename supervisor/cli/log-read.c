@@ -182,7 +182,6 @@ static int give(struct log_reading *l, const struct cursor_record *raw, struct t
 
 	if (!record)
 		return 0;
-	l->shown++;
 	r = l->sink(l->data, &item, out);
 	berm__wire__record__free_unpacked(record, NULL);
 	return r;
@@ -192,7 +191,7 @@ static int give(struct log_reading *l, const struct cursor_record *raw, struct t
  * later, it is told here. */
 static void tell_break(const struct log_reading *l, const struct cursor *c)
 {
-	if (!l->check->pinned || l->check->result.pass)
+	if (!l->quiet && (!l->check->pinned || l->check->result.pass))
 		log_line("%s: WARNING: segment %" PRIu64
 			 " has something that is no record, or does "
 			 "not follow from what is before it",

@@ -39,9 +39,9 @@ struct log_reading {
 	const struct log_filter *filter;
 	uint64_t limit; /* only the newest so many; 0: all */
 	bool follow;    /* wait for more, until the process is ended */
+	bool quiet;     /* do not tell of what is no record */
 	log_sink sink;
 	void *data;
-	uint64_t shown; /* filled in */
 };
 
 /* Give each record to the sink, and what it makes of it to stdout. What is no record is told on

@@ -26,6 +26,8 @@ extern const struct verb verb_pace_show;
 extern const struct verb verb_pace_set;
 extern const struct verb verb_log;
 extern const struct verb verb_log_verify;
+extern const struct verb verb_log_trace;
+extern const struct verb verb_log_export;
 extern const struct verb verb_doctor;
 extern const struct verb verb_profile;
 extern const struct verb verb_profile_check;

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-static void put_time(struct json *j, int64_t ns)
+void line_json_time(struct json *j, const char *key, int64_t ns)
 {
 	time_t seconds = (time_t)(ns / 1000000000 - (ns % 1000000000 < 0));
 	long rest = (long)(ns - (int64_t)seconds * 1000000000);
@@ -13,12 +13,12 @@ static void put_time(struct json *j, int64_t ns)
 	struct tm t;
 
 	if (!gmtime_r(&seconds, &t) || t.tm_year > 8099) {
-		json_put_null(j, "time");
+		json_put_null(j, key);
 		return;
 	}
 	snprintf(words, sizeof(words), "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", t.tm_year + 1900,
 		t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, rest);
-	json_put_string(j, "time", words);
+	json_put_string(j, key, words);
 }
 
 static void put_bytes_or_null(struct json *j, const char *key, const ProtobufCBinaryData *bytes)
@@ -67,7 +67,7 @@ void line_json(struct json *j, const Berm__Wire__Record *record, const struct ex
 	export_event_fill(&event, record, place);
 	line_fill(&line, record);
 	json_put_u64(j, "sequence", record->sequence);
-	put_time(j, record->timestamp);
+	line_json_time(j, "time", record->timestamp);
 	json_put_string(j, "kind", line_kind(record));
 	put_line(j, &line);
 	export_json_string(j, "run", record->run);

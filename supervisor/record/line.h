@@ -31,6 +31,9 @@ const char *line_kind(const Berm__Wire__Record *record);
 /* "kernel ring", "queue" …; static. */
 const char *line_loss_source(Berm__Wire__LossSource source);
 
+/* A time as a string in UTC with nanoseconds, "2026-11-22T20:14:03.118000000Z"; null where no
+ * calendar has it. */
+void line_json_time(struct json *j, const char *key, int64_t ns);
 /* The members of one JSON object: those of a line, then all of the record under "record".
  * docs/log.md lists them. */
 void line_json(struct json *j, const Berm__Wire__Record *record, const struct export_place *place);

@@ -27,7 +27,7 @@ def every_verb_explains_itself(bench):
     verbs = [[name] for name in help_lists_every_verb(bench)]
     verbs += [["profile", name] for name in ("check", "show", "explain", "diff", "test", "try", "schema", "reference")]
     verbs += [["pace", name] for name in ("show", "set")]
-    verbs += [["log", name] for name in ("verify",)]
+    verbs += [["log", name] for name in ("verify", "trace", "export")]
     for verb in verbs:
         for words in ([*verb, "--help"], [*verb, "-h"], ["help", *verb]):
             expect_result(bench.call(*words), 0, r"usage: berm %s" % " ".join(verb))

@@ -238,7 +238,6 @@ static void finish(struct writer *w, uint64_t denials)
 
 static void write_all_kinds(struct writer *w)
 {
-	Berm__Wire__ClockStep step = BERM__WIRE__CLOCK_STEP__INIT;
 	Berm__Wire__Approval refused = BERM__WIRE__APPROVAL__INIT;
 
 	begin(w, "coder", "01JD7Z3K9QAAAAAAAAAAAAAAAA");
@@ -253,9 +252,6 @@ static void write_all_kinds(struct writer *w)
 		w->r, w->run, RECORD_RING_ACTIVITY, BERM__WIRE__LOSS_SOURCE__LOSS_KERNEL_RING, 7);
 	finish(w, 16);
 	check(w, recorder_seal(w->r, &w->err), "seal");
-	step.has_step_ns = 1;
-	step.step_ns = -3200000000;
-	put(w, BERM__WIRE__RECORD__BODY_CLOCK_STEP, &step);
 	begin(w, "other\x1b[2J", "01JD80000QBBBBBBBBBBBBBBBB");
 	start(w);
 	deny(w, "01JD80000QBBBBBBBBBBBBBBBB-1", "syscall", "bpf", DENIAL_ESCAPE, 2);
