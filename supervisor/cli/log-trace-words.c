@@ -73,7 +73,7 @@ void trace_words_begin(struct trace *t, const struct log_item *first, struct tex
 	text_puts(out, "run        ");
 	put(out, t->run);
 	text_puts(out, "\nagent      ");
-	put(out, record->agent_id);
+	put(out, record->agent_id && record->agent_id[0] ? record->agent_id : "none named");
 	if (record->group) {
 		text_puts(out, " of ");
 		put(out, record->group);

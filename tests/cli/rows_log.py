@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from bench import HERE, expect, expect_result, harness
+from bench import GOOD, HERE, expect, expect_result, harness
 
 RUN = "01JD7Z3K9QAAAAAAAAAAAAAAAA"
 OTHER = "01JD80000QBBBBBBBBBBBBBBBB"
@@ -478,13 +478,78 @@ def export_writes_a_line_a_record(bench):
     expect_result(log(bench, changed, "export", "--format", "cef"), 1, "^CEF", "WARNING: THIS LOG FAILS")
 
 
-ROWS = [trace_tells_a_run_from_start_to_end, trace_has_the_names_of_the_decision_trace, export_writes_a_line_a_record,
-        log_shows_every_kind_of_record_as_written_here, log_takes_the_time_zone, log_filters,
-        log_says_what_is_wrong_with_its_words, an_empty_log_is_said_and_where_it_was_looked_for,
+def explain_tells_a_refusal_of_the_log(bench):
+    directory = make_log(bench, "all", "all")
+    state = ["--state-dir", directory]
+    result = bench.call("explain", RUN + "-1", *state, more=UTC)
+    expect_result(result, 0, r"^DENY  read /srv/ann/\.ssh/id_ed25519\n"
+                             r"  rule:      fs\.deny  \(/etc/berm/profiles/coding-agent\.yaml:22\)\n"
+                             r"  by:        mount\+landlock\n  count:     14x, first 2026-11-22 20:14:05\n"
+                             r"  program:   node\(4121\)\n  run:       %s of coder, profile coding-agent, for alice\n"
+                             r"  advice:    none, the profile could not be read: .*--profile names it\n$" % RUN)
+    expect(bench.call("explain", RUN + ".1", *state, more=UTC).text == result.text, "either separator")
+    hostile = bench.call("explain", RUN + "-3", *state)
+    expect_result(hostile, 0, r"^DENY  write /tmp/a\|b=c\\\\d\"e\\x0a")
+    expect(is_clean(hostile.text), repr(hostile.text))
+    for line, said in (("fs: {read: [/usr]}", r"  advice:    should stay denied: it holds keys or passwords\n"),
+                       ("fs: {read: [/srv]}", r"  advice:    the profile of today allows it\n")):
+        path = bench.write("coding-agent.yaml", "version: 1\nname: coding-agent\n%s\n" % line)
+        told = bench.call("explain", RUN + "-1", "-p", path, *state)
+        expect_result(told, 0, said)
+        expect(re.search(r"  note:      %s or what it extends is not what the run had" % re.escape(path), told.text),
+               told.text)
+    told = bench.object("explain", "--json", OTHER + "-1", "-p", path, *state)
+    expect(told["denial"]["target"] == "bpf" and told["count"] == 2 and told["profile"] == "changed", told)
+    expect(told["keep_denied"] is True and "should stay denied" in told["hint"] and told["verified"] is True, told)
+    for words, said in (([RUN + "-9"], "no refusal %s-9 was recorded" % RUN),
+                        (["7" * 26 + "-1"], "no refusal"), ([RUN + "-"], "no message has the code"),
+                        ([RUN + "-1", RUN + "-2"], "one code or one refusal")):
+        expect_result(bench.call("explain", *words, *state), 2, "", said)
+    changed = copy_log(bench, directory, "explained")
+    change(changed, os.path.getsize(segment(changed)) - 600)
+    expect_result(bench.call("explain", OTHER + "-1", "--state-dir", changed), 1,
+                  "WARNING:   this record may be forged", "WARNING: THIS LOG FAILS")
+    empty = bench.call("explain", RUN + "-1", "--state-dir", bench.top + "/ws")
+    expect_result(empty, 2, "", "nothing was ever recorded")
+
+
+def a_real_run_is_in_the_log_and_its_refusals_are_explained(bench):
+    """From the run to the line of its profile, through the recorder and the log."""
+    os.makedirs(bench.top + "/ws/secret", exist_ok=True)
+    with open(bench.top + "/ws/secret/key", "w", encoding="ascii") as file:
+        file.write("k")
+    state = os.path.join(bench.top, "real")
+    words = ["run", "-p", "../good.yaml", "--json", "--trace-denials", "--state-dir", state, "--", "cat", "secret/key"]
+    run = bench.call(*words)
+    expect(run.code == 1, *run.describe())
+    status = json.loads(run.errors.splitlines()[-1])
+    denial = next(one for one in status["denials"] if one["target"].endswith("/secret/key"))
+    lines = log(bench, state, "--run", status["run"]).text.splitlines()
+    expect(" START RUN  good " in lines[0], *lines)
+    expect(" END   RUN " in lines[-1] and any(" DENY " in line and denial["id"] in line for line in lines), *lines)
+    expect_result(log(bench, state, "verify"), 0, "^PASS")
+    told = bench.call("explain", denial["id"], "--state-dir", state)
+    expect_result(told, 0, r"^DENY  read \S+/secret/key\n  rule:      fs\.deny  \(\.\./good\.yaml:10\)\n")
+    expect("note:" not in told.text, "the profile is the one that the run had", told.text)
+    expect(bench.object("explain", "--json", denial["id"], "--state-dir", state)["profile"] == "same", "its digest")
+    path = bench.top + "/good.yaml"
+    with open(path, "a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    expect_result(bench.call("explain", denial["id"], "--state-dir", state), 0, "note: .* is not what the run had")
+    bench.write("good.yaml", GOOD % "x")
+    expect_result(log(bench, state, "trace", status["run"]), 0,
+                  r"command    cat secret/key\n(.*\n)*ended      exited, code 1")
+
+
+ROWS = [explain_tells_a_refusal_of_the_log, a_real_run_is_in_the_log_and_its_refusals_are_explained,
+        trace_tells_a_run_from_start_to_end, trace_has_the_names_of_the_decision_trace,
+        export_writes_a_line_a_record, log_shows_every_kind_of_record_as_written_here, log_takes_the_time_zone,
+        log_filters, log_says_what_is_wrong_with_its_words, an_empty_log_is_said_and_where_it_was_looked_for,
         log_json_has_stable_names, hostile_text_can_be_had_back_from_the_log, colours_of_log_are_for_terminals,
         verify_passes_and_says_by_which_key, verify_fails_with_record_segment_and_reason,
         verify_takes_no_key_out_of_the_log, verify_wants_a_key_that_others_cannot_change,
-        verify_wants_the_key_of_this_log, an_anchor_tells_of_an_older_copy, a_log_that_fails_is_shown_behind_a_warning,
-        garbage_in_a_log_is_passed_over, who_has_no_right_to_the_key_sees_the_log_unchecked,
-        a_live_log_can_be_read_and_checked, follow_shows_what_comes_over_rotations_and_crashes,
-        follow_ends_when_nobody_reads, log_to_a_full_disk_is_no_success]
+        verify_wants_the_key_of_this_log, an_anchor_tells_of_an_older_copy,
+        a_log_that_fails_is_shown_behind_a_warning, garbage_in_a_log_is_passed_over,
+        who_has_no_right_to_the_key_sees_the_log_unchecked, a_live_log_can_be_read_and_checked,
+        follow_shows_what_comes_over_rotations_and_crashes, follow_ends_when_nobody_reads,
+        log_to_a_full_disk_is_no_success]
