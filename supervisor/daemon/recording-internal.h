@@ -3,6 +3,7 @@
 
 #include "daemon/recorder-client.h"
 #include "daemon/recording.h"
+#include "daemon/redaction.h"
 #include "daemon/session.h"
 
 /* A command line is kept whole up to this many bytes. */
@@ -12,6 +13,7 @@
 struct recording {
 	struct recorder_client *client; /* owned; NULL: not open */
 	struct recording_policy policy;
+	struct redactor *redactor; /* owned: takes secrets out of all that is told */
 	bool failed;
 	bool ended;
 	struct error failure;

@@ -13,11 +13,6 @@ static char *words_of(const char *words)
 	return (char *)(uintptr_t)words;
 }
 
-static ProtobufCBinaryData bytes_of(const char *words)
-{
-	return (ProtobufCBinaryData){strlen(words), (uint8_t *)(uintptr_t)words};
-}
-
 static void tell(struct recording *recording, Berm__Wire__Record *record)
 {
 	recorder_client_append(recording->client, RECORD_RING_DECISIONS, record);
@@ -64,19 +59,25 @@ static void join_ways(const Berm__Wire__Plan *plan, struct text *out)
 				out, "%s%s", out->length ? ", " : "", plan->rules[i]->enforced_by);
 }
 
-/* The command line as it was asked for, cut where it is too long to be kept. */
+static ProtobufCBinaryData bytes_of_text(const struct text *text)
+{
+	return (ProtobufCBinaryData){text->length, (uint8_t *)(uintptr_t)text_string(text)};
+}
+
+/* The command line as it was asked for, without its secrets, cut where it is too long to be kept.
+ */
 static size_t fill_argv(
-	const char *const *argv, ProtobufCBinaryData *rows, size_t most, bool *ret_cut)
+	const struct text *words, ProtobufCBinaryData *rows, size_t most, bool *ret_cut)
 {
 	size_t count = 0, bytes = 0;
 
-	for (; argv && argv[count] && count < most; count++) {
-		rows[count] = bytes_of(argv[count]);
+	for (; count < most; count++) {
+		rows[count] = bytes_of_text(&words[count]);
 		if (bytes + rows[count].len > RECORDING_ARGV_BYTES)
 			break;
 		bytes += rows[count].len + 4;
 	}
-	*ret_cut = argv && argv[count];
+	*ret_cut = count < most;
 	return count;
 }
 
@@ -89,7 +90,8 @@ static size_t count_words(const char *const *words)
 	return count;
 }
 
-static void fill_caller(const struct session *session, Berm__Wire__RunStart *start)
+static void fill_caller(
+	const struct session *session, const struct text *directory, Berm__Wire__RunStart *start)
 {
 	start->has_caller_uid = start->has_caller_pid = true;
 	start->caller_uid = session->caller.uid;
@@ -98,7 +100,7 @@ static void fill_caller(const struct session *session, Berm__Wire__RunStart *sta
 		start->caller_name = words_of(session->caller.name);
 	if (session->directory) {
 		start->has_working_directory = true;
-		start->working_directory = bytes_of(session->directory);
+		start->working_directory = bytes_of_text(directory);
 	}
 }
 
@@ -108,18 +110,25 @@ void recording_tell_start(struct recording *recording, const struct session *ses
 	const Berm__Wire__Plan *plan = session->plan;
 	Berm__Wire__Record record = BERM__WIRE__RECORD__INIT;
 	Berm__Wire__RunStart start = BERM__WIRE__RUN_START__INIT;
-	autofree ProtobufCBinaryData *rows = calloc(count_words(argv) + 1, sizeof(*rows));
-	autotext struct text ways = {0};
+	size_t count = count_words(argv);
+	autofree ProtobufCBinaryData *rows = calloc(count + 1, sizeof(*rows));
+	autofree struct text *words = calloc(count + 1, sizeof(*words));
+	autotext struct text ways = {0}, directory = {0};
 	bool cut = true;
 
-	if (rows)
-		start.n_argv = fill_argv(argv, rows, count_words(argv), &cut);
+	if (session->directory)
+		redact_text(recording->redactor, session->directory, strlen(session->directory),
+			false, &directory);
+	if (words)
+		redact_words(recording->redactor, argv, count, words);
+	if (rows && words)
+		start.n_argv = fill_argv(words, rows, count, &cut);
 	start.argv = rows;
 	start.has_argv_cut = cut;
 	start.argv_cut = cut;
 	start.profile =
 		words_of(session->profile ? session->profile->name : session->request->profile);
-	fill_caller(session, &start);
+	fill_caller(session, &directory, &start);
 	if (plan) {
 		join_ways(plan, &ways);
 		start.enforced_by = words_of(text_string(&ways));
@@ -132,6 +141,8 @@ void recording_tell_start(struct recording *recording, const struct session *ses
 	record.body_case = BERM__WIRE__RECORD__BODY_RUN_START;
 	record.run_start = &start;
 	tell(recording, &record);
+	for (size_t i = 0; words && i < count; i++)
+		text_finish(&words[i]);
 }
 
 /* ---- refusals ---- */
@@ -175,13 +186,17 @@ static void tell_denial(
 	Berm__Wire__Record record = BERM__WIRE__RECORD__INIT;
 	Berm__Wire__Denial body = BERM__WIRE__DENIAL__INIT;
 	Berm__Wire__RecordRule rule = BERM__WIRE__RECORD_RULE__INIT;
+	autotext struct text target = {0};
 	char id[DENIAL_ID_BYTES];
+
+	/* Its end may be missing: the kernel's text has a bound. */
+	redact_text(recording->redactor, denial->target, strlen(denial->target), true, &target);
 
 	denial_id(session->run_id, index, id);
 	body.id = id;
 	body.operation = words_of(denial->operation);
 	body.has_target = true;
-	body.target = bytes_of(denial->target);
+	body.target = bytes_of_text(&target);
 	body.has_class_ = true;
 	body.class_ = denial_class_of(denial->operation, denial->target);
 	body.has_count = count > 1;
@@ -401,6 +416,7 @@ void recording_tell_end(
 	Berm__Wire__ResourceUse resources = BERM__WIRE__RESOURCE_USE__INIT;
 	Berm__Wire__Record record = BERM__WIRE__RECORD__INIT;
 	Berm__Wire__RunEnd end = BERM__WIRE__RUN_END__INIT;
+	autotext struct text reason = {0};
 
 	end.outcome = words_of(status_outcome_word(result->outcome));
 	end.has_exit_code = end.has_duration_ms = end.has_denials = true;
@@ -414,8 +430,10 @@ void recording_tell_end(
 		fill_resources(&result->usage, &resources);
 		end.resources = &resources;
 	}
-	if (result->error.text[0])
-		end.reason = words_of(result->error.text);
+	if (redact_text(recording->redactor, result->error.text, strlen(result->error.text), true,
+		    &reason) ||
+		reason.length > 0)
+		end.reason = words_of(text_string(&reason));
 	record.body_case = BERM__WIRE__RECORD__BODY_RUN_END;
 	record.run_end = &end;
 	tell(recording, &record);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+extern char **environ;
+
 /* Patience at the end of a run, with a disk that is slow. */
 #define RECEIPT_MS 5000
 
@@ -98,7 +100,9 @@ int recording_begin(struct session *session, struct error *err)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "no memory to record the run");
 	recording->policy = recording_policy_of(session->plan);
 	session->recording = recording;
-	if (open_recording(session, recording, &why) < 0)
+	if (redaction_make(session->profile, (const char *const *)environ,
+		    session->request->env_extra, &recording->redactor, &why) < 0 ||
+		open_recording(session, recording, &why) < 0)
 		(void)!fail(recording, &why, NULL);
 	else
 		recording_tell_start(recording, session);
@@ -185,5 +189,6 @@ void recording_close(struct session *session)
 	if (!session->recording)
 		return;
 	recorder_client_close(session->recording->client);
+	redactor_destroy(session->recording->redactor);
 	own_free(&session->recording);
 }
