@@ -2,6 +2,7 @@
 #include "base/own.h"
 #include "cli/cli.h"
 #include "daemon/recorder-role.h"
+#include "daemon/sinks-role.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -12,6 +13,7 @@ static const struct {
 	int (*main)(int argc, char **argv);
 } roles[] = {
 	{RECORDER_ROLE, recorder_role},
+	{SINKS_ROLE, sinks_role},
 };
 
 /* A descriptor that berm opens must never become one of the tool's standard streams. */

@@ -104,6 +104,29 @@ static void fill_caller(
 	}
 }
 
+/* "journald ocsf" each: what the process that sends them goes by. */
+static void fill_sinks(const Berm__Wire__Recorder *recorder, Berm__Wire__RunStart *start)
+{
+	start->sinks = calloc(recorder->n_sinks + 1, sizeof(*start->sinks));
+	for (size_t i = 0; start->sinks && i < recorder->n_sinks; i++) {
+		bool syslog = recorder->sinks[i]->type ==
+			      BERM__WIRE__RECORDER_SINK_TYPE__RECORDER_SINK_SYSLOG;
+		char *word = NULL;
+
+		if (asprintf(&word, "%s %s", syslog ? "syslog" : "journald",
+			    recorder->sinks[i]->format) < 0)
+			return;
+		start->sinks[start->n_sinks++] = word;
+	}
+}
+
+static void free_sinks(Berm__Wire__RunStart *start)
+{
+	for (size_t i = 0; i < start->n_sinks; i++)
+		free(start->sinks[i]);
+	free(start->sinks);
+}
+
 void recording_tell_start(struct recording *recording, const struct session *session)
 {
 	const char *const *argv = session->request->argv;
@@ -138,11 +161,17 @@ void recording_tell_start(struct recording *recording, const struct session *ses
 		start.degraded = plan->degraded;
 		start.n_degraded = plan->n_degraded;
 	}
+	if (plan && plan->recorder) {
+		start.has_keep_ms = true;
+		start.keep_ms = plan->recorder->keep_ms;
+		fill_sinks(plan->recorder, &start);
+	}
 	record.body_case = BERM__WIRE__RECORD__BODY_RUN_START;
 	record.run_start = &start;
 	tell(recording, &record);
 	for (size_t i = 0; words && i < count; i++)
 		text_finish(&words[i]);
+	free_sinks(&start);
 }
 
 /* ---- refusals ---- */

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "daemon/recorder-place.h"
 #include "daemon/recording-internal.h"
+#include "daemon/sinks-role.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -106,6 +107,8 @@ int recording_begin(struct session *session, struct error *err)
 		(void)!fail(recording, &why, NULL);
 	else
 		recording_tell_start(recording, session);
+	if (!recording->failed)
+		sinks_launch(session->places.state, session->plan);
 	return 0;
 }
 

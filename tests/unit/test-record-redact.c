@@ -264,8 +264,8 @@ static void nothing_of_a_hundred_secrets_comes_through(void **state)
 static void a_hostile_text_costs_no_more_than_its_length(void **state)
 {
 	static const char *const parts[] = {"://", "token=", "-----BEGIN ",
-		"ghp"
-		"_",
+		("ghp"
+		 "_"),
 		"bearer ", "password:\"", "eyJ", "a1", "_key=", "-----BEGIN PRIVATE KEY"};
 	autoredactor struct redactor *r = make();
 

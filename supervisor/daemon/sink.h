@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/error.h"
+#include "base/text.h"
+#include "policy/profile.h"
+#include "record/export.h"
+
+/* One place that records are sent to. Nothing here waits: what the place does not take is kept up
+ * to a bound, then counted, and the count is told in its place as a Loss record. */
+
+#define SINK_WAITING_MAX (1U << 20) /* bytes that wait for the place */
+#define SINK_JOURNAL_SOCKET "/run/systemd/journal/socket"
+#define SINK_SYSLOG_SOCKET "/dev/log"
+#define SINK_BACKOFF_MAX_MS 60000 /* between two starts of a program */
+
+/* All copied. */
+struct sink_target {
+	enum sink_type type;
+	enum sink_format format;
+	const char *path;           /* SINK_FILE; for sockets NULL is the usual one */
+	const char *const *command; /* SINK_EXEC: NULL-terminated, an absolute path first */
+};
+
+struct sink;
+
+int sink_create(
+	const struct sink_target *target, struct sink **ret_sink, struct error *err) must_check;
+/* What still waits is dropped. NULL is fine. */
+void sink_destroy(struct sink *sink);
+/* Queue the record and send what can be sent. now_ms: a clock that never goes back. */
+void sink_give(struct sink *sink, const Berm__Wire__Record *record,
+	const struct export_place *place, uint64_t now_ms);
+/* Try again: to be called now and then. */
+void sink_turn(struct sink *sink, uint64_t now_ms);
+/* Bytes that wait; records that were never sent, and were not declared yet. */
+size_t sink_waiting(const struct sink *sink);
+uint64_t sink_lost(const struct sink *sink);
+
+/* sink-message.c: the record as that place takes it, without a line feed for datagrams. */
+void sink_message(const struct sink_target *target, const Berm__Wire__Record *record,
+	const struct export_place *place, struct text *out);
