@@ -71,17 +71,26 @@ static bool is_wanted(const struct recording *recording, const struct activity *
 	return recording->policy.level >= (reads ? RECORDING_FULL : RECORDING_ACTIVITY);
 }
 
-void recording_activity(struct session *session, const struct activity *a)
+void recording_activity(struct session *session, const struct activity *told)
 {
 	struct recording *recording = session->recording;
+	const struct activity *a = told;
+	autotext struct text target = {0};
+	struct activity clean = *told;
 	Berm__Wire__FileActivity file = BERM__WIRE__FILE_ACTIVITY__INIT;
 	Berm__Wire__ExecActivity exec = BERM__WIRE__EXEC_ACTIVITY__INIT;
 	Berm__Wire__NetworkActivity network = BERM__WIRE__NETWORK_ACTIVITY__INIT;
 	Berm__Wire__Evidence evidence = BERM__WIRE__EVIDENCE__INIT;
 	Berm__Wire__Record record = BERM__WIRE__RECORD__INIT;
 
-	if (!recording || recording->failed || !is_wanted(recording, a))
+	if (!recording || recording->failed || !is_wanted(recording, told))
 		return;
+	/* Its end may be missing: the kernel's text has a bound. */
+	if (told->target && redact_text(recording->redactor, told->target, strlen(told->target),
+				    true, &target)) {
+		clean.target = text_string(&target);
+		a = &clean;
+	}
 	switch (a->kind) {
 	case ACTIVITY_FILE:
 		fill_file(a, &file);

@@ -13,13 +13,14 @@ import cases_meter  # noqa: E402
 import cases_profiles  # noqa: E402
 import cases_record  # noqa: E402
 import cases_run  # noqa: E402
+import cases_sinks  # noqa: E402
 import cases_tools  # noqa: E402
 import cases_world  # noqa: E402
 import harness  # noqa: E402
 import sandbox as sandboxes  # noqa: E402
 
 SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools.ROWS, "meter": cases_meter.ROWS,
-          "live": cases_live.ROWS, "record": cases_record.ROWS, "profiles": cases_profiles.ROWS,
+          "live": cases_live.ROWS, "record": cases_record.ROWS + cases_sinks.ROWS, "profiles": cases_profiles.ROWS,
           "slow": cases_tools.SLOW}
 
 

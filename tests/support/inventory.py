@@ -14,6 +14,7 @@ TEMPORARY = ("/run", "/run/berm", "/dev/shm", "/dev/mqueue")
 STANDING = {"/run/berm", "/run/berm/runs", "/run/berm/meter-proved"}
 # A recorder outlives the runs that it serves, and ends by itself when there was none for a while.
 RECORDER = " --role=recorder "
+SINKS = "--role=sinks"
 NAMESPACES = ("mnt", "net", "pid", "ipc", "uts", "user", "cgroup")
 
 
@@ -32,7 +33,7 @@ def processes(words):
         if not name.isdigit() or int(name) == os.getpid():
             continue
         line = read("/proc/%s/cmdline" % name).replace("\0", " ")
-        if RECORDER in line:
+        if RECORDER in line or SINKS in line:
             continue
         if any(word in line for word in words):
             found[int(name)] = line.strip()

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of a run reaches the log, and what of the log reaches other places: secrets and sinks."""
+import json
+import os
+import random
+import string
+import time
+
+import cases_record
+import inventory
+
+LETTERS = string.ascii_uppercase + string.digits
+# Before, beginning and length of what is secret, behind.
+KINDS = (
+    ("https:" + "//user:", "", 14, "@host.example/path"),
+    ("--password=", "", 12, ""),
+    ("X-Api-Key: ", "", 24, ""),
+    ("", "AKIA", 16, ""),
+    ("", "ghp" + "_", 36, ""),
+    ("", "sk" + "-", 40, ""),
+    ("Authorization: Bearer ", "", 30, ""),
+    ("in the middle ", "", 20, " of words"),  # known by its variable alone
+    ("a", "", 18, "b"),                       # the same, without a border
+    ("id ", "ACME-", 12, ""),                 # by the profile's expression
+)
+
+
+def secret(kind, number):
+    """A secret with its digits, so that nobody takes it for a word."""
+    before, begin, length, behind = KINDS[kind]
+    text = "".join(random.choice(LETTERS) for _ in range(length - 3)) + "%03d" % number
+    return before, begin + text, behind
+
+
+def bytes_of(state):
+    found = b""
+    for name in os.listdir(state + "/log"):
+        with open(state + "/log/" + name, "rb") as file:
+            found += file.read()
+    return found
+
+
+def a_hundred_secrets_reach_no_byte_of_the_log(sandbox, case):
+    state = cases_record.fresh_state(sandbox, "secrets")
+    profile = sandbox.write_profile("secrets", "recorder: {redact: ['ACME-[A-Z0-9]+']}\n", )
+    words, variables, secrets = [], {}, []
+    for number in range(100):
+        kind = number % len(KINDS)
+        before, value, behind = secret(kind, number)
+        secrets.append(value)
+        words.append(before + value + behind)
+        if kind in (7, 8):
+            variables["HIDDEN%d_TOKEN" % number] = value
+    result, status = cases_record.recorded(sandbox, state, ["/bin/sh", "-c", ":", "word"] + words, profile=profile,
+                                           env=sandbox.environment(**variables))
+    case.code(result, 0)
+    records, verdict = cases_record.closed(sandbox, state)
+    case.that(verdict == "good", verdict)
+    data = bytes_of(state)
+    # Any eight characters of one would be enough to know it again.
+    left = [value for value in secrets for at in range(len(value) - 8)
+            if value[at:at + 8].encode() in data and value[at:at + 8] not in ("ACME-",)]
+    case.that(not left, sorted(set(left)))
+    start = [record["run_start"] for record in cases_record.of_run(records, status["run"]) if "run_start" in record]
+    case.that(len(start) == 1 and len(start[0]["argv"]) == 104, start)
+    case.that(data.count(b"[redacted:") >= 100, data.count(b"[redacted:"))
+    case.that(b"host.example/path" in data and b"of words" in data, "harmless words are gone")
+    case.summary = "%d" % data.count(b"[redacted:")
+
+
+def lines_of(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read().splitlines()
+    except OSError:
+        return []
+
+
+def wait_for(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return condition()
+
+
+def sinks_of(state):
+    return [pid for pid in os.listdir("/proc") if pid.isdigit()
+            and "--role=sinks %s" % state in inventory.read("/proc/%s/cmdline" % pid).replace("\0", " ")]
+
+
+def the_operators_sinks_get_every_record(sandbox, case):
+    state = cases_record.fresh_state(sandbox, "sinks")
+    os.makedirs(state, 0o700)
+    out, program = sandbox.top + "/sink.jsonl", sandbox.top + "/program.out"
+    for path in (out, program):
+        if os.path.exists(path):
+            os.remove(path)
+    sandbox.write_text(state + "/recorder.yaml", "version: 1\nsinks:\n"
+                       "  - {type: file, format: jsonl, path: %s}\n"
+                       "  - {type: exec, format: ocsf, command: [/bin/sh, -c, 'cat >>%s']}\n" % (out, program))
+    runs = []
+    for _ in range(3):
+        result, status = cases_record.recorded(sandbox, state, ["/bin/true"])
+        case.code(result, 0)
+        runs.append(status["run"])
+    records, verdict = cases_record.closed(sandbox, state)
+    case.that(verdict == "good", verdict)
+    case.that(wait_for(lambda: not sinks_of(state)), "the process that sends is still there")
+    told = [json.loads(line)["record"] for line in lines_of(out)]
+    case.that([r["sequence"] for r in told] == list(range(1, len(told) + 1)), [r["sequence"] for r in told])
+    # The log's own records, heads and seals, are among them.
+    case.that([r for r in told if r["sequence"] in {q["sequence"] for q in records}] == records, told)
+    case.that(len(lines_of(program)) == len(told), len(lines_of(program)))
+    case.that(all("class_uid" in json.loads(line) for line in lines_of(program)), lines_of(program)[:1])
+    case.that(set(runs) <= {r.get("run") for r in told}, runs)
+    # It goes on where it ended.
+    cases_record.recorded(sandbox, state, ["/bin/true"])
+    records, _ = cases_record.closed(sandbox, state)
+    case.that(wait_for(lambda: not sinks_of(state)), "the process that sends is still there")
+    again = [json.loads(line)["record"]["sequence"] for line in lines_of(out)]
+    case.that(again == list(range(1, len(again) + 1)) and len(again) > len(told), again)
+    case.that(again[-1] >= records[-1]["sequence"], again)
+
+
+def a_sink_that_takes_nothing_delays_no_run(sandbox, case):
+    state = cases_record.fresh_state(sandbox, "slow-sink")
+    os.makedirs(state, 0o700)
+    sandbox.write_text(state + "/recorder.yaml", "version: 1\nsinks:\n"
+                       "  - {type: exec, command: [/bin/sleep, '5']}\n  - {type: file, path: /proc/none/there}\n")
+    begin = time.monotonic()
+    result, _ = cases_record.recorded(sandbox, state, ["/bin/true"])
+    case.code(result, 0)
+    case.that(time.monotonic() - begin < 5, time.monotonic() - begin)
+    _, verdict = cases_record.closed(sandbox, state)
+    case.that(verdict == "good", verdict)
+    wait_for(lambda: not sinks_of(state))
+
+
+ROWS = (
+    ("a hundred secrets reach no byte of the log", a_hundred_secrets_reach_no_byte_of_the_log),
+    ("the operator's sinks get every record, and go on where they ended", the_operators_sinks_get_every_record),
+    ("a sink that takes nothing delays no run", a_sink_that_takes_nothing_delays_no_run),
+)
