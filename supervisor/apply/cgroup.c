@@ -3,16 +3,22 @@
 #include "base/io.h"
 #include "base/number.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define CGROUP_EVENTS_MAX 4096
 #define CGROUP_EMPTY_TIMEOUT_MS 2000
 #define CGROUP_EMPTY_STEP_MS 20
+#define NAME_PREFIX "berm-"
+#define NAME_LENGTH (sizeof(NAME_PREFIX) - 1 + 16)
+/* A run is in its cgroup long before. */
+#define CGROUP_FORGOTTEN_SECONDS 60
 
 /* Hand the controllers that the values need down to the run's cgroup; those that are handed down
  * already stay so. A refusal shows when the value's file is missing. */
@@ -43,7 +49,7 @@ int cgroup_name(struct launch *launch, struct error *err)
 		return error_errno(err, "open %s", plan->parent);
 	if (getrandom(&id, sizeof(id), 0) != sizeof(id))
 		return error_errno(err, "getrandom");
-	snprintf(launch->cgroup_name, sizeof(launch->cgroup_name), "berm-%016" PRIx64, id);
+	snprintf(launch->cgroup_name, sizeof(launch->cgroup_name), NAME_PREFIX "%016" PRIx64, id);
 	return 0;
 }
 
@@ -95,6 +101,28 @@ bool cgroup_was_oom(const struct launch *launch)
 	       read_key(launch->cgroup_fd, "memory.events", "oom_kill") > 0;
 }
 
+/* What is left where berm and its janitor were killed at once: empty cgroups. One that holds a
+ * process cannot be removed (cgroups(7)). */
+static void remove_forgotten(int parent_fd)
+{
+	int fd = openat(parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *parent = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	struct stat st;
+
+	if (!parent) {
+		own_close(&fd);
+		return;
+	}
+	while ((entry = readdir(parent)))
+		if (strncmp(entry->d_name, NAME_PREFIX, sizeof(NAME_PREFIX) - 1) == 0 &&
+			strlen(entry->d_name) == NAME_LENGTH &&
+			fstatat(parent_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			st.st_mtime + CGROUP_FORGOTTEN_SECONDS < time(NULL))
+			(void)!unlinkat(parent_fd, entry->d_name, AT_REMOVEDIR);
+	closedir(parent);
+}
+
 void cgroup_remove(struct launch *launch)
 {
 	char kill_file[sizeof(launch->cgroup_name) + 16];
@@ -110,6 +138,7 @@ void cgroup_remove(struct launch *launch)
 		(void)!io_write_file(launch->cgroup_parent_fd, kill_file, "1", NULL);
 		poll(NULL, 0, CGROUP_EMPTY_STEP_MS);
 	}
+	remove_forgotten(launch->cgroup_parent_fd);
 	own_close(&launch->cgroup_fd);
 	own_close(&launch->cgroup_parent_fd);
 }

@@ -103,7 +103,8 @@ int reserve_make(struct launch *launch, struct error *err) must_check;
 void reserve_remove(const struct launch *launch, int wait_ms);
 int cgroup_name(struct launch *launch, struct error *err) must_check;
 int cgroup_make(struct launch *launch, struct error *err) must_check;
-/* Kill what is left in the run's cgroup, wait until it is empty (bounded) and remove it. */
+/* Kill what is left in the run's cgroup, wait until it is empty (bounded) and remove it; with it
+ * the empty cgroups of runs whose berm and janitor were killed. */
 void cgroup_remove(struct launch *launch);
 /* True where the kernel's OOM killer hit the run's cgroup. */
 bool cgroup_was_oom(const struct launch *launch);

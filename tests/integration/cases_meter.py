@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import harness
+import inventory
 
 FILES = 100
 TASKS = 500
@@ -322,6 +323,25 @@ def left_by_the_killed(sandbox, case):
     case.that(gone.code == 2, *gone.describe())
 
 
+def forgotten_cgroups(sandbox, case):
+    """A cgroup whose berm and janitor were both killed is removed when the next run ends, and none that is young."""
+    before = inventory.cgroups()
+    process, _ = start(sandbox, "sleep 30", profile=metered(sandbox))
+    made = inventory.cgroups() - before
+    if not made:
+        finish(process)
+        return  # no cgroup here for this user
+    parent = os.path.dirname(made.pop())
+    old, young = parent + "/berm-00000000deadbeef", parent + "/berm-00000000feedbeef"
+    for path in (old, young):
+        os.mkdir(path)
+    os.utime(old, (time.time() - 600, time.time() - 600))
+    finish(process)
+    case.that(not os.path.exists(old), "it is still there")
+    case.that(os.path.exists(young), "a young one was removed")
+    os.rmdir(young)
+
+
 def nobody_else(sandbox, case):
     """Another user is refused, and so is a process of the run itself, which has the owner's uid."""
     if sandbox.mode != "root":
@@ -459,6 +479,7 @@ ROWS = [
     ("a run without a meter can be frozen and nothing else", not_metered),
     ("ps and inspect show counters against caps", shown),
     ("what a killed berm left is removed", left_by_the_killed),
+    ("an empty cgroup that was forgotten is removed", forgotten_cgroups),
     ("nobody but the owner and root sets a posture", nobody_else),
     ("a run cannot set its own posture", not_from_inside),
     ("a frozen run that continues itself is killed", continues_itself),
