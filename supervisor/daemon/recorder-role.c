@@ -37,22 +37,47 @@ static uint64_t boot_now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/* Limits that the caller has for itself are not for who serves all runs: as far as they may be
+ * taken back. */
+static void raise_limits(void)
+{
+	static const int resources[] = {
+		RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_CPU, RLIMIT_AS, RLIMIT_DATA};
+
+	for (size_t i = 0; i < array_size(resources); i++) {
+		struct rlimit limit;
+
+		if (getrlimit(resources[i], &limit) < 0)
+			continue;
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(resources[i], &limit);
+	}
+	/* A write that fails is dealt with; a signal would end everything. */
+	signal(SIGXFSZ, SIG_IGN);
+}
+
 /* Its memory holds keys: nobody's to read or to find on a disk. */
 static void harden(void)
 {
-	struct rlimit descriptors, none = {0};
+	const struct rlimit none = {0};
 
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	prctl(PR_SET_NAME, "berm-recorder");
 	setrlimit(RLIMIT_CORE, &none);
 	umask(027);
-	if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
-		const rlim_t wanted = RECORDER_CLIENTS_MAX + OWN_DESCRIPTORS;
+	raise_limits();
+}
 
-		descriptors.rlim_cur =
-			descriptors.rlim_max < wanted ? descriptors.rlim_max : wanted;
-		setrlimit(RLIMIT_NOFILE, &descriptors);
-	}
+/* A client that cannot be accepted for want of a descriptor could not be told so either. */
+static unsigned places(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+		limit.rlim_cur >= RECORDER_CLIENTS_MAX + OWN_DESCRIPTORS)
+		return RECORDER_CLIENTS_MAX;
+	return limit.rlim_cur > 2 * OWN_DESCRIPTORS ? (unsigned)limit.rlim_cur - OWN_DESCRIPTORS
+						    : OWN_DESCRIPTORS;
 }
 
 static int open_signals(void)
@@ -107,7 +132,8 @@ static int open_log(struct role *role, const char *state, struct error *err)
 
 static int open_server(struct role *role, int *first_fd, struct error *err)
 {
-	struct recorder_server_options options = {.recorder = role->recorder, .owner = geteuid()};
+	struct recorder_server_options options = {
+		.recorder = role->recorder, .owner = geteuid(), .places = places()};
 	int r;
 
 	role->listen_fd = recorder_place_listen(role->place.state_fd, err);

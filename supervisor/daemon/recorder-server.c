@@ -96,7 +96,7 @@ static void refuse(struct recorder_server *s, struct client *client, const struc
 
 static struct client *free_place(struct recorder_server *s)
 {
-	for (unsigned i = 0; i < RECORDER_CLIENTS_MAX; i++) {
+	for (unsigned i = 0; i < s->options.places; i++) {
 		if (s->clients[i].fd >= 0)
 			continue;
 		if (i >= s->highest)
@@ -113,7 +113,7 @@ int recorder_server_add(struct recorder_server *s, int *fd, struct error *err)
 
 	if (!client)
 		return error_set(err, -EAGAIN, ERROR_INTERNAL,
-			"the recorder has %u clients and takes no more", RECORDER_CLIENTS_MAX);
+			"the recorder has %u clients and takes no more", s->options.places);
 	event.data.u32 = (uint32_t)(client - s->clients);
 	if (epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, *fd, &event) < 0)
 		return error_errno(err, "the recorder's clients");
@@ -323,6 +323,8 @@ int recorder_server_create(const struct recorder_server_options *options,
 	if (!s)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "no memory for the recorder");
 	s->options = *options;
+	if (!s->options.places || s->options.places > RECORDER_CLIENTS_MAX)
+		s->options.places = RECORDER_CLIENTS_MAX;
 	s->armed_ns = NEVER;
 	s->idle_since_ns = boot_now_ns();
 	s->clients = calloc(RECORDER_CLIENTS_MAX, sizeof(*s->clients));

@@ -22,6 +22,7 @@ struct recorder_server;
 struct recorder_server_options {
 	struct recorder *recorder; /* borrowed */
 	int listen_fd;             /* borrowed: SOCK_SEQPACKET, not blocking; -1: none */
+	unsigned places;           /* clients at once; 0: RECORDER_CLIENTS_MAX, which is the most */
 	uid_t owner;               /* may connect, as root may; never a process inside of a run */
 };
 

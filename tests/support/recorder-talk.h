@@ -14,6 +14,7 @@
 
 static struct recorder *recorder;
 static struct recorder_server *server;
+static unsigned places_of_server; /* 0: as many as there can be */
 
 static inline void start_server(void)
 {
@@ -23,6 +24,7 @@ static inline void start_server(void)
 
 	recorder = open_log();
 	own.recorder = recorder;
+	own.places = places_of_server;
 	if (recorder_server_create(&own, &server, &err) < 0)
 		fail_msg("%s", err.text);
 }

@@ -338,26 +338,28 @@ static void a_thousand_runs_come_and_go(void **state)
 	assert_int_equal(told.bodies[BERM__WIRE__RECORD__BODY_RUN_END], 1000);
 }
 
+#define PLACES 100
+
 static void places_are_bounded(void **state)
 {
-	int *fds = calloc(RECORDER_CLIENTS_MAX, sizeof(*fds));
 	struct error err = {0};
-	int ends[2];
+	int fds[PLACES], ends[2];
 
 	(void)state;
+	places_of_server = PLACES;
 	start_server();
-	for (unsigned i = 0; i < RECORDER_CLIENTS_MAX; i++)
+	places_of_server = 0;
+	for (unsigned i = 0; i < PLACES; i++)
 		fds[i] = connection();
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
 	assert_int_equal(recorder_server_add(server, &ends[1], &err), -EAGAIN);
-	for (unsigned i = 0; i < RECORDER_CLIENTS_MAX; i++)
+	for (unsigned i = 0; i < PLACES; i++)
 		close(fds[i]);
 	for (unsigned i = 0; recorder_server_clients(server) > 0 && i < 1000; i++)
 		assert_int_equal(handle(), 0);
 	assert_int_equal(recorder_server_add(server, &ends[1], &err), 0);
 	close(ends[0]);
-	free(fds);
 	stop_server();
 }
 
