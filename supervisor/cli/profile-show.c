@@ -7,6 +7,7 @@
 #define KEY_COLUMN_MAX 32
 #define VALUE_COLUMN_MAX 48
 #define PLACE_COLUMN_MAX 48
+#define GAP 2 /* spaces between columns, at least */
 
 struct show_options {
 	struct profile_options common;
@@ -119,7 +120,16 @@ static unsigned column(const struct listing *listing, size_t offset, unsigned mo
 		if (cell->length > width)
 			width = (unsigned)cell->length;
 	}
-	return (width < most ? width : most) + 2;
+	return (width < most ? width : most) + GAP;
+}
+
+/* A cell that is wider than its column still has a gap behind it. */
+static void put_cell(struct text *out, const struct text *cell, unsigned width)
+{
+	int gap = cell->length + GAP < width ? (int)(width - cell->length) : GAP;
+
+	text_append(out, text_string(cell), cell->length);
+	text_printf(out, "%*s", gap, "");
 }
 
 static void print_rows(const struct listing *listing, bool origin, struct text *out)
@@ -131,12 +141,14 @@ static void print_rows(const struct listing *listing, bool origin, struct text *
 	for (size_t i = 0; i < listing->count; i++) {
 		const struct row *row = &listing->rows[i];
 
-		text_printf(out, "%-*s", (int)key, text_string(&row->key));
-		if (origin)
-			text_printf(out, "%-*s %-*s %s", (int)value, text_string(&row->value),
-				(int)place, text_string(&row->place), text_string(&row->by));
-		else
+		put_cell(out, &row->key, key);
+		if (origin) {
+			put_cell(out, &row->value, value);
+			put_cell(out, &row->place, place);
+			text_puts(out, text_string(&row->by));
+		} else {
 			text_puts(out, text_string(&row->value));
+		}
 		if (row->reason.length)
 			text_printf(out, "  (%s)", text_string(&row->reason));
 		text_puts(out, "\n");

@@ -167,6 +167,14 @@ def show_names_every_rule(bench):
     result = bench.call("profile", "show", "--origin", capped)
     expect_result(result, 0, r"(?m)^blast_radius\.files_deleted +3 .*capped\.yaml:3 +(bpf|notify)")
     expect_result(bench.call("profile", "check", capped), 0, r"(?m)^blast_radius\.files_deleted 3: by (bpf|notify)")
+    deep = bench.write("deep.yaml", "version: 1\nname: deep\nfs: {read: [{path: /usr/%s, optional: true}]}\n"
+                       "pace: {contingency: {when: [{event: blast_radius, above: 200%%}], then: {run: freeze}}}\n"
+                       "blast_radius: {files_deleted: 3}\n" % ("x" * 60))
+    result = bench.call("profile", "show", "--origin", deep)
+    expect_result(result, 0, r"(?m)^fs\.read +/usr/x{60}  +\S*deep\.yaml:3 +\S")
+    for rule in bench.object("profile", "show", "--json", deep)["rules"]:
+        cells = [re.escape(rule[cell]) for cell in ("key", "value", "place", "by") if rule[cell]]
+        expect(re.search("(?m)^%s" % "  +".join(cells), result.text), rule, result.text)
     expect_result(bench.call("profile", "show", "--plan", capped), 0,
                   r"(?m)^meter +cap files_deleted <= 3 -> emergency \(dead\) +# blast_radius\.files_deleted")
 
