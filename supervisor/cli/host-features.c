@@ -5,6 +5,7 @@
 #include "apply/probe.h"
 #include "base/io.h"
 #include "base/number.h"
+#include "daemon/metering.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -254,6 +255,11 @@ static void look_bpf(const Berm__Wire__HostFacts *facts, struct finding *finding
 		facts->lsm_list[0] ? facts->lsm_list : "not readable");
 }
 
+static void look_pins(const Berm__Wire__HostFacts *facts, struct finding *finding)
+{
+	finding->state = metering_pins(facts, &finding->detail) ? FEATURE_YES : FEATURE_NO;
+}
+
 static void look_lockdown(const Berm__Wire__HostFacts *facts, struct finding *finding)
 {
 	autofree char *modes = NULL;
@@ -315,6 +321,11 @@ const struct feature features[] = {
 		"names that do not exist yet cannot be protected by a pattern; system calls are counted one by one, bytes are not",
 		"root, \"bpf\" in lsm=, CONFIG_BPF_LSM=y, CONFIG_DEBUG_INFO_BTF=y, and no lockdown that refuses it",
 		look_bpf, NULL},
+	{"pins", "keeps the meter's programs from one start to the next, and when berm is killed",
+		"each metered start loads them, which takes about a second, and they go with the run's supervisor",
+		"root, in the pid namespace and cgroup hierarchy of those who pinned them; a runtime directory /run/berm that "
+		"is root's alone",
+		look_pins, NULL},
 	{"lockdown", "nothing; it is told because it decides about bpf",
 		"integrity may refuse BPF programs that steer the kernel, confidentiality refuses most of bpf",
 		"the mode comes from Secure Boot or the boot parameter lockdown=; mount securityfs to let berm see it",

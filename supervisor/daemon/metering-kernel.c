@@ -50,27 +50,38 @@ static int set_word(char **field, const char *word, struct error *err)
 	return 0;
 }
 
-static int facts_of(struct meter *meter, Berm__Wire__HostFacts *facts, struct error *err)
+static int facts_of(enum meter_make make, const struct error *lacks, Berm__Wire__HostFacts *facts,
+	struct error *err)
 {
-	bool all = meter_make(meter) != METER_MAKE_NETWORK;
+	bool all = make != METER_MAKE_NETWORK;
+	int r = lacks->code ? set_word(&facts->meter_missing, lacks->text, err) : 0;
 
 	facts->meter_programs = all ? BERM__WIRE__METER_PROGRAMS__METER_PROGRAMS_ALL
 				    : BERM__WIRE__METER_PROGRAMS__METER_PROGRAMS_NETWORK;
-	return set_word(&facts->meter_make, meter_make_name(meter_make(meter)), err);
+	return r ? r : set_word(&facts->meter_make, meter_make_name(make), err);
 }
 
-int metering_kernel_facts(Berm__Wire__HostFacts *facts, struct error *err)
+int metering_kernel_facts(Berm__Wire__HostFacts *facts, bool starts, struct error *err)
 {
-	struct error why = {0}, failed = {0};
+	struct error lacks = {0}, failed = {0};
+	enum meter_make make = METER_MAKE_NETWORK;
+	int r = 0;
 
 	if (!facts->privileged)
 		return set_word(&facts->meter_missing,
 			"the kernel's programs are loaded by root only", err);
-	if (!kept && metering_open_proved(facts, &kept, &why, &failed) < 0)
+	if (!starts)
+		r = metering_probe(facts, &make, &lacks, &failed);
+	else if (!kept)
+		r = metering_open_proved(facts, &kept, &lacks, &failed);
+	/* Not what the host lacks: somebody has to look at it. */
+	if (r && starts && failed.kind == ERROR_REFUSED) {
+		*err = failed;
+		return failed.code;
+	}
+	if (r)
 		return set_word(&facts->meter_missing, failed.text, err);
-	if (why.code && set_word(&facts->meter_missing, why.text, err) < 0)
-		return err ? err->code : -ENOMEM;
-	return facts_of(kept, facts, err);
+	return facts_of(starts ? meter_make(kept) : make, &lacks, facts, err);
 }
 
 /* ---- one run ---- */
@@ -228,6 +239,7 @@ int metering_kernel_enter(
 	int r;
 
 	meter_heartbeat(k->meter);
+	k->looked_ms = now_ms(); /* when they were adopted or attached */
 	r = meter_join(k->meter, k->plan, &place, &k->joined, err);
 	if (r == 0)
 		r = meter_events_open(

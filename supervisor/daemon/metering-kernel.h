@@ -22,7 +22,7 @@ struct metering_kernel_sink {
 };
 
 /* What metering_facts() says. */
-int metering_kernel_facts(Berm__Wire__HostFacts *facts, struct error *err) must_check;
+int metering_kernel_facts(Berm__Wire__HostFacts *facts, bool starts, struct error *err) must_check;
 
 /* Open the meter that plan->meter->programs asks for. epoll_fd: gets the descriptors that
  * metering_kernel_read() has to be called for. */

@@ -1,18 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/metering-kernel.h"
+#include "daemon/metering.h"
 
 #include <string.h>
 
 /* A build without the kernel's programs: no host has them. */
 
-int metering_kernel_facts(Berm__Wire__HostFacts *facts, struct error *err)
+int metering_kernel_facts(Berm__Wire__HostFacts *facts, bool starts, struct error *err)
 {
 	char *words = strdup("this berm was built without the kernel's programs");
 
+	(void)starts;
 	if (!words)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
 	facts->meter_missing = words;
 	return 0;
+}
+
+bool metering_pins(const Berm__Wire__HostFacts *facts, struct text *words)
+{
+	(void)facts;
+	text_puts(words, "this berm was built without the kernel's programs");
+	return false;
 }
 
 int metering_kernel_create(const Berm__Wire__Plan *plan, const char *run_id, int epoll_fd,

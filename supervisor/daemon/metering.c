@@ -431,7 +431,7 @@ void metering_destroy(struct metering *m)
 	free(m);
 }
 
-int metering_facts(Berm__Wire__HostFacts *facts, struct error *err)
+int metering_facts(Berm__Wire__HostFacts *facts, bool starts, struct error *err)
 {
-	return metering_kernel_facts(facts, err);
+	return metering_kernel_facts(facts, starts, err);
 }

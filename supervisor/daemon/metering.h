@@ -2,6 +2,7 @@
 #pragma once
 
 #include "apply/apply.h"
+#include "base/text.h"
 #include "daemon/activity.h"
 #include "daemon/effects.h"
 
@@ -22,9 +23,14 @@ struct metering_sink {
 	void (*said)(void *context, const char *words);
 };
 
-/* Say in the facts what this host can meter with; only where plan_needs_meter(). As root this
- * loads the programs, or adopts those that are loaded, and proves them once. */
-int metering_facts(Berm__Wire__HostFacts *facts, struct error *err) must_check;
+/* Say in the facts what this host can meter with; only where plan_needs_meter(). Where a run
+ * starts, root adopts the programs that are pinned, or loads, proves and pins them; else they are
+ * asked about and nothing changes on the host. */
+int metering_facts(Berm__Wire__HostFacts *facts, bool starts, struct error *err) must_check;
+
+/* Where the kernel's programs are pinned, for a person: words about it, and whether a start adopts
+ * them (or will, once one has loaded them). Changes nothing. */
+bool metering_pins(const Berm__Wire__HostFacts *facts, struct text *words);
 
 /* The meter that plan->meter asks for. plan and sink are borrowed until metering_destroy(). */
 int metering_create(const Berm__Wire__Plan *plan, const char *run_id,

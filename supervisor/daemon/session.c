@@ -166,7 +166,7 @@ int session_check(struct session *session, struct error *err)
 	if (r == 0 && session->facts->privileged)
 		r = network_file_read(NETWORK_FILE, session->facts, &session->diagnostics, err);
 	if (r == 0 && plan_needs_meter(session->profile))
-		r = metering_facts(session->facts, err);
+		r = metering_facts(session->facts, session->request->argv != NULL, err);
 	if (r < 0)
 		return r;
 	return profile_check_paths(session->profile, session->facts, &session->diagnostics, err);

@@ -3,6 +3,7 @@
 /* Taking over what an earlier process pinned: some hundred descriptors, nothing is loaded. */
 #include "meter/hooks.h"
 #include "meter/internal.h"
+#include "meter/note.h"
 
 #include <unistd.h>
 
@@ -35,70 +36,79 @@ static bool adopt_maps(struct meter *m, const char *directory)
 
 	for (size_t i = 0; i < METER_MAP_COUNT; i++) {
 		snprintf(path, sizeof(path), "%s/maps/%s", directory, meter_map_name[i]);
+		if (m->note.map_id[i] == 0)
+			continue;
 		m->map_fd[i] = bpf_obj_get(path);
-		if (m->map_fd[i] < 0 && !(i == METER_MAP_anchors && m->make != METER_MAKE_LSM))
+		/* The programs go on to read the map that they were loaded with. */
+		if (m->map_fd[i] < 0 || !note_has_map(m, (enum meter_map)i, m->map_fd[i]))
 			return false;
 	}
 	return true;
 }
 
-static bool adopt_link(struct meter *m, const char *links, uint32_t hook)
+static bool adopt_link(struct meter *m, const char *links, size_t index)
 {
-	struct bpf_link_info info = {0};
-	uint32_t size = sizeof(info);
+	uint32_t hook = m->note.link[index].hook;
 	char path[512 + 64];
-	int fd;
 
-	snprintf(path, sizeof(path), "%s/%s", links, hook_table[hook].name);
-	fd = bpf_obj_get(path);
-	if (fd < 0)
+	if (hook == METER_HOOK_NONE || hook >= METER_HOOK_COUNT)
 		return false;
-	m->hook[m->link_count] = hook;
-	m->link_fd[m->link_count] = fd;
-	m->link_count++;
-	/* A cgroup's link can be detached behind its back. */
-	if (hook_table[hook].kind != HOOK_KIND_CGROUP)
-		return true;
-	return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.cgroup.cgroup_id != 0;
+	snprintf(path, sizeof(path), "%s/%s", links, hook_table[hook].name);
+	m->hook[index] = hook;
+	m->link_fd[index] = bpf_obj_get(path);
+	m->link_count = index + 1;
+	return m->link_fd[index] >= 0 && note_has_link(m, index, m->link_fd[index]);
+}
+
+bool adopt_links(struct meter *m, const char *links)
+{
+	for (size_t i = 0; i < m->note.link_count; i++)
+		if (!adopt_link(m, links, i))
+			return false;
+	return m->link_count > 0;
 }
 
 static bool adopt_all(struct meter *m, const char *directory, const char *links)
 {
 	char path[512 + 64];
-	struct meter_host host;
-	uint32_t zero = 0;
 
-	if (!adopt_maps(m, directory) ||
-		bpf_map_lookup_elem(m->map_fd[METER_MAP_host], &zero, &host))
+	if (!adopt_maps(m, directory) || !adopt_links(m, links))
 		return false;
-	for (uint32_t hook = 1; hook < METER_HOOK_COUNT; hook++)
-		if ((host.attached[hook / 64] >> (hook % 64) & 1) && !adopt_link(m, links, hook))
-			return false;
 	for (size_t i = 0; i < METER_LIST_COUNT; i++) {
+		if (!needs_list(m, i))
+			continue;
 		snprintf(path, sizeof(path), "%s/%s", links, list_name[i]);
-		m->list_fd[i] = needs_list(m, i) ? bpf_obj_get(path) : -1;
-		if (m->list_fd[i] < 0 && needs_list(m, i))
+		m->list_fd[i] = bpf_obj_get(path);
+		if (m->list_fd[i] < 0 || !note_has_list(m, (enum meter_list)i, m->list_fd[i]))
 			return false;
 	}
-	return m->link_count > 0;
+	return true;
 }
 
-int meter_adopt(struct meter *m, const char *directory, struct error *err)
+static void let_go(struct meter *m)
 {
-	char links[512];
-
-	(void)err;
-	meter_links_path(directory, m->make, "", links, sizeof(links));
-	if (access(links, F_OK) == 0 && adopt_all(m, directory, links)) {
-		m->adopted = true;
-		return 0;
-	}
 	for (size_t i = 0; i < METER_LINKS_MAX; i++)
 		own_close(&m->link_fd[i]);
 	for (size_t i = 0; i < METER_MAP_COUNT; i++)
 		own_close(&m->map_fd[i]);
 	for (size_t i = 0; i < METER_LIST_COUNT; i++)
 		own_close(&m->list_fd[i]);
+	own_close(&m->note_fd);
 	m->link_count = 0;
-	return -ESTALE;
+}
+
+int meter_adopt(struct meter *m, const struct meter_options *options)
+{
+	char links[512];
+	int r = -ESTALE;
+
+	meter_links_path(options->pin_directory, m->make, "", links, sizeof(links));
+	if (note_read(m, links))
+		r = note_suits(m, options->cgroup_fd);
+	if (r == 0 && !adopt_all(m, options->pin_directory, links))
+		r = -ESTALE;
+	if (r)
+		let_go(m);
+	m->adopted = r == 0;
+	return r;
 }

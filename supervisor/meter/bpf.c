@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Loading, attaching, pinning and adopting. The only file that knows the skeleton.
- *
- * Below the pin directory: maps/NAME, and one directory of links for each build of the programs
- * that is attached, links-DIGEST-MAKE/NAME, complete once it has that name. Programs are told apart
- * by the digest of the object. */
+/* Loading and attaching. */
+#include "meter/programs.h"
+
 #include "base/own.h"
 #include "meter/hooks.h"
-#include "meter/internal.h"
-#include "meter/pins.h"
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
 
 /* The skeleton is generated and not written to our warnings. */
@@ -53,21 +46,12 @@ struct loading {
 	struct bpf_program *program[METER_LINKS_MAX]; /* as meter.hook */
 };
 
-/* ---- which programs ---- */
-
-static bool is_in_lsm_list(const char *name)
+const char *programs_digest(void)
 {
-	char list[512];
-	autofclose FILE *f = fopen("/sys/kernel/security/lsm", "re");
-
-	if (!f || !fgets(list, sizeof(list), f))
-		return false;
-	for (char *rest = NULL, *word = strtok_r(list, ",\n", &rest); word;
-		word = strtok_r(NULL, ",\n", &rest))
-		if (strcmp(word, name) == 0)
-			return true;
-	return false;
+	return METER_OBJECT_DIGEST;
 }
+
+/* ---- which programs ---- */
 
 static bool kernel_is_before(unsigned major, unsigned minor)
 {
@@ -161,47 +145,7 @@ static int choose_programs(struct meter *meter, const struct meter_options *opti
 	return 0;
 }
 
-/* ---- directories on the bpffs ---- */
-
-void meter_links_path(const char *directory, enum meter_make make, const char *suffix, char *path,
-	size_t capacity)
-{
-	snprintf(path, capacity, "%s/links-%s-%s%s", directory, METER_OBJECT_DIGEST,
-		meter_make_name(make), suffix);
-}
-
 /* ---- maps ---- */
-
-static void *share(int fd, size_t bytes, bool writable)
-{
-	void *memory =
-		mmap(NULL, bytes, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, 0);
-
-	return memory == MAP_FAILED ? NULL : memory;
-}
-
-static int share_maps(struct meter *m, struct error *err)
-{
-	m->accounts =
-		share(m->map_fd[METER_MAP_accounts], METER_ACCOUNTS * sizeof(*m->accounts), false);
-	m->controls =
-		share(m->map_fd[METER_MAP_controls], METER_ACCOUNTS * sizeof(*m->controls), true);
-	m->host = share(m->map_fd[METER_MAP_host], sizeof(*m->host), true);
-	m->fired = share(m->map_fd[METER_MAP_fired], METER_HOOK_COUNT * sizeof(*m->fired), false);
-	if (!m->accounts || !m->controls || !m->host || !m->fired)
-		return error_errno(err, "map the counters into memory");
-	if (m->host->magic == 0) {
-		m->host->abi = METER_ABI;
-		m->host->magic = METER_ABI_MAGIC;
-	}
-	if (m->host->magic != METER_ABI_MAGIC || m->host->abi != METER_ABI)
-		return error_set(err, -EPROTO, ERROR_UNSUPPORTED,
-			"the pinned meter speaks version %u, this berm %u: end its runs and remove "
-			"the pins",
-			m->host->abi, METER_ABI);
-	meter_heartbeat(m);
-	return 0;
-}
 
 static int take_maps(struct meter *m, struct meter_bpf *programs, struct error *err)
 {
@@ -238,7 +182,7 @@ static int attach_one(struct bpf_program *program, const struct hook *hook, int 
 	return *ret_link ? 0 : -errno;
 }
 
-static int attach_all(struct meter *m, const struct loading *loading,
+int programs_attach(struct meter *m, const struct loading *loading,
 	const struct meter_options *options, const char *links, struct error *err)
 {
 	for (size_t i = 0; i < m->link_count; i++) {
@@ -305,129 +249,23 @@ static int load(struct meter *m, const struct meter_options *options, struct loa
 	return r ? r : take_maps(m, programs, err);
 }
 
-/* Load, attach under a name of their own, then take the old ones away: in between both are
- * attached, never none. What happens then is charged twice. */
-static int load_pinned(struct meter *m, const struct meter_options *options, int directory_fd,
-	struct loading *loading, struct error *err)
+int programs_load(struct meter *m, const struct meter_options *options,
+	struct loading **ret_loading, struct error *err)
 {
-	char fresh[512], final[512];
-	int r = load(m, options, loading, err);
+	struct loading *loading = calloc(1, sizeof(*loading));
 
-	if (r)
-		return r;
-	meter_links_path(options->pin_directory, m->make, "-new", fresh, sizeof(fresh));
-	meter_links_path(options->pin_directory, m->make, "", final, sizeof(final));
-	/* Of one that did not get further: it may be all that is attached. */
-	r = pins_put_aside(directory_fd, strrchr(fresh, '/') + 1, err);
-	if (r == 0 && mkdir(fresh, 0700))
-		r = error_errno(err, "make %s", fresh);
-	if (r == 0)
-		r = attach_all(m, loading, options, fresh, err);
-	if (r == 0)
-		r = meter_pin_lists(m, fresh, err);
-	if (r == 0)
-		r = pins_put_aside(directory_fd, strrchr(final, '/') + 1, err);
-	if (r)
-		return r;
-	if (rename(fresh, final))
-		return error_errno(err, "rename %s", fresh);
-	pins_remove_links(directory_fd, strrchr(final, '/') + 1);
-	return 0;
-}
-
-/* ---- opening ---- */
-
-static int open_with(struct meter *m, const struct meter_options *options, struct loading *loading,
-	struct error *err)
-{
-	autoclose int directory_fd = -1;
-	int r;
-
-	if (!options->pin_directory) {
-		r = load(m, options, loading, err);
-		return r ? r : attach_all(m, loading, options, "", err);
-	}
-	directory_fd = pins_open(options->pin_directory, err);
-	if (directory_fd < 0)
-		return directory_fd;
-	m->pins_fd = take_fd(&directory_fd);
-	r = meter_adopt(m, options->pin_directory, err);
-	if (r == -ESTALE)
-		r = load_pinned(m, options, m->pins_fd, loading, err);
-	flock(m->pins_fd, LOCK_UN);
-	return r;
-}
-
-/* For whoever adopts them: these belong there. */
-static void note_attached(struct meter *m)
-{
-	uint64_t attached[METER_HOOK_WORDS] = {0};
-
-	for (size_t i = 0; i < m->link_count; i++)
-		attached[m->hook[i] / 64] |= 1ULL << (m->hook[i] % 64);
-	for (size_t i = 0; i < METER_HOOK_WORDS; i++)
-		__atomic_store_n(&m->host->attached[i], attached[i], __ATOMIC_RELEASE);
-}
-
-int meter_open(const struct meter_options *options, struct meter **ret_meter, struct error *err)
-{
-	struct meter *m = calloc(1, sizeof(*m));
-	struct loading loading = {0};
-	int r;
-
-	if (!m)
-		return error_errno(err, "allocate the meter");
-	m->pins_fd = -1;
-	memset(m->list_fd, -1, sizeof(m->list_fd));
-	memset(m->map_fd, -1, sizeof(m->map_fd));
-	memset(m->link_fd, -1, sizeof(m->link_fd));
+	if (!loading)
+		return error_errno(err, "allocate the programs");
+	*ret_loading = loading;
 	last_complaint[0] = '\0';
 	libbpf_set_print(keep_complaint);
-	m->make = options->make;
-	if (m->make == METER_MAKE_AUTO)
-		m->make = is_in_lsm_list("bpf") ? METER_MAKE_LSM : METER_MAKE_FMOD_RET;
-	r = open_with(m, options, &loading, err);
-	if (r == 0)
-		r = share_maps(m, err);
-	if (r == 0 && !m->adopted)
-		note_attached(m);
-	if (r == 0 && m->adopted)
-		meter_reap(m);
+	return load(m, options, loading, err);
+}
+
+void programs_unload(struct loading *loading)
+{
 	/* What was needed for loading is large, and the descriptors were duplicated. */
-	meter_bpf__destroy(loading.skeleton);
-	if (r) {
-		meter_close(m);
-		return r;
-	}
-	*ret_meter = m;
-	return 0;
-}
-
-static void unshare_map(const void *memory, size_t bytes)
-{
-	union {
-		const void *borrowed;
-		void *owned;
-	} pointer = {.borrowed = memory};
-
-	if (memory)
-		munmap(pointer.owned, bytes);
-}
-
-void meter_close(struct meter *meter)
-{
-	if (!meter)
-		return;
-	unshare_map(meter->accounts, METER_ACCOUNTS * sizeof(*meter->accounts));
-	unshare_map(meter->controls, METER_ACCOUNTS * sizeof(*meter->controls));
-	unshare_map(meter->host, sizeof(*meter->host));
-	unshare_map(meter->fired, METER_HOOK_COUNT * sizeof(*meter->fired));
-	own_close(&meter->pins_fd);
-	for (size_t i = 0; i < METER_LIST_COUNT; i++)
-		own_close(&meter->list_fd[i]);
-	for (size_t i = 0; i < METER_LINKS_MAX; i++)
-		own_close(&meter->link_fd[i]);
-	for (size_t i = 0; i < METER_MAP_COUNT; i++)
-		own_close(&meter->map_fd[i]);
-	free(meter);
+	if (loading)
+		meter_bpf__destroy(loading->skeleton);
+	free(loading);
 }

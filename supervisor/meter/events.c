@@ -7,7 +7,8 @@
 
 struct meter_events {
 	meter_event_handler handler;
-	void *context; /* borrowed */
+	void *context;   /* borrowed */
+	uint64_t run_id; /* a slot's rings can hold what is left of an earlier run */
 	struct ring_buffer *verdicts;
 	struct ring_buffer *activity; /* NULL where the run reports none */
 	uint32_t ringful;             /* events of activity that its ring holds at most */
@@ -20,7 +21,7 @@ static int take_verdict(void *context, void *data, size_t size)
 	struct meter_events *events = context;
 	const struct meter_long_event *event = data;
 
-	if (size >= sizeof(*event))
+	if (size >= sizeof(*event) && event->head.run_id == events->run_id)
 		events->handler(events->context, &event->head, event->text);
 	events->taken++;
 	return 0;
@@ -34,7 +35,7 @@ static int take_activity(void *context, void *data, size_t size)
 	const struct meter_short_event *event = data;
 
 	ring_buffer__consume(events->verdicts);
-	if (size >= sizeof(*event))
+	if (size >= sizeof(*event) && event->head.run_id == events->run_id)
 		events->handler(events->context, &event->head, event->text);
 	events->taken++;
 	return --events->budget ? 0 : -EAGAIN;
@@ -54,11 +55,16 @@ int meter_events_open(struct meter *meter, uint32_t slot, meter_event_handler ha
 	void *context, struct meter_events **ret_events, struct error *err)
 {
 	autoclose int verdicts_fd = ring_fd(meter, METER_MAP_verdicts, slot);
-	autoclose int activity_fd = ring_fd(meter, METER_MAP_activity, slot);
+	autoclose int activity_fd = -1;
 	struct bpf_map_info info = {0};
 	uint32_t length = sizeof(info);
 	struct meter_events *events;
+	struct meter_run run;
 
+	if (bpf_map_lookup_elem(meter->map_fd[METER_MAP_runs], &slot, &run))
+		return error_errno(err, "read slot %u", slot);
+	if (run.flags & METER_RUN_ACTIVITY)
+		activity_fd = ring_fd(meter, METER_MAP_activity, slot);
 	if (verdicts_fd < 0)
 		return error_set(err, verdicts_fd, ERROR_INTERNAL, "slot %u has no ring", slot);
 	events = calloc(1, sizeof(*events));
@@ -66,6 +72,7 @@ int meter_events_open(struct meter *meter, uint32_t slot, meter_event_handler ha
 		return error_errno(err, "allocate the event reader");
 	events->handler = handler;
 	events->context = context;
+	events->run_id = run.run_id;
 	events->verdicts = ring_buffer__new(verdicts_fd, take_verdict, events, NULL);
 	if (events->verdicts && activity_fd >= 0 &&
 		bpf_obj_get_info_by_fd(activity_fd, &info, &length) == 0) {

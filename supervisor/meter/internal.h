@@ -42,10 +42,36 @@ enum meter_map {
 /* Iterators: what the kernel is asked for. */
 enum meter_list { METER_LIST_INODES, METER_LIST_TASKS, METER_LIST_COUNT };
 
+struct meter_note_link {
+	uint32_t hook; /* enum meter_hook */
+	uint32_t link_id;
+	uint32_t program_id; /* names one program for as long as it is loaded */
+	uint8_t tag[8];
+};
+
+/* Beside the pinned links; see note.h. */
+struct meter_note {
+	uint32_t magic;
+	uint32_t bytes;  /* of this struct */
+	uint32_t proved; /* these links were seen to run */
+	uint32_t link_count;
+	uint64_t cgroup_id; /* that the cgroup programs are attached to; 0 = there are none */
+	uint64_t pid_namespace;
+	uint32_t map_id[METER_MAP_COUNT]; /* 0 = not there */
+	uint32_t list_id[METER_LIST_COUNT];
+	struct meter_note_link link[METER_LINKS_MAX];
+	char why[512]; /* what the host lacks for a stronger make; "" = nothing */
+};
+
 struct meter {
 	enum meter_make make;
 	bool adopted;
-	int pins_fd;                   /* the pin directory, for its lock; -1 = nothing is pinned */
+	int pins_fd;      /* the pin directory, for its lock; -1 = nothing is pinned */
+	char *pins;       /* its path */
+	char links[128];  /* in it: the directory of the links that are held */
+	int hierarchy_fd; /* meter_options.cgroup_fd; -1 = there is none */
+	int note_fd;      /* -1 = nothing is pinned */
+	struct meter_note note;
 	int list_fd[METER_LIST_COUNT]; /* -1 = of no use in this make */
 	int map_fd[METER_MAP_COUNT];   /* -1 = not there */
 	int link_fd[METER_LINKS_MAX];
@@ -62,9 +88,11 @@ extern const char *const meter_map_name[METER_MAP_COUNT];
 /* Where the links of this build are pinned, with a suffix. */
 void meter_links_path(const char *directory, enum meter_make make, const char *suffix, char *path,
 	size_t capacity);
-/* Take over what is pinned. -ESTALE without an error text: not there, of another build, or not
- * complete. */
-int meter_adopt(struct meter *m, const char *directory, struct error *err) must_check;
+/* Take over what is pinned. Without an error text: -ESTALE not there, of another build, or not
+ * complete; -EXDEV not for this process. */
+int meter_adopt(struct meter *m, const struct meter_options *options) must_check;
+/* Open the links of m->note below a directory; false where one is not as noted down. */
+bool adopt_links(struct meter *m, const char *links);
 int meter_pin_lists(const struct meter *m, const char *links, struct error *err) must_check;
 
 /* The open inodes of this process, as the fmod_ret make's programs call them. */
@@ -81,6 +109,14 @@ void inodes_finish(struct inode_list *list);
 /* Identities of all tasks that are in a run; *ret_tasks is the caller's to free. */
 int tasks_read(const struct meter *meter, struct meter_task **ret_tasks, size_t *ret_count,
 	struct error *err) must_check;
+
+/* The maps that a slot has for itself: made, or those of an earlier run, emptied. */
+int slot_maps_give(struct meter *m, const struct meter_run_request *request, uint32_t slot,
+	struct error *err) must_check;
+/* The run is over: what the next one in this slot can use stays where the meter is pinned. */
+void slot_maps_take(struct meter *m, uint32_t slot);
+/* For the first runs after loading. */
+int slot_maps_prepare(struct meter *m, struct error *err) must_check;
 
 /* A new descriptor of the program of a link, or -1. */
 int meter_program_of(int link_fd);

@@ -27,24 +27,46 @@ struct meter_options {
 	enum meter_make make;
 	const char *pin_directory; /* on a bpffs, made when absent; NULL = everything goes with
 				      meter_close() */
-	int cgroup_fd; /* directory, on the unified hierarchy, above the cgroups of all runs; -1 =
-			  no network programs */
+	int cgroup_fd;   /* directory, on the unified hierarchy, above the cgroups of all runs; -1 =
+			    no network programs */
+	bool adopt_only; /* load nothing: -ESTALE without an error text where nothing is pinned */
+	const char *lacks; /* to be noted down with what is loaded: why no stronger make was; or
+			      NULL */
 };
 
 /* Load and attach the programs, or adopt those that are pinned: an adopted meter costs no loading.
  * Pinned programs of another build stay until those of this build are attached. Pins that
  * are not complete are replaced. Maps of another METER_ABI are refused. Errors: ERROR_UNSUPPORTED
- * naming the program or feature that this kernel lacks. */
+ * naming the program or feature that this kernel lacks; -EXDEV where what is pinned is for another
+ * pid namespace or another hierarchy of cgroups: a meter without pins is right there. */
 int meter_open(const struct meter_options *options, struct meter **ret_meter,
 	struct error *err) must_check;
+/* What this host would most likely load, from a program of two instructions of each kind.
+ * *ret_lacks is filled where it is not the strongest make. cgroup_fd as in meter_options. */
+int meter_probe(int cgroup_fd, enum meter_make *ret_make, struct error *ret_lacks,
+	struct error *err) must_check;
+/* The make that METER_MAKE_AUTO stands for here. */
+enum meter_make meter_strongest_make(void);
 void meter_close(struct meter *meter); /* NULL is fine; pinned programs go on */
 enum meter_make meter_make(const struct meter *meter);
 bool meter_adopted(const struct meter *meter);
+/* meter_options.lacks of whoever loaded what is pinned; "" where nothing is pinned. */
+const char *meter_lacks(const struct meter *meter);
+/* Whether these links were proved, by whoever did it: what is adopted is the same links to the same
+ * programs and maps, or it is not adopted. */
+bool meter_proved(const struct meter *meter);
+/* meter_prove() was good. Nothing is done where nothing is pinned. */
+int meter_note_proved(struct meter *meter, struct error *err) must_check;
+/* The links do not do what they are for: remove their pins, so that nobody adopts them. They go
+ * with meter_close(). */
+void meter_discard(struct meter *meter);
 /* Remove the pins below the directory: the programs go once nobody holds them. */
 int meter_unpin(const char *pin_directory, struct error *err) must_check;
 /* True while every program that this meter attached or adopted is still attached and, where they
- * are pinned, still pinned. Some 200 short system calls: fit to ask each second. */
-bool meter_attached(const struct meter *meter);
+ * are pinned, still pinned where the next start finds them. Where another build has put its own in
+ * their place, on the same maps, those are taken over. Some 200 short system calls: fit to ask each
+ * second. */
+bool meter_attached(struct meter *meter);
 /* Programs that were skipped by the kernel because a task was preempted inside of one (fentry,
  * fexit and fmod_ret only, never LSM or cgroup programs): each skip may be an effect that was not
  * counted. */

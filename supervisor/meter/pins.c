@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "meter/pins.h"
 
+#include "base/own.h"
 #include "meter/hooks.h"
 #include "meter/internal.h"
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 void pins_remove(int parent_fd, const char *name)
 {
@@ -55,6 +58,16 @@ void pins_remove_links(int directory_fd, const char *keep)
 	closedir(listing);
 }
 
+void meter_discard(struct meter *meter)
+{
+	char links[512];
+
+	if (meter->pins_fd < 0)
+		return;
+	meter_links_path("", meter->make, "", links, sizeof(links));
+	pins_remove(meter->pins_fd, links + 1);
+}
+
 int meter_unpin(const char *pin_directory, struct error *err)
 {
 	autoclose int fd = open(pin_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -68,61 +81,52 @@ int meter_unpin(const char *pin_directory, struct error *err)
 	return 0;
 }
 
-int pins_open(const char *directory, struct error *err)
+static int make_directories(const char *directory, const char *maps, struct error *err)
 {
-	char maps[512];
-	int fd;
-
 	if (mkdir(directory, 0700) && errno != EEXIST)
 		return error_errno(err, "make %s", directory);
-	snprintf(maps, sizeof(maps), "%s/maps", directory);
 	if (mkdir(maps, 0700) && errno != EEXIST)
 		return error_errno(err, "make %s", maps);
+	return 0;
+}
+
+int pins_check(int fd, const char *path, struct error *err)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstatfs(fd, &fs) || fstat(fd, &st))
+		return error_errno(err, "look at %s", path);
+	if ((unsigned long)fs.f_type != BPF_FS_MAGIC)
+		return error_set(err, -EPERM, ERROR_REFUSED,
+			"%s: the meter's pins are wanted there, and it is on no bpffs", path);
+	if (st.st_uid != 0 || st.st_mode & 077)
+		return error_set(err, -EPERM, ERROR_REFUSED,
+			"%s: the meter's pins are wanted there, and it is not root's alone", path);
+	return 0;
+}
+
+int pins_open(const char *directory, bool make, struct error *err)
+{
+	autoclose int fd = -1;
+	char maps[512];
+	int r;
+
+	snprintf(maps, sizeof(maps), "%s/maps", directory);
+	r = make ? make_directories(directory, maps, err) : 0;
+	if (r)
+		return r;
 	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return error_errno(err, "open %s", directory);
-	/* Two that start at once must not both attach. */
-	if (flock(fd, LOCK_EX)) {
-		int r = error_errno(err, "lock %s", directory);
-
-		close(fd);
+	r = pins_check(fd, directory, err);
+	if (r)
 		return r;
-	}
-	return fd;
-}
-
-/* Whether every link is still pinned, so that it outlives this process. */
-static bool are_pinned(const struct meter *meter)
-{
-	char links[512];
-
-	if (meter->pins_fd < 0)
-		return true;
-	meter_links_path("", meter->make, "", links, sizeof(links));
-	for (size_t i = 0; i < meter->link_count; i++) {
-		char path[512 + 64];
-
-		snprintf(path, sizeof(path), "%s/%s", links + 1, hook_table[meter->hook[i]].name);
-		if (faccessat(meter->pins_fd, path, F_OK, 0))
-			return false;
-	}
-	return true;
-}
-
-bool meter_attached(const struct meter *meter)
-{
-	for (size_t i = 0; i < meter->link_count; i++) {
-		struct bpf_link_info info = {0};
-		uint32_t size = sizeof(info);
-
-		if (bpf_obj_get_info_by_fd(meter->link_fd[i], &info, &size))
-			return false;
-		/* Links to functions cannot be detached while somebody holds them; those to a
-		 * cgroup can. */
-		if (info.type == BPF_LINK_TYPE_CGROUP && info.cgroup.cgroup_id == 0)
-			return false;
-	}
-	return meter->link_count > 0 && are_pinned(meter);
+	/* Two that start at once must not both attach. */
+	while (flock(fd, LOCK_EX))
+		if (errno != EINTR)
+			return error_errno(err, "lock %s", directory);
+	return take_fd(&fd);
 }
 
 int meter_program_of(int link_fd)

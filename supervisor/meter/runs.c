@@ -7,9 +7,6 @@
 #include <string.h>
 #include <time.h>
 
-#define SEEN_DEFAULT 16384
-#define RING_DEFAULT (256u << 10)
-
 enum meter_make meter_make(const struct meter *meter)
 {
 	return meter->make;
@@ -172,40 +169,6 @@ int meter_cgroup_id(int cgroup_fd, uint64_t *ret_id, struct error *err)
 	return 0;
 }
 
-/* Put a new inner map into an outer one. */
-static int give_inner_map(
-	struct meter *m, enum meter_map outer, uint32_t slot, int inner_fd, struct error *err)
-{
-	if (inner_fd < 0)
-		return error_errno(err, "make a map for slot %u", slot);
-	if (bpf_map_update_elem(m->map_fd[outer], &slot, &inner_fd, BPF_ANY))
-		return error_errno(err, "give a map to slot %u", slot);
-	return 0;
-}
-
-static int make_inner_maps(
-	struct meter *m, const struct meter_run_request *request, uint32_t slot, struct error *err)
-{
-	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_NO_PREALLOC);
-	uint32_t ring_bytes = request->ring_bytes ? request->ring_bytes : RING_DEFAULT;
-	autoclose int seen_fd = bpf_map_create(BPF_MAP_TYPE_HASH, "meter_seen",
-		sizeof(struct meter_seen_key), sizeof(uint32_t),
-		request->seen_max ? request->seen_max : SEEN_DEFAULT, &options);
-	autoclose int verdicts_fd =
-		bpf_map_create(BPF_MAP_TYPE_RINGBUF, "meter_verdicts", 0, 0, ring_bytes, NULL);
-	autoclose int activity_fd = -1;
-	int r = give_inner_map(m, METER_MAP_seen, slot, seen_fd, err);
-
-	if (!r)
-		r = give_inner_map(m, METER_MAP_verdicts, slot, verdicts_fd, err);
-	if (!r && (request->flags & METER_RUN_ACTIVITY)) {
-		activity_fd = bpf_map_create(
-			BPF_MAP_TYPE_RINGBUF, "meter_activity", 0, 0, ring_bytes, NULL);
-		r = give_inner_map(m, METER_MAP_activity, slot, activity_fd, err);
-	}
-	return r;
-}
-
 static int fill_run(
 	struct meter *m, const struct meter_run_request *request, uint32_t slot, struct error *err)
 {
@@ -223,7 +186,7 @@ static int fill_run(
 	meter_limits_none(&none);
 	r = meter_limits_set(m, slot, request->limits ? request->limits : &none, err);
 	if (!r)
-		r = make_inner_maps(m, request, slot, err);
+		r = slot_maps_give(m, request, slot, err);
 	if (r)
 		return r;
 	run = (struct meter_run){
@@ -291,8 +254,6 @@ void meter_run_destroy(struct meter *meter, uint32_t slot)
 		if (run.cgroup_id)
 			bpf_map_delete_elem(meter->map_fd[METER_MAP_cgroups], &run.cgroup_id);
 	}
-	bpf_map_delete_elem(meter->map_fd[METER_MAP_seen], &slot);
-	bpf_map_delete_elem(meter->map_fd[METER_MAP_verdicts], &slot);
-	bpf_map_delete_elem(meter->map_fd[METER_MAP_activity], &slot);
+	slot_maps_take(meter, slot);
 	give_account(meter, slot);
 }

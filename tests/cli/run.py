@@ -69,7 +69,7 @@ def doctor_tells_every_feature(bench):
     told = bench.object("doctor", "--json")
     names = [feature["name"] for feature in told["features"]]
     expect({"kernel", "landlock", "seccomp", "notify", "cgroup", "userns", "netns", "link", "idmap", "memfd_noexec",
-            "bpf", "lockdown"} <= set(names) and len(names) == len(set(names)), names)
+            "bpf", "pins", "lockdown"} <= set(names) and len(names) == len(set(names)), names)
     for feature in told["features"]:
         expect(feature["state"] in ("yes", "weaker", "no") and feature["detail"] and feature["gives"], feature)
         expect(feature["state"] == "yes" or (feature["costs"] and feature["how"]), feature)
