@@ -63,6 +63,15 @@ struct meter_note {
 	char why[512]; /* what the host lacks for a stronger make; "" = nothing */
 };
 
+#define METER_WINDOWS 8
+
+/* The pages of one account: to share all of them takes the kernel a tenth of a millisecond. */
+struct account_window {
+	const void *memory; /* NULL = free */
+	size_t bytes;
+	uint32_t account;
+};
+
 struct meter {
 	enum meter_make make;
 	bool adopted;
@@ -78,8 +87,9 @@ struct meter {
 	uint32_t hook[METER_LINKS_MAX]; /* enum meter_hook */
 	size_t link_count;
 	/* Shared memory with the kernel. */
-	const struct meter_account *accounts; /* METER_ACCOUNTS, read-only */
-	struct meter_control *controls;       /* METER_ACCOUNTS */
+	struct account_window window[METER_WINDOWS];
+	struct meter_account looked;    /* what meter_look() gives where no window is free */
+	struct meter_control *controls; /* METER_ACCOUNTS */
 	struct meter_host *host;
 	const uint64_t *fired; /* METER_HOOK_COUNT, read-only */
 };

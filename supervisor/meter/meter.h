@@ -91,8 +91,9 @@ int meter_account_release(
 void meter_limits_none(struct meter_limits *limits);
 int meter_limits_set(struct meter *meter, uint32_t account, const struct meter_limits *limits,
 	struct error *err) must_check;
-/* A look at an account, without a system call. Borrowed; lives as long as the meter. */
-const struct meter_account *meter_look(const struct meter *meter, uint32_t account);
+/* A look at an account; for the first few without a system call, once each was looked at. Borrowed;
+ * lives as long as the meter, and where so many were looked at before, until the next call. */
+const struct meter_account *meter_look(struct meter *meter, uint32_t account);
 /* The account's own posture (METER_NO_WRITE …), not the effective one. Account 0 is the host. */
 uint32_t meter_posture(const struct meter *meter, uint32_t account);
 /* Add and take away refusals in one atomic step; what a program adds meanwhile is kept. Returns the

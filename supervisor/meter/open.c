@@ -16,6 +16,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* ---- which make ---- */
 
@@ -57,15 +58,54 @@ static void *share(int fd, size_t bytes, bool writable)
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
+static void unshare_map(const void *memory, size_t bytes)
+{
+	union {
+		const void *borrowed;
+		void *owned;
+	} pointer = {.borrowed = memory};
+
+	if (memory)
+		munmap(pointer.owned, bytes);
+}
+
+const struct meter_account *meter_look(struct meter *m, uint32_t account)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), at, begin, bytes;
+	void *memory;
+
+	if (account >= METER_ACCOUNTS)
+		account = 0;
+	at = account * sizeof(m->looked);
+	begin = at / page * page;
+	bytes = (at + sizeof(m->looked) + page - 1) / page * page - begin;
+	for (size_t i = 0; i < METER_WINDOWS; i++) {
+		struct account_window *w = &m->window[i];
+
+		if (!w->memory) {
+			memory = mmap(NULL, bytes, PROT_READ, MAP_SHARED,
+				m->map_fd[METER_MAP_accounts], (off_t)begin);
+			if (memory == MAP_FAILED)
+				break;
+			*w = (struct account_window){memory, bytes, account};
+		}
+		if (w->account == account)
+			return (const struct meter_account *)(const void *)((const char *)
+										    w->memory +
+									    (at - begin));
+	}
+	if (bpf_map_lookup_elem(m->map_fd[METER_MAP_accounts], &account, &m->looked))
+		memset(&m->looked, 0, sizeof(m->looked));
+	return &m->looked;
+}
+
 static int share_maps(struct meter *m, struct error *err)
 {
-	m->accounts =
-		share(m->map_fd[METER_MAP_accounts], METER_ACCOUNTS * sizeof(*m->accounts), false);
 	m->controls =
 		share(m->map_fd[METER_MAP_controls], METER_ACCOUNTS * sizeof(*m->controls), true);
 	m->host = share(m->map_fd[METER_MAP_host], sizeof(*m->host), true);
 	m->fired = share(m->map_fd[METER_MAP_fired], METER_HOOK_COUNT * sizeof(*m->fired), false);
-	if (!m->accounts || !m->controls || !m->host || !m->fired)
+	if (!m->controls || !m->host || !m->fired)
 		return error_errno(err, "map the counters into memory");
 	if (m->host->magic == 0) {
 		m->host->abi = METER_ABI;
@@ -198,22 +238,12 @@ int meter_open(const struct meter_options *options, struct meter **ret_meter, st
 	return 0;
 }
 
-static void unshare_map(const void *memory, size_t bytes)
-{
-	union {
-		const void *borrowed;
-		void *owned;
-	} pointer = {.borrowed = memory};
-
-	if (memory)
-		munmap(pointer.owned, bytes);
-}
-
 void meter_close(struct meter *meter)
 {
 	if (!meter)
 		return;
-	unshare_map(meter->accounts, METER_ACCOUNTS * sizeof(*meter->accounts));
+	for (size_t i = 0; i < METER_WINDOWS; i++)
+		unshare_map(meter->window[i].memory, meter->window[i].bytes);
 	unshare_map(meter->controls, METER_ACCOUNTS * sizeof(*meter->controls));
 	unshare_map(meter->host, sizeof(*meter->host));
 	unshare_map(meter->fired, METER_HOOK_COUNT * sizeof(*meter->fired));

@@ -164,7 +164,7 @@ static int fill_scope(struct meter *m, uint32_t scope, const struct meter_rules 
 	struct inode_list inodes = {0};
 	int r = pattern_compile(rules, tables, err);
 
-	for (size_t i = 0; !r && i < tables->literal_count; i++) {
+	for (size_t i = 0; !r && m->make != METER_MAKE_NETWORK && i < tables->literal_count; i++) {
 		struct meter_name_key key = {
 			.hash = tables->literals[i].hash,
 			.scope = scope,
@@ -326,14 +326,18 @@ void meter_scope_destroy(struct meter *meter, uint32_t scope)
 {
 	if (scope == 0 || scope >= METER_SCOPES)
 		return;
-	lock_addresses(meter, LOCK_EX);
-	remove_keys(meter->map_fd[METER_MAP_rights], sizeof(struct meter_right_key), scope,
-		scope_of_right);
-	if (meter->make == METER_MAKE_FMOD_RET)
-		forget_addresses(meter);
-	lock_addresses(meter, LOCK_UN);
-	remove_keys(meter->map_fd[METER_MAP_names], sizeof(struct meter_name_key), scope,
-		scope_of_name);
+	/* The network's programs have no rules about files, and walking a large map takes time also
+	 * where it is empty. */
+	if (meter->make != METER_MAKE_NETWORK) {
+		lock_addresses(meter, LOCK_EX);
+		remove_keys(meter->map_fd[METER_MAP_rights], sizeof(struct meter_right_key), scope,
+			scope_of_right);
+		if (meter->make == METER_MAKE_FMOD_RET)
+			forget_addresses(meter);
+		lock_addresses(meter, LOCK_UN);
+		remove_keys(meter->map_fd[METER_MAP_names], sizeof(struct meter_name_key), scope,
+			scope_of_name);
+	}
 	remove_keys(meter->map_fd[METER_MAP_networks], sizeof(struct meter_net_key), scope,
 		scope_of_network);
 	__atomic_store_n(&meter->host->scope_owner[scope], 0, __ATOMIC_RELEASE);

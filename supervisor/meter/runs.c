@@ -128,11 +128,6 @@ int meter_limits_set(
 	return 0;
 }
 
-const struct meter_account *meter_look(const struct meter *meter, uint32_t account)
-{
-	return &meter->accounts[account < METER_ACCOUNTS ? account : 0];
-}
-
 uint32_t meter_posture(const struct meter *meter, uint32_t account)
 {
 	return __atomic_load_n(

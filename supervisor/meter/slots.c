@@ -32,31 +32,21 @@ static bool has_room(int fd, uint32_t entries)
 	return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.max_entries == entries;
 }
 
-static bool is_empty(int seen_fd)
-{
-	struct meter_seen_key key;
-
-	return bpf_map_get_next_key(seen_fd, NULL, &key) && errno == ENOENT;
-}
-
-/* False where something is left. */
+/* Remove all that is in it; false where that failed. One pass: nothing of the run is left that
+ * could put more into it. */
 static bool empty(int seen_fd)
 {
 	struct meter_seen_key keys[EMPTY_AT_ONCE];
-	uint32_t values[EMPTY_AT_ONCE], batch = 0, count = EMPTY_AT_ONCE;
+	uint32_t values[EMPTY_AT_ONCE], batch = 0;
 	LIBBPF_OPTS(bpf_map_batch_opts, options);
 
-	if (is_empty(seen_fd))
-		return true;
 	for (bool first = true;; first = false) {
-		int r = bpf_map_lookup_and_delete_batch(
-			seen_fd, first ? NULL : &batch, &batch, keys, values, &count, &options);
+		uint32_t count = EMPTY_AT_ONCE;
 
-		if (r)
-			break; /* ENOENT: that was the last; ENOSPC: too many in one bucket */
-		count = EMPTY_AT_ONCE;
+		if (bpf_map_lookup_and_delete_batch(
+			    seen_fd, first ? NULL : &batch, &batch, keys, values, &count, &options))
+			return errno == ENOENT; /* that was the last */
 	}
-	return is_empty(seen_fd);
 }
 
 static int put(struct meter *m, enum meter_map outer, uint32_t slot, int fd, struct error *err)
@@ -74,7 +64,8 @@ static int give_seen(struct meter *m, uint32_t slot, uint32_t entries, struct er
 	autoclose int old_fd = inner_map(m, METER_MAP_seen, slot);
 	autoclose int fd = -1;
 
-	if (old_fd >= 0 && has_room(old_fd, entries) && empty(old_fd))
+	/* It was emptied before the slot was given back. */
+	if (old_fd >= 0 && has_room(old_fd, entries))
 		return 0;
 	fd = bpf_map_create(BPF_MAP_TYPE_HASH, "meter_seen", sizeof(struct meter_seen_key),
 		sizeof(uint32_t), entries, &options);
