@@ -192,7 +192,7 @@ static void follow(pid_t pid, char *path, size_t capacity, bool writes)
 		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 		n = fd < 0 ? -1 : readlink(link, real, TRACE_PATH_MAX);
 		if (n > 0 && real[0] == '/') {
-			snprintf(real + (n == 1 ? 0 : n), TRACE_PATH_MAX, "%s", end);
+			snprintf(real + (n == 1 && *end ? 0 : n), TRACE_PATH_MAX, "%s", end);
 			snprintf(path, capacity, "%s", real);
 			return;
 		}

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/json.h"
 #include "cli/paint.h"
 #include "cli/profile.h"
 #include "policy/diff.h"
@@ -54,6 +53,30 @@ static void put_profile(struct json *j, const char *key, const struct profile *p
 	json_object_end(j);
 }
 
+void profile_diff_json(const struct diff *diff, struct json *j)
+{
+	json_put_string(j, "direction", diff_direction_name(diff->direction));
+	json_array_begin(j, "lines");
+	for (size_t i = 0; i < diff->count; i++) {
+		const struct diff_line *line = &diff->lines[i];
+
+		json_object_begin(j, NULL);
+		json_put_string(j, "direction", diff_direction_name(line->direction));
+		json_put_string(j, "key", line->key);
+		json_put_string(j, "was", line->was);
+		json_put_string(j, "now", line->now);
+		put_place(j, "was_at", line->was, &line->was_at);
+		put_place(j, "now_at", line->now, &line->now_at);
+		json_put_string(j, "example", line->example);
+		json_object_end(j);
+	}
+	json_array_end(j);
+	json_array_begin(j, "same");
+	for (size_t i = 0; i < diff->same_count; i++)
+		json_put_string(j, NULL, diff->same[i]);
+	json_array_end(j);
+}
+
 static void print_json(const struct session *was, const struct session *now,
 	const struct diff *diff, struct text *out)
 {
@@ -63,26 +86,7 @@ static void print_json(const struct session *was, const struct session *now,
 	json_put_u64(&j, "version", 1);
 	put_profile(&j, "was", was->profile);
 	put_profile(&j, "now", now->profile);
-	json_put_string(&j, "direction", diff_direction_name(diff->direction));
-	json_array_begin(&j, "lines");
-	for (size_t i = 0; i < diff->count; i++) {
-		const struct diff_line *line = &diff->lines[i];
-
-		json_object_begin(&j, NULL);
-		json_put_string(&j, "direction", diff_direction_name(line->direction));
-		json_put_string(&j, "key", line->key);
-		json_put_string(&j, "was", line->was);
-		json_put_string(&j, "now", line->now);
-		put_place(&j, "was_at", line->was, &line->was_at);
-		put_place(&j, "now_at", line->now, &line->now_at);
-		json_put_string(&j, "example", line->example);
-		json_object_end(&j);
-	}
-	json_array_end(&j);
-	json_array_begin(&j, "same");
-	for (size_t i = 0; i < diff->same_count; i++)
-		json_put_string(&j, NULL, diff->same[i]);
-	json_array_end(&j);
+	profile_diff_json(diff, &j);
 	json_object_end(&j);
 	text_puts(out, "\n");
 }
@@ -137,7 +141,7 @@ static unsigned widest(const struct diff *diff, bool values, unsigned most)
 	return width < most ? (unsigned)width : most;
 }
 
-static void print_lines(const struct diff *diff, struct text *out)
+void profile_diff_print(const struct diff *diff, struct text *out)
 {
 	unsigned key = widest(diff, false, KEY_COLUMN_MAX);
 	unsigned value = widest(diff, true, VALUE_COLUMN_MAX);
@@ -189,7 +193,7 @@ static int compare(const struct verb *verb, const struct diff_options *options,
 	if (options->common.json)
 		print_json(was, now, diff, &out);
 	else
-		print_lines(diff, &out);
+		profile_diff_print(diff, &out);
 	return verb_print(&out, code_of(options->fail_on, diff->direction));
 }
 

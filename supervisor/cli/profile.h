@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "base/json.h"
 #include "cli/verb.h"
 #include "daemon/session.h"
+#include "policy/diff.h"
 
 /* What the verbs of `berm profile` share. */
 
@@ -40,3 +42,7 @@ int profile_report_failure(
 void profile_put_place(struct text *out, const char *file, uint32_t line);
 /* Words that came from a profile, escaped and bounded. */
 void profile_put(struct text *out, const char *words);
+/* The lines of a comparison, and how many sections are the same. */
+void profile_diff_print(const struct diff *diff, struct text *out);
+/* The same as members of the object that j is in: direction, lines and same. */
+void profile_diff_json(const struct diff *diff, struct json *j);

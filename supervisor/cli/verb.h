@@ -29,6 +29,7 @@ extern const struct verb verb_log_verify;
 extern const struct verb verb_log_trace;
 extern const struct verb verb_log_export;
 extern const struct verb verb_doctor;
+extern const struct verb verb_learn;
 extern const struct verb verb_profile;
 extern const struct verb verb_profile_check;
 extern const struct verb verb_profile_show;

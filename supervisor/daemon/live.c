@@ -77,10 +77,19 @@ static void add_denial(
 	count_denial(session, static_operation(operation), target, &from);
 }
 
+static void observe(const struct session *session, const char *operation, const char *object)
+{
+	const struct session_observer *observer = session->request->observer;
+
+	if (observer)
+		observer->seen(observer->context, operation, object);
+}
+
 static void on_denied(void *context, const struct denial_event *event)
 {
 	struct live *live = context;
 
+	observe(live->session, event->operation, event->target);
 	add_denial(live->session, event->operation, event->target, event->rule);
 	if (live->metering)
 		metering_denied(live->metering, event);
@@ -118,6 +127,7 @@ static void on_traced(void *context, const struct trace_event *event)
 		{"connect", OPERATION_CONNECT}};
 	struct session *session = ((struct live *)context)->session;
 
+	observe(session, event->operation, event->path);
 	for (size_t i = 0; i < array_size(rows); i++) {
 		struct verdict verdict;
 

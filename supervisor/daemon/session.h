@@ -14,6 +14,15 @@
 
 /* One run from the caller's words to its end: the layers put together. */
 
+/* Who wants to hear what a run tries, before it goes on: each path call and connection in trace
+ * mode
+ * ("read", "write", "exec", "connect"), and each system call that the walls refuse ("syscall",
+ * "socket"). Words are the tool's own bytes and live for the call. */
+struct session_observer {
+	void *context;
+	void (*seen)(void *context, const char *operation, const char *object);
+};
+
 /* What the caller asks for. All borrowed. */
 struct session_request {
 	const char *profile;               /* path or name */
@@ -30,6 +39,7 @@ struct session_request {
 	const struct profile_variables *variables; /* those not NULL in it count instead; or NULL */
 	bool trace_denials;
 	bool record;   /* tell the recorder: for what runs */
+	const struct session_observer *observer; /* or NULL */
 	bool thorough; /* have each host feature tried instead of asked for: slow, for check and
 			  show */
 };

@@ -51,3 +51,7 @@ bool endpoint_split(const char *object, struct endpoint_words *ret_words);
 /* Fill v->hint and v->keep_denied for a verdict that is not allow. */
 void hint_write(const struct profile *profile, enum operation operation, const char *object,
 	struct verdict *v);
+/* True for a path that holds keys or passwords by its name or place, and is not public; itself: by
+ * its own name, not because it lies beneath such a one. path is normal and shorter than PATH_MAX.
+ */
+bool path_holds_keys(const char *path, bool itself);

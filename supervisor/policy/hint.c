@@ -125,6 +125,26 @@ static const char *keep_why(const struct keep *table, size_t count, const char *
 	return NULL;
 }
 
+static bool is_public(const char *path)
+{
+	for (size_t i = 0; i < array_size(public_places); i++)
+		if (path_is_beneath(path, public_places[i]))
+			return true;
+	return false;
+}
+
+bool path_holds_keys(const char *path, bool itself)
+{
+	for (size_t i = 0; i < array_size(keep_read); i++) {
+		const struct keep *keep = &keep_read[i];
+
+		if (keep->why == why_key && (itself ? path_glob_match(keep->glob, path)
+						    : path_covered_by_glob(keep->glob, path)))
+			return !is_public(path);
+	}
+	return false;
+}
+
 static const char *keep_path_why(const char *path, bool write)
 {
 	const char *why;
@@ -132,9 +152,8 @@ static const char *keep_path_why(const char *path, bool write)
 	for (size_t i = 0; i < array_size(keep_whole); i++)
 		if (path_glob_match(keep_whole[i].glob, path))
 			return keep_whole[i].why;
-	for (size_t i = 0; !write && i < array_size(public_places); i++)
-		if (path_is_beneath(path, public_places[i]))
-			return NULL;
+	if (!write && is_public(path))
+		return NULL;
 	why = keep_why(keep_read, array_size(keep_read), path);
 	if (!why && write)
 		why = keep_why(keep_write, array_size(keep_write), path);

@@ -8,6 +8,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "support")]
 
+import cases_learn  # noqa: E402
 import cases_live  # noqa: E402
 import cases_meter  # noqa: E402
 import cases_profiles  # noqa: E402
@@ -21,7 +22,7 @@ import sandbox as sandboxes  # noqa: E402
 
 SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools.ROWS, "meter": cases_meter.ROWS,
           "live": cases_live.ROWS, "record": cases_record.ROWS + cases_sinks.ROWS, "profiles": cases_profiles.ROWS,
-          "slow": cases_tools.SLOW}
+          "learn": cases_learn.ROWS, "slow": cases_tools.SLOW + cases_learn.SLOW}
 
 
 def main():
@@ -46,7 +47,7 @@ def main():
     sandbox = sandboxes.Sandbox(arguments.mode, berm, cache, log_show)
     tap = harness.Tap()
     try:
-        for suite in arguments.suite or ("run", "world", "tools", "profiles", "meter", "live", "record"):
+        for suite in arguments.suite or ("run", "world", "tools", "profiles", "meter", "live", "learn", "record"):
             for title, function in SUITES[suite]:
                 if not arguments.only or any(word in title for word in arguments.only):
                     sandboxes.judge(sandbox, tap, title, function)
