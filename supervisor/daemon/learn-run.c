@@ -145,6 +145,7 @@ static int child(const struct session_request *request, int fd)
 
 	own.observer = &observer;
 	own.trace_denials = true;
+	own.record = true;
 	reply.r = run_here(&own, &learn, &reply);
 	return pack(fd, &learn, &reply) < 0;
 }

@@ -84,6 +84,7 @@ def a_build_is_learnt_and_runs_under_what_was_learnt(sandbox, case):
         if not case.code(result, 0):
             return
         case.that(told["verified"] == 0 and told["wrong"] == 0 and told["lost"] == 0, told)
+        case.that(os.path.isdir(sandbox.state + "/log"), "its runs were not recorded")
         case.that(("fs.write", sandbox.ws) in granted(told), granted(told))
         case.that(told["diff"]["direction"] == "WIDER", told["diff"]["direction"])
         caps = {row["key"]: row for row in told["caps"]}
