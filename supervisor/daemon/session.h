@@ -38,7 +38,7 @@ struct session_request {
 	bool for_comparing;
 	const struct profile_variables *variables; /* those not NULL in it count instead; or NULL */
 	bool trace_denials;
-	bool record;   /* tell the recorder: for what runs */
+	bool record;                             /* tell the recorder: for what runs */
 	const struct session_observer *observer; /* or NULL */
 	bool thorough; /* have each host feature tried instead of asked for: slow, for check and
 			  show */
