@@ -5,6 +5,7 @@ import shutil
 import signal
 import time
 
+import clone
 import harness
 from world import GOOD, GOOD6, METADATA, MORE, OTHER, OTHER6, OTHER_PORT, PORT
 
@@ -411,6 +412,7 @@ ROWS = [
     ("N23 broadcast and multicast are refused", broadcast_and_multicast_are_refused),
     ("N25 sent bytes stop at the cap", sent_bytes_stop_at_the_cap),
     ("N25 contacted hosts stop at the cap", contacted_hosts_stop_at_the_cap),
+    ("every byte of a git clone is counted", clone.every_byte_of_a_clone_is_counted),
     ("large datagrams go in pieces and are judged as one", large_datagrams_go_in_pieces),
     ("berm killed leaves no link, route, address or filter", kill_leaves_nothing),
     ("the end of a run leaves nothing, at once", the_end_leaves_nothing),
