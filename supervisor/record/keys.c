@@ -55,9 +55,11 @@ static const uint8_t personal_checksum[PERSONAL_BYTES] = "berm key file 1";
 static const uint8_t personal_next[PERSONAL_BYTES] = "berm key next 1";
 static const uint8_t personal_sign[PERSONAL_BYTES] = "berm key sign 1";
 
-/* What libsodium leaves on the stack of a state, a seed or a key: more than its deepest call takes.
- */
-#define STACK_BYTES 8192
+/* Whatever handles a state, a seed or a key leaves parts of it on the stack, in spilled registers
+ * and in what libsodium does not wipe. So all of that is done in calls that are never inlined, and
+ * their callers, which handle none, wipe more than they took. */
+#define STACK_BYTES 16384
+#define leaves_secrets __attribute__((noinline))
 
 static void wipe_stack(void)
 {
@@ -245,7 +247,8 @@ static int write_files(struct keys *keys, int dir, struct error *err)
 	return r < 0 ? say(err, r, "write") : 0;
 }
 
-int keys_create(const struct storage *s, int dir, struct keys **ret_keys, struct error *err)
+leaves_secrets static int create(
+	const struct storage *s, int dir, struct keys **ret_keys, struct error *err)
 {
 	struct keys *keys;
 	struct slot *slot;
@@ -269,13 +272,20 @@ int keys_create(const struct storage *s, int dir, struct keys **ret_keys, struct
 	derive_keys(keys, SIGNED_HEAD);
 	derive_keys(keys, SIGNED_SEAL);
 	r = write_files(keys, dir, err);
-	wipe_stack();
 	if (r < 0) {
 		keys_destroy(keys);
 		return r;
 	}
 	*ret_keys = keys;
 	return 0;
+}
+
+int keys_create(const struct storage *s, int dir, struct keys **ret_keys, struct error *err)
+{
+	int r = create(s, dir, ret_keys, err);
+
+	wipe_stack();
+	return r;
 }
 
 static int open_file(struct keys *keys, int dir, struct error *err)
@@ -331,7 +341,8 @@ static int read_slots(struct keys *keys, struct error *err)
 	return r < 0 ? say(err, r, "write") : 0;
 }
 
-int keys_load(const struct storage *s, int dir, struct keys **ret_keys, struct error *err)
+leaves_secrets static int load(
+	const struct storage *s, int dir, struct keys **ret_keys, struct error *err)
 {
 	struct keys *keys;
 	const struct slot *slot;
@@ -359,9 +370,16 @@ int keys_load(const struct storage *s, int dir, struct keys **ret_keys, struct e
 	memcpy(keys->position.hash, slot->hash, CHAIN_HASH_BYTES);
 	derive_keys(keys, SIGNED_HEAD);
 	derive_keys(keys, SIGNED_SEAL);
-	wipe_stack();
 	*ret_keys = keys;
 	return 0;
+}
+
+int keys_load(const struct storage *s, int dir, struct keys **ret_keys, struct error *err)
+{
+	int r = load(s, dir, ret_keys, err);
+
+	wipe_stack();
+	return r;
 }
 
 int keys_lock(struct keys *keys, struct error *err)
@@ -405,12 +423,11 @@ void keys_sign(const struct keys *keys, enum signed_kind kind,
 	wipe_stack();
 }
 
-int keys_advance(struct keys *keys, enum signed_kind kind, const struct log_position *position,
-	struct error *err)
+leaves_secrets static int advance(struct keys *keys, enum signed_kind kind,
+	const struct log_position *position, struct error *err)
 {
 	struct slot *slot = &keys->secret->slot;
 	uint8_t *next = keys->secret->seed;
-	int r;
 
 	assert(slot->generation > 0);
 	derive(next, slot->state[kind], personal_next);
@@ -427,7 +444,14 @@ int keys_advance(struct keys *keys, enum signed_kind kind, const struct log_posi
 		crypto_sign_SECRETKEYBYTES);
 	memcpy(keys->public_key[kind][0], keys->public_key[kind][1], PUBLIC_KEY_BYTES);
 	derive_next(keys, kind);
-	r = persist(keys, err);
+	return persist(keys, err);
+}
+
+int keys_advance(struct keys *keys, enum signed_kind kind, const struct log_position *position,
+	struct error *err)
+{
+	int r = advance(keys, kind, position, err);
+
 	wipe_stack();
 	return r;
 }
