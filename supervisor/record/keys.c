@@ -100,10 +100,14 @@ static void slot_checksum(const struct slot *raw, uint8_t ret_checksum[CHECKSUM_
 static bool slot_is_sane(const struct slot *raw)
 {
 	uint64_t head = le64toh(raw->number[SIGNED_HEAD]);
+	uint64_t seal = le64toh(raw->number[SIGNED_SEAL]);
+	uint64_t generation = le64toh(raw->generation);
 	uint64_t segment = le64toh(raw->segment), offset = le64toh(raw->offset);
 
-	return head > 0 && head <= SEGMENT_NUMBER_MAX + 1 && segment < head &&
-	       le64toh(raw->number[SIGNED_SEAL]) > 0 && le64toh(raw->generation) > 0 &&
+	/* Counted up from 1, once a seal: what comes near the end of these was not counted. */
+	return head > 0 && head <= SEGMENT_NUMBER_MAX + 1 && segment < head && seal > 0 &&
+	       seal <= INT64_MAX && generation > 0 && generation <= INT64_MAX &&
+	       le64toh(raw->sequence) <= INT64_MAX &&
 	       (segment == 0 ? offset == 0 : offset > SEGMENT_HEADER_BYTES && offset <= INT64_MAX);
 }
 

@@ -51,6 +51,10 @@ static int tell(struct verifier *v, const struct frame *frame, const struct reco
 {
 	const struct verify_options *o = v->options;
 
+	/* What is read again is told once. */
+	if (view->sequence <= v->told)
+		return 0;
+	v->told = view->sequence;
 	return o->each ? o->each(o->data, v->segment, frame, view) : 0;
 }
 

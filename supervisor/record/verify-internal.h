@@ -25,6 +25,7 @@ struct verifier {
 	uint8_t seal_key[PUBLIC_KEY_BYTES];
 	uint64_t seal_epoch;
 	uint64_t sequence; /* of the last record */
+	uint64_t told;     /* of the last one that `each` was told of */
 	uint8_t hash[CHAIN_HASH_BYTES];
 	uint64_t boot_ns;
 	uint64_t since_seal;

@@ -9,6 +9,9 @@
 
 /* More than any head takes as a frame. */
 #define HEAD_FRAME_MAX 8192
+/* Times, where somebody writes. */
+#define READ_AGAIN 3
+#define LOOK_AGAIN 100
 
 struct reason_words {
 	const char *word;
@@ -155,12 +158,13 @@ static int rest_of_segment(struct verifier *v, struct segment_reader *r, bool la
 	}
 }
 
-static int verify_segment(struct verifier *v, bool last)
+/* *ret_shrank: somebody made the file shorter meanwhile. */
+static int verify_segment(struct verifier *v, bool last, bool *ret_shrank)
 {
 	const struct storage *s = v->options->storage;
 	struct segment_reader r = {.storage = s, .window = v->window};
 	char name[SEGMENT_NAME_BYTES];
-	struct storage_stat st;
+	struct storage_stat st = {0}, now;
 	int result;
 
 	segment_name(v->segment, name);
@@ -186,6 +190,9 @@ static int verify_segment(struct verifier *v, bool last)
 		result = rest_of_segment(v, &r, last);
 		v->segment_size = r.size;
 	}
+	*ret_shrank = false;
+	if (result == 0 && v->options->live && s->ops->stat(s->context, r.file, &now) == 0)
+		*ret_shrank = now.size < st.size;
 	s->ops->close(s->context, r.file);
 	return result;
 }
@@ -225,6 +232,67 @@ static void conclude(struct verifier *v)
 	}
 }
 
+static int list_log(const struct verify_options *o, uint64_t *ret_last, struct error *err)
+{
+	int r = o->storage->ops->list(o->storage->context, o->dir, find_last, ret_last);
+
+	return r < 0 ? error_set(err, r, ERROR_INTERNAL, "list the log: %s", strerror(-r)) : 0;
+}
+
+static void go_back(struct verifier *v, const struct verifier *to)
+{
+	uint64_t told = v->told;
+
+	*v = *to;
+	v->told = told;
+}
+
+/* What this log lacks a writer may have put behind what was there when this began: the record that
+ * says what was removed meanwhile, and the one that was anchored where its segment was. */
+static bool wants_more(const struct verifier *v)
+{
+	const struct log_head *anchor = v->options->anchor;
+
+	return v->options->live && (v->stub > v->removed_through ||
+					   (anchor && !v->result.anchored && !v->anchor_in_stub));
+}
+
+/* Segment by segment. Under a writer one may change while it is read: its end was mended, or its
+ * content removed. Then it is read again, and once more, so that what is wrong is wrong by itself.
+ */
+static int verify_segments(struct verifier *v, uint64_t last, struct error *err)
+{
+	struct verifier before = *v;
+	unsigned again = 0, looked = 0;
+	uint64_t seen = 0;
+
+	while (!v->failed && v->segment < last) {
+		bool shrank = false;
+		int r;
+
+		before = *v;
+		v->segment++;
+		r = verify_segment(v, v->segment == last, &shrank);
+		if (r < 0)
+			return error_set(err, r, ERROR_INTERNAL, "read segment %llu: %s",
+				(unsigned long long)v->segment, strerror(-r));
+		if (v->options->live && (v->failed || shrank) && again++ < READ_AGAIN) {
+			go_back(v, &before);
+			continue;
+		}
+		again = 0;
+		if (v->failed || v->segment < last || !wants_more(v) || looked++ == LOOK_AGAIN ||
+			v->sequence == seen)
+			continue;
+		seen = v->sequence;
+		go_back(v, &before);
+		r = list_log(v->options, &last, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int verify_log(
 	const struct verify_options *options, struct verify_result *ret_result, struct error *err)
 {
@@ -232,11 +300,10 @@ int verify_log(
 	autofree uint8_t *window = NULL;
 	const struct log_head *anchor = options->anchor;
 	uint64_t last = 0;
-	int r = options->storage->ops->list(
-		options->storage->context, options->dir, find_last, &last);
+	int r = list_log(options, &last, err);
 
 	if (r < 0)
-		return error_set(err, r, ERROR_INTERNAL, "list the log: %s", strerror(-r));
+		return r;
 	window = malloc(SEGMENT_WINDOW_BYTES);
 	/* It also chooses the fast hash. */
 	if (!window || sodium_init() < 0)
@@ -250,13 +317,9 @@ int verify_log(
 		v.segment = 1;
 		fail(&v, VERIFY_FOREIGN, 0);
 	}
-	while (!v.failed && v.segment < last) {
-		v.segment++;
-		r = verify_segment(&v, v.segment == last);
-		if (r < 0)
-			return error_set(err, r, ERROR_INTERNAL, "read segment %llu: %s",
-				(unsigned long long)v.segment, strerror(-r));
-	}
+	r = verify_segments(&v, last, err);
+	if (r < 0)
+		return r;
 	conclude(&v);
 	*ret_result = v.result;
 	return 0;
