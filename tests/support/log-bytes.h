@@ -31,7 +31,8 @@ static inline struct log_bytes log_bytes(const struct world *w)
 	return log;
 }
 
-/* A log of about this many bytes: sessions with a close, several segments, a few seals. */
+/* A log of about this many bytes: sessions of different boots with a close, several
+ * segments, a few seals. */
 static inline void make_log(struct world *w, struct fake_disk *disk, uint64_t bytes)
 {
 	unsigned n = 0;
@@ -57,6 +58,9 @@ static inline void make_log(struct world *w, struct fake_disk *disk, uint64_t by
 		} while (written <= bytes * (session + 1) / 3);
 		assert_int_equal(recorder_close(r, NULL), 0);
 		recorder_destroy(r);
+		/* Each session is of another boot. */
+		w->boot_ns = (session + 2) * SECOND;
+		w->boot_id[0]++;
 	}
 }
 

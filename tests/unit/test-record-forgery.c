@@ -16,6 +16,7 @@
 enum signer {
 	SIGNS_NOT,     /* signatures are left as they were */
 	SIGNS_ZERO,    /* bytes of zero */
+	SIGNS_SMALL,   /* a sum of zero, under a key that is no more than a point of small order */
 	SIGNS_OWN,     /* an own pair of keys, and heads and seals that name it */
 	SIGNS_PRESENT, /* the keys in the key file, named likewise */
 };
@@ -55,7 +56,7 @@ static int drop(void **state)
 
 static void name_own_key(struct forger *f, ProtobufCBinaryData *field, enum signed_kind kind)
 {
-	if (f->signer == SIGNS_OWN)
+	if (f->signer == SIGNS_OWN || f->signer == SIGNS_SMALL)
 		memcpy(field->data, f->own_public, PUBLIC_KEY_BYTES);
 	if (f->signer == SIGNS_PRESENT)
 		keys_public(f->keys, kind, 0, field->data);
@@ -74,6 +75,10 @@ static void forge_signature(
 		break;
 	case SIGNS_ZERO:
 		memset(to, 0, SIGNATURE_BYTES);
+		break;
+	case SIGNS_SMALL:
+		memset(to, 0, SIGNATURE_BYTES);
+		memcpy(to, f->own_secret, PUBLIC_KEY_BYTES);
 		break;
 	case SIGNS_OWN:
 		crypto_sign_detached(to, NULL, digest, sizeof(digest), f->own_secret);
@@ -250,6 +255,75 @@ static void a_log_signed_with_another_key_fails_under_the_pinned_one(void **stat
 	memcpy(own.public_key, f.own_public, PUBLIC_KEY_BYTES);
 	result = judge(&own, false);
 	assert_true(result.pass);
+}
+
+/* Under such a key and with such a point, a verifier that only does the sum takes one signature of
+ * eight for any content at all, whoever made it. The points of order 1, 2, 4 and 8 of the curve,
+ * and other ways to write them (RFC 8032, 5.1.3, refuses these). */
+static void a_key_of_small_order_signs_nothing(void **state)
+{
+	static const char *const points[] = {
+		"0100000000000000000000000000000000000000000000000000000000000000",
+		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"0000000000000000000000000000000000000000000000000000000000000000",
+		"0000000000000000000000000000000000000000000000000000000000000080",
+		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+		"0100000000000000000000000000000000000000000000000000000000000080",
+		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+	};
+	unsigned tried = 0;
+
+	(void)state;
+	for (unsigned key = 0; key < array_size(points); key++)
+		for (unsigned point = 0; point < array_size(points); point++) {
+			struct forger f = {.w = &w, .signer = SIGNS_SMALL, .from = 1};
+			struct log_pin pin = world_pin(&w);
+
+			assert_int_equal(sodium_hex2bin(f.own_public, PUBLIC_KEY_BYTES, points[key],
+						 64, NULL, NULL, NULL),
+				0);
+			assert_int_equal(sodium_hex2bin(f.own_secret, PUBLIC_KEY_BYTES,
+						 points[point], 64, NULL, NULL, NULL),
+				0);
+			forge_log(&f);
+			/* Even where that is the key which was pinned. */
+			memcpy(pin.public_key, f.own_public, PUBLIC_KEY_BYTES);
+			assert_int_equal(judge(&pin, true).reason, VERIFY_HEAD_KEY);
+			tried++;
+		}
+	print_message("# %u of %u keys and points of small order refused\n", tried, tried);
+}
+
+/* Another number that means the same: s and s + L. The hash behind the signature is right. */
+static void a_signature_has_one_form(void **state)
+{
+	static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6,
+		0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, [31] = 0x10};
+	struct log_bytes log = log_bytes(&w);
+	unsigned last = log.segments - 1;
+	uint8_t *end = log.bytes[last] + log.size[last], *signature = end - 32 - 64;
+	static struct frame frames[FRAMES_MAX];
+	unsigned count = frames_of(log.bytes[last], log.size[last], frames), carry = 0;
+	struct log_pin pin = world_pin(&w);
+
+	(void)state;
+	assert_true(frames[count - 1].kind == FRAME_SIGNED);
+	assert_true(judge(&pin, false).pass);
+	for (unsigned i = 0; i < 32; i++) {
+		carry += signature[32 + i] + order[i];
+		signature[32 + i] = (uint8_t)carry;
+		carry >>= 8;
+	}
+	chain_hash(pin.log_id, frames[count - 1].start - CHAIN_HASH_BYTES, frames[count - 1].length,
+		end - CHAIN_HASH_BYTES);
+	assert_int_equal(judge(&pin, false).reason, VERIFY_SEAL_KEY);
 }
 
 /* Whoever takes the keys at the end of the log changes what was before. */
@@ -436,6 +510,8 @@ int main(void)
 		on_log(a_log_without_its_seals_fails),
 		on_log(signatures_of_zero_fail),
 		on_log(a_log_signed_with_another_key_fails_under_the_pinned_one),
+		on_log(a_key_of_small_order_signs_nothing),
+		on_log(a_signature_has_one_form),
 		on_log(todays_keys_cannot_sign_what_was),
 		on_log(an_abandoned_end_does_not_bring_in_another_key),
 		on_log(the_key_file_holds_no_key_that_has_signed),

@@ -245,6 +245,45 @@ static void records_moved_doubled_or_left_out_fail(void **state)
 	print_message("# %u of %u records moved, doubled or left out noticed\n", tried, tried);
 }
 
+/* Any record in the place of, or before, any other one: of another session, boot or segment. */
+static void records_from_elsewhere_fail(void **state)
+{
+	static struct frame frames[FRAMES_MAX], others[FRAMES_MAX];
+	struct log_bytes log = whole_log(), copy = copy_of(&log);
+	unsigned tried = 0, rounds = tries_all() ? 50000 : 500;
+
+	(void)state;
+	random_seed(31);
+	while (tried < rounds) {
+		unsigned i = (unsigned)random_below(copy.segments);
+		unsigned j = (unsigned)random_below(copy.segments);
+		unsigned count = frames_of(copy.bytes[i], copy.size[i], frames);
+		unsigned other_count = frames_of(copy.bytes[j], copy.size[j], others);
+		const struct frame *at = &frames[random_below(count)];
+		const struct frame *other = &others[random_below(other_count)];
+		uint64_t before = (uint64_t)(at->start - copy.bytes[i]);
+		uint64_t skipped = random_below(2) ? at->length : 0;
+		uint64_t rest = copy.size[i] - before - skipped;
+		uint8_t *made;
+
+		if (other->start == at->start && skipped)
+			continue;
+		made = malloc(copy.size[i] + other->length);
+		assert_non_null(made);
+		memcpy(made, copy.bytes[i], before);
+		memcpy(made + before, other->start, other->length);
+		memcpy(made + before + other->length, at->start + skipped, rest);
+		put_segment(&w, i + 1, made, before + other->length + rest);
+		free(made);
+		assert_false(world_verify(&w, false).pass);
+		assert_false(world_verify(&w, true).pass);
+		put_segment(&w, i + 1, copy.bytes[i], copy.size[i]);
+		tried++;
+	}
+	put_back(&copy);
+	print_message("# %u of %u records from elsewhere noticed\n", tried, tried);
+}
+
 static void segments_missing_or_exchanged_fail(void **state)
 {
 	struct log_bytes log = whole_log(), copy = copy_of(&log);
@@ -391,6 +430,7 @@ int main(void)
 		on_log(a_cut_in_the_middle_fails),
 		on_log(bytes_added_at_the_end_fail),
 		on_log(records_moved_doubled_or_left_out_fail),
+		on_log(records_from_elsewhere_fail),
 		on_log(segments_missing_or_exchanged_fail),
 		on_log(a_segment_of_another_log_fails),
 		on_log(a_thousand_wrong_keys_fail),
