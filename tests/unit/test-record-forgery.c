@@ -301,31 +301,6 @@ static void a_key_of_small_order_signs_nothing(void **state)
 	print_message("# %u of %u keys and points of small order refused\n", tried, tried);
 }
 
-/* Another number that means the same: s and s + L. The hash behind the signature is right. */
-static void a_signature_has_one_form(void **state)
-{
-	static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6,
-		0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, [31] = 0x10};
-	struct log_bytes log = log_bytes(&w);
-	unsigned last = log.segments - 1;
-	uint8_t *end = log.bytes[last] + log.size[last], *signature = end - 32 - 64;
-	static struct frame frames[FRAMES_MAX];
-	unsigned count = frames_of(log.bytes[last], log.size[last], frames), carry = 0;
-	struct log_pin pin = world_pin(&w);
-
-	(void)state;
-	assert_true(frames[count - 1].kind == FRAME_SIGNED);
-	assert_true(judge(&pin, false).pass);
-	for (unsigned i = 0; i < 32; i++) {
-		carry += signature[32 + i] + order[i];
-		signature[32 + i] = (uint8_t)carry;
-		carry >>= 8;
-	}
-	chain_hash(pin.log_id, frames[count - 1].start - CHAIN_HASH_BYTES, frames[count - 1].length,
-		end - CHAIN_HASH_BYTES);
-	assert_int_equal(judge(&pin, false).reason, VERIFY_SEAL_KEY);
-}
-
 /* Whoever takes the keys at the end of the log changes what was before. */
 static void todays_keys_cannot_sign_what_was(void **state)
 {
@@ -511,7 +486,6 @@ int main(void)
 		on_log(signatures_of_zero_fail),
 		on_log(a_log_signed_with_another_key_fails_under_the_pinned_one),
 		on_log(a_key_of_small_order_signs_nothing),
-		on_log(a_signature_has_one_form),
 		on_log(todays_keys_cannot_sign_what_was),
 		on_log(an_abandoned_end_does_not_bring_in_another_key),
 		on_log(the_key_file_holds_no_key_that_has_signed),

@@ -335,6 +335,30 @@ static void a_segment_of_another_log_fails(void **state)
 	fake_disk_destroy(other.disk);
 }
 
+/* Another number that means the same: s and s + L. The hash behind the signature is right. */
+static void a_signature_has_one_form(void **state)
+{
+	static const uint8_t order[32] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6,
+		0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, [31] = 0x10};
+	struct log_bytes log = whole_log();
+	unsigned last = log.segments - 1;
+	uint8_t *end = log.bytes[last] + log.size[last], *signature = end - 32 - 64;
+	static struct frame frames[FRAMES_MAX];
+	unsigned count = frames_of(log.bytes[last], log.size[last], frames), carry = 0;
+	struct log_pin pin = world_pin(&w);
+
+	(void)state;
+	assert_true(frames[count - 1].kind == FRAME_SIGNED);
+	for (unsigned i = 0; i < 32; i++) {
+		carry += signature[32 + i] + order[i];
+		signature[32 + i] = (uint8_t)carry;
+		carry >>= 8;
+	}
+	chain_hash(pin.log_id, frames[count - 1].start - CHAIN_HASH_BYTES, frames[count - 1].length,
+		end - CHAIN_HASH_BYTES);
+	assert_int_equal(verify_with(NULL, false).reason, VERIFY_SEAL_KEY);
+}
+
 static void a_thousand_wrong_keys_fail(void **state)
 {
 	struct log_pin right = world_pin(&w);
@@ -433,6 +457,7 @@ int main(void)
 		on_log(records_from_elsewhere_fail),
 		on_log(segments_missing_or_exchanged_fail),
 		on_log(a_segment_of_another_log_fails),
+		on_log(a_signature_has_one_form),
 		on_log(a_thousand_wrong_keys_fail),
 		on_log(an_older_copy_fails),
 	};
