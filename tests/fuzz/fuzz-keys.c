@@ -112,6 +112,20 @@ static void put_file(const uint8_t *data, size_t size, bool right_checksums)
 	}
 }
 
+/* A number that was counted up to where no counting leads. */
+static bool is_at_the_end(void)
+{
+	static const unsigned numbers[] = {24, 40, 128}; /* generation, next seal, sequence */
+
+	for (unsigned i = 0; i < 6; i++) {
+		const uint8_t *number = file + (i / 3) * SLOT_STEP + numbers[i % 3];
+
+		if (number[7] & 0x80)
+			return true;
+	}
+	return false;
+}
+
 static void try_keys(void)
 {
 	struct log_position position;
@@ -130,7 +144,10 @@ static void try_keys(void)
 	position.sequence++;
 	if (keys_advance(keys, SIGNED_SEAL, &position, NULL) == 0) {
 		keys_destroy(keys);
-		assert(keys_load(&memory, 0, &keys, NULL) == 0);
+		if (keys_load(&memory, 0, &keys, NULL) < 0) {
+			assert(is_at_the_end());
+			return;
+		}
 		keys_public(keys, SIGNED_SEAL, 0, now);
 		assert(memcmp(now, next, sizeof(now)) == 0);
 	}
