@@ -123,7 +123,8 @@ int found_check_anchor(struct recorder *r, const struct found *f, struct error *
 	if (!anchor)
 		return 0;
 	error = anchor->latest(anchor->context, keys_log_id(r->keys), &head, err);
-	if (error == -ENOENT || (error < 0 && !r->options.anchor_required))
+	r->anchor_linked = error == -ENOENT;
+	if (r->anchor_linked || (error < 0 && !r->options.anchor_required))
 		return 0;
 	if (error < 0)
 		return error;
@@ -146,5 +147,6 @@ int found_check_anchor(struct recorder *r, const struct found *f, struct error *
 			"older "
 			"copy, or another one (%s)",
 			(unsigned long long)head.sequence, strerror(-error));
+	r->anchor_linked = true;
 	return 0;
 }

@@ -52,6 +52,7 @@ struct recorder {
 	bool failed;
 	bool closed;
 	bool reserve_works;
+	bool anchor_linked; /* what was anchored is in this log, or nothing was */
 
 	uint64_t segment;
 	uint64_t file_end;     /* bytes that are on the disk */

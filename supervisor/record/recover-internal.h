@@ -34,5 +34,6 @@ struct found {
 /* found.c: the segment that the key file names, and what it holds after the sealed end. */
 int found_look(struct recorder *r, struct found *f, struct error *err) must_check;
 /* anchored.c: -ESTALE where what was anchored is not in this log, behind the sealed end or in what
- * was found after it. */
+ * was found after it. Sets anchor_linked where that could be seen; where it could not, returns 0
+ * all the same unless the anchor is required. */
 int found_check_anchor(struct recorder *r, const struct found *f, struct error *err) must_check;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "record/canonical.h"
-#include "record/recorder-internal.h"
+#include "record/recover-internal.h"
 
 #include <assert.h>
 #include <string.h>
@@ -215,11 +215,26 @@ void recorder_head(const struct recorder *r, struct log_head *ret_head)
 	memcpy(ret_head->hash, position->hash, CHAIN_HASH_BYTES);
 }
 
+/* Never over a head that this log does not go on from: one that could not be read when the log was
+ * taken up is looked at now. */
+static int publish(struct recorder *r, struct error *err)
+{
+	static const struct found nothing;
+	const struct anchor *anchor = r->options.anchor;
+	struct log_head head;
+	int error = r->anchor_linked ? 0 : found_check_anchor(r, &nothing, err);
+
+	if (error < 0)
+		return error;
+	if (!r->anchor_linked)
+		return error_set(err, -EIO, ERROR_INTERNAL, "the anchor cannot be read");
+	recorder_head(r, &head);
+	return anchor->publish(anchor->context, &head, err);
+}
+
 int writer_sealed(struct recorder *r, struct error *err)
 {
-	const struct anchor *anchor = r->options.anchor;
 	struct error local;
-	struct log_head head;
 	int error;
 
 	if (!r->seal_queued || r->queued > 0)
@@ -232,10 +247,9 @@ int writer_sealed(struct recorder *r, struct error *err)
 	}
 	r->sealed_ns = r->now.boot_ns;
 	r->seals++;
-	if (!anchor)
+	if (!r->options.anchor)
 		return 0;
-	recorder_head(r, &head);
-	error = anchor->publish(anchor->context, &head, &local);
+	error = publish(r, &local);
 	if (error == 0)
 		return 0;
 	r->anchor_failures++;

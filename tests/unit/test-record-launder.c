@@ -261,6 +261,46 @@ static void keys_of_yesterday_do_not_go_past_the_anchor(void **state)
 	fake_disk_destroy(honest.disk);
 }
 
+/* Nor is an anchor that cannot be read for a moment. */
+static void an_anchor_that_comes_back_is_not_overwritten(void **state)
+{
+	struct recorder *r = open_log();
+	struct recorder_status status;
+	struct log_head head;
+	struct world old;
+	struct log_pin pin = world_pin(&w);
+	char name[LOG_ID_BYTES * 2 + 8], line[LOG_LINE_BYTES], none[] = "?\n";
+
+	(void)state;
+	write_some(r, 5);
+	close_log(r);
+	world_init(&old, fake_disk_copy(w.disk));
+	r = open_log();
+	write_some(r, 5);
+	close_log(r);
+	assert_true(world_head(&w, &pin, &head));
+	log_head_format(&head, line);
+	for (unsigned i = 0; i < LOG_ID_BYTES; i++)
+		snprintf(name + i * 2, 3, "%02x", pin.log_id[i]);
+	strcat(name, ".head");
+	for (unsigned ours = 0; ours < 2; ours++) {
+		struct world *one = ours ? &w : &old;
+
+		fake_disk_put(one->disk, ANCHOR_DIR, name, none, strlen(none));
+		assert_int_equal(recorder_open(&one->options, &r, NULL), 0);
+		write_some(r, 20);
+		assert_int_equal(recorder_seal(r, NULL), 0);
+		recorder_status(r, &status);
+		assert_int_equal(status.anchor_failures, 1);
+		fake_disk_put(one->disk, ANCHOR_DIR, name, line, strlen(line));
+		assert_int_equal(recorder_seal(r, NULL), ours ? 0 : -ESTALE);
+		recorder_destroy(r);
+	}
+	close_log(open_log());
+	assert_passes(world_verify(&w, false));
+	fake_disk_destroy(old.disk);
+}
+
 /* A copied machine, or a snapshot that was begun twice: both sign with the same keys. */
 static void two_copies_with_one_anchor_do_not_both_go_on(void **state)
 {
@@ -386,6 +426,7 @@ int main(void)
 		on_disk(a_key_that_is_older_than_the_log_is_refused),
 		on_disk(an_older_copy_is_not_anchored_over),
 		on_disk(keys_of_yesterday_do_not_go_past_the_anchor),
+		on_disk(an_anchor_that_comes_back_is_not_overwritten),
 		on_disk(two_copies_with_one_anchor_do_not_both_go_on),
 		on_disk(copies_of_one_log_cannot_be_mixed),
 		on_disk(an_anchor_in_what_was_removed_is_no_fault),
