@@ -11,7 +11,8 @@ import harness
 # what a driver compares; other people's files in /tmp are nobody's business here.
 TEMPORARY = ("/run", "/run/berm", "/dev/shm", "/dev/mqueue")
 # Made by the first run after a boot, and there for the next ones.
-STANDING = {"/run/berm", "/run/berm/runs", "/run/berm/meter-proved"}
+STANDING = {"/run/berm", "/run/berm/runs", "/run/berm/bpf"}
+STANDING_MOUNT = " /run/berm/bpf "
 # A recorder outlives the runs that it serves, and ends by itself when there was none for a while.
 RECORDER = " --role=recorder "
 SINKS = "--role=sinks"
@@ -102,7 +103,7 @@ def take(words):
     """words: what the command lines of this test's own processes have in common."""
     return {
         "process": processes(words),
-        "mount": set(read("/proc/self/mountinfo").splitlines()),
+        "mount": {line for line in read("/proc/self/mountinfo").splitlines() if STANDING_MOUNT not in line},
         "cgroup": cgroups(),
         "file": temporary_files(),
     }
