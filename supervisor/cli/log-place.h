@@ -46,7 +46,7 @@ struct log_check {
 	struct log_head anchor;
 	bool live; /* somebody is writing it */
 	struct verify_result result;
-	uint64_t took_ns;
+	uint64_t took_ns, cpu_ns;
 };
 
 /* Find the key: --key, else the one that was written when the log began, where it is outside the

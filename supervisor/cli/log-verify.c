@@ -63,6 +63,7 @@ static void put_json(const struct log_place *place, const struct log_check *chec
 	json_put_u64(&j, "unsealed_records", r->unsealed_records);
 	json_put_u64(&j, "torn_bytes", r->torn_bytes);
 	json_put_double(&j, "seconds", (double)check->took_ns / 1e9);
+	json_put_double(&j, "cpu_seconds", (double)check->cpu_ns / 1e9);
 	json_put_u64(&j, "records_per_second", rate(check));
 	json_object_end(&j);
 	text_puts(out, "\n");
@@ -79,8 +80,9 @@ static void put_numbers(const struct log_check *check, struct text *out)
 
 	text_printf(out,
 		"  looked at %" PRIu64 " bytes, %" PRIu64 " seals in %.2f s: %" PRIu64
-		" records/s\n",
-		r->bytes, r->seals, (double)check->took_ns / 1e9, rate(check));
+		" records/s; %.2f s of a processor\n",
+		r->bytes, r->seals, (double)check->took_ns / 1e9, rate(check),
+		(double)check->cpu_ns / 1e9);
 	if (r->removed_segments)
 		text_printf(out,
 			"  of %" PRIu64 " segments only the head is left, as the log says\n",

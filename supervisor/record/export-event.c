@@ -145,10 +145,14 @@ void export_json_string(struct json *j, const char *key, const char *string)
 
 void export_json_hex(struct json *j, const char *key, const uint8_t *bytes, size_t length)
 {
+	static const char digits[] = "0123456789abcdef";
 	autotext struct text hex = {0};
 
-	for (size_t i = 0; i < length; i++)
-		text_printf(&hex, "%02x", bytes[i]);
+	for (size_t i = 0; i < length; i++) {
+		const char two[] = {digits[bytes[i] >> 4], digits[bytes[i] & 15]};
+
+		text_append(&hex, two, sizeof(two));
+	}
 	j->out->failed |= hex.failed;
 	json_put_string(j, key, text_string(&hex));
 }
