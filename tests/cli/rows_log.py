@@ -406,6 +406,25 @@ def follow_ends_when_nobody_reads(bench):
         expect(ended in (-signal.SIGPIPE, 3), ended)
 
 
+def peak_kib(bench, *words):
+    """The most memory that berm had at a time."""
+    process = subprocess.Popen([bench.berm, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               env=dict(bench.environment, ASAN_OPTIONS="quarantine_size_mb=1"))
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    expect(process.returncode == 0, *words)
+    return usage.ru_maxrss
+
+
+def memory_does_not_grow_with_the_log(bench):
+    small = make_log(bench, "small", "many", "3")
+    large = make_log(bench, "large", "many", "60000")
+    for words in (["log"], ["log", "--json"], ["log", "verify"], ["log", "export", "--format", "ocsf"],
+                  ["log", "trace", "01"], ["log", "--limit", "10"]):
+        before, after = [peak_kib(bench, *words, "--state-dir", directory) for directory in (small, large)]
+        expect(after < before + 4096, words, before, after)
+
+
 def log_to_a_full_disk_is_no_success(bench):
     directory = make_log(bench, "all", "all")
     with open("/dev/full", "wb") as full:
@@ -552,4 +571,5 @@ ROWS = [explain_tells_a_refusal_of_the_log, a_real_run_is_in_the_log_and_its_ref
         a_log_that_fails_is_shown_behind_a_warning, garbage_in_a_log_is_passed_over,
         who_has_no_right_to_the_key_sees_the_log_unchecked, a_live_log_can_be_read_and_checked,
         follow_shows_what_comes_over_rotations_and_crashes, follow_ends_when_nobody_reads,
-        log_to_a_full_disk_is_no_success]
+        log_to_a_full_disk_is_no_success,
+        memory_does_not_grow_with_the_log]
