@@ -287,7 +287,10 @@ const char *line_loss_source(Berm__Wire__LossSource source)
 	} rows[] = {{BERM__WIRE__LOSS_SOURCE__LOSS_KERNEL_RING, "the kernel's ring was full"},
 		{BERM__WIRE__LOSS_SOURCE__LOSS_QUEUE, "the recorder's queue was full"},
 		{BERM__WIRE__LOSS_SOURCE__LOSS_TOO_LARGE, "too large"},
-		{BERM__WIRE__LOSS_SOURCE__LOSS_STORAGE, "the disk would not take them"}};
+		{BERM__WIRE__LOSS_SOURCE__LOSS_STORAGE, "the disk would not take them"},
+		{BERM__WIRE__LOSS_SOURCE__LOSS_MALFORMED, "no record that a run may tell"},
+		{BERM__WIRE__LOSS_SOURCE__LOSS_SINK,
+			"the place it was sent to would not take them"}};
 
 	for (size_t i = 0; i < array_size(rows); i++)
 		if (rows[i].source == source)

@@ -160,9 +160,20 @@ static void numbers_that_nothing_has_are_no_crash(void **state)
 	line_finish(&line);
 }
 
+static void every_source_of_a_loss_has_words(void **state)
+{
+	const ProtobufCEnumDescriptor *type = &berm__wire__loss_source__descriptor;
+
+	(void)state;
+	for (unsigned i = 0; i < type->n_values; i++)
+		assert_string_not_equal(
+			line_loss_source((Berm__Wire__LossSource)type->values[i].value), "?");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_source_of_a_loss_has_words),
 		cmocka_unit_test(every_kind_of_record_has_words),
 		cmocka_unit_test(words_of_a_tool_are_safe_and_bounded),
 		cmocka_unit_test(what_is_not_known_is_null),
