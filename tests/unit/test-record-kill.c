@@ -281,10 +281,18 @@ static uint32_t check(uint32_t acknowledged, const char *what, unsigned call)
 	return seen.next;
 }
 
+/* In memory where there is such a place: ext4 waits for the disk at every rename over another file.
+ */
+static int make_quick_tree(void **state)
+{
+	strcpy(top, "/dev/shm/berm-test-XXXXXX");
+	return !tries_all() && mkdtemp(top) ? 0 : make_tree(state);
+}
+
 static void begin_place(void)
 {
 	assert_int_equal(remove_tree(NULL), 0);
-	assert_int_equal(make_tree(NULL), 0);
+	assert_int_equal(make_quick_tree(NULL), 0);
 	make_directory("log");
 	make_directory("keys");
 	make_directory("anchors");
@@ -322,6 +330,9 @@ static void a_kill_at_every_call_loses_nothing_acknowledged(void **state)
 			uint32_t acknowledged;
 			bool killed;
 
+			/* But for the last one, after a call is before the next one. */
+			if (moment == AFTER && call < calls && !tries_all())
+				continue;
 			begin_place();
 			plan.kill_at = call;
 			plan.moment = moment;
@@ -386,11 +397,13 @@ static void a_kill_at_any_moment_loses_nothing_acknowledged(void **state)
 		(unsigned long long)records);
 }
 
+#define in_quick_tree(test) cmocka_unit_test_setup_teardown(test, make_quick_tree, remove_tree)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_tree(a_kill_at_every_call_loses_nothing_acknowledged),
-		in_tree(a_kill_at_any_moment_loses_nothing_acknowledged),
+		in_quick_tree(a_kill_at_every_call_loses_nothing_acknowledged),
+		in_quick_tree(a_kill_at_any_moment_loses_nothing_acknowledged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
