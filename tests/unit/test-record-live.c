@@ -8,6 +8,7 @@
 #include "tree.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -65,6 +66,8 @@ static void record_for_ever(void)
 		.queue_bytes = 1 << 20};
 	uint64_t number = 0;
 
+	/* A test that fails leaves nobody behind. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	ops.sync = ops.sync_dir = no_sync;
 	for (;;) {
 		struct recorder *r;
