@@ -131,7 +131,7 @@ static bool is_guarded(const struct stat *st, const struct stat *log)
 static int default_key(const struct log_place *place, struct log_check *check, struct error *err)
 {
 	autofree char *path = beneath(place->keys, KEYS_PIN_FILE);
-	struct stat st, dir, log;
+	struct stat st = {0}, dir, log;
 
 	if (!path)
 		return error_errno(err, "the key");

@@ -153,7 +153,7 @@ static int add_profile(struct collection *c, const char *profile, struct error *
 		return out_of_memory(err);
 	s->request.profile = s->shown;
 	r = session_load(&s->request, &s->session, err);
-	if (r < 0) {
+	if (r < 0 || !s->session.profile) {
 		c->code = profile_report_failure(c->verb, &s->session, err);
 		return r;
 	}

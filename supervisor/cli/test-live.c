@@ -334,7 +334,7 @@ static int try_cases(const struct session_request *request, const struct profile
 	autoclose int out = memfd_create("berm-tries", MFD_CLOEXEC);
 	const struct live_run live = {&own, &prober, in, out};
 	autofree char *lines = NULL;
-	struct run_result result;
+	struct run_result result = {.outcome = RUN_SETUP_FAILED};
 	size_t length;
 	int r = find_self(&prober, err);
 

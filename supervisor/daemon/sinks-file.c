@@ -40,7 +40,7 @@ static bool read_command(
 {
 	size_t count = 0;
 
-	if (list->kind != NODE_LIST || list->count == 0 || list->count > COMMAND_MAX) {
+	if (list->kind != NODE_LIST || !list->first || list->count > COMMAND_MAX) {
 		wrong(r, list, "command: a list of a program and its arguments");
 		return false;
 	}

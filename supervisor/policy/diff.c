@@ -285,7 +285,8 @@ static void sum_up(struct differ *d)
 	struct diff *out = d->out;
 	size_t count = 0;
 
-	qsort(out->lines, out->count, sizeof(*out->lines), by_weight);
+	if (out->count > 0)
+		qsort(out->lines, out->count, sizeof(*out->lines), by_weight);
 	for (size_t i = 0; i < out->count; i++) {
 		if (out->lines[i].direction > out->direction)
 			out->direction = out->lines[i].direction;

@@ -68,7 +68,7 @@ static int directory_publish(void *context, const struct log_head *head, struct 
 {
 	struct anchor_directory *d = context;
 	char name[NAME_BYTES], line[LOG_LINE_BYTES];
-	struct log_head before;
+	struct log_head before = {0};
 	int r = read_head(d, head->log_id, &before, err);
 
 	if (r < 0 && r != -ENOENT)

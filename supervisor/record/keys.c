@@ -254,7 +254,7 @@ static int write_files(struct keys *keys, int dir, struct error *err)
 leaves_secrets static int create(
 	const struct storage *s, int dir, struct keys **ret_keys, struct error *err)
 {
-	struct keys *keys;
+	struct keys *keys = NULL;
 	struct slot *slot;
 	int file, r;
 
@@ -266,7 +266,7 @@ leaves_secrets static int create(
 	if (file != -ENOENT)
 		return say(err, file, "open");
 	r = keys_allocate(s, &keys, err);
-	if (r < 0)
+	if (!keys)
 		return r;
 	slot = &keys->secret->slot;
 	memcpy(slot->magic, magic, sizeof(magic));
@@ -348,11 +348,11 @@ static int read_slots(struct keys *keys, struct error *err)
 leaves_secrets static int load(
 	const struct storage *s, int dir, struct keys **ret_keys, struct error *err)
 {
-	struct keys *keys;
+	struct keys *keys = NULL;
 	const struct slot *slot;
 	int r = keys_allocate(s, &keys, err);
 
-	if (r < 0)
+	if (!keys)
 		return r;
 	r = open_file(keys, dir, err);
 	if (r == 0)

@@ -8,7 +8,7 @@
 void line_json_time(struct json *j, const char *key, int64_t ns)
 {
 	time_t seconds = (time_t)(ns / 1000000000 - (ns % 1000000000 < 0));
-	long rest = (long)(ns - (int64_t)seconds * 1000000000);
+	long rest = (long)(ns % 1000000000 + (ns % 1000000000 < 0) * 1000000000);
 	char words[64];
 	struct tm t;
 

@@ -52,8 +52,9 @@ static int commit(struct recorder *r, unsigned reason, struct error *err)
 		if (next >= 0)
 			reason = BERM__WIRE__SEAL_REASON__SEAL_ROTATION;
 	}
-	if (reason && writer_seal(r, (Berm__Wire__SealReason)reason) < 0)
-		reason = 0;
+	/* What cannot be sealed now is sealed with what comes next. */
+	if (reason)
+		(void)!writer_seal(r, (Berm__Wire__SealReason)reason);
 	error = writer_flush(r, false, err);
 	if (error == 0)
 		error = writer_sealed(r, err);

@@ -161,7 +161,8 @@ static void put(const char *text, size_t length, struct redact_spans *spans, str
 {
 	size_t at = 0;
 
-	qsort(spans->items, spans->count, sizeof(spans->items[0]), compare_spans);
+	if (spans->count > 0)
+		qsort(spans->items, spans->count, sizeof(spans->items[0]), compare_spans);
 	for (size_t i = 0; i < spans->count;) {
 		const struct redact_span *first = &spans->items[i];
 		size_t end = first->end;

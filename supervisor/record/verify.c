@@ -228,7 +228,7 @@ static void conclude(struct verifier *v)
 		r->reason = VERIFY_NOT_CLOSED;
 	} else {
 		r->pass = true;
-		r->beyond_anchor = r->anchored ? v->sequence - anchor->sequence : 0;
+		r->beyond_anchor = anchor && r->anchored ? v->sequence - anchor->sequence : 0;
 	}
 }
 
