@@ -63,6 +63,7 @@ struct recorder {
 
 	uint8_t *queue;                    /* the hash before, then whole frames */
 	size_t queued;                     /* bytes, without that hash */
+	size_t opened_bytes;               /* of it: the Opened record, until it is on the disk */
 	bool seal_queued;                  /* the last seal is still in the queue */
 	struct log_position seal_position; /* of that one */
 	struct recorder_mark durable, now;

@@ -118,11 +118,12 @@ int recorder_trouble(struct recorder *r, const char *operation, int error, struc
 
 	if (r->failed || r->closed)
 		return closed(err);
-	/* The hash before it is that of the last record on the disk. */
-	r->queued = 0;
+	/* The hash before it is that of the last record on the disk, or of the Opened record that
+	 * must stand behind a closing seal before anything else. */
+	r->queued = r->opened_bytes;
 	r->seal_queued = false;
-	r->now.sequence = r->durable.sequence;
-	r->now.since_seal = r->durable.since_seal;
+	r->now.sequence = r->durable.sequence + (r->opened_bytes > 0);
+	r->now.since_seal = r->durable.since_seal + (r->opened_bytes > 0);
 	queue_dropped(r);
 	snprintf(word, sizeof(word), "%s", operation);
 	trouble.operation = word;
@@ -132,7 +133,7 @@ int recorder_trouble(struct recorder *r, const char *operation, int error, struc
 	record.trouble = &trouble;
 	writer_time(r, &time);
 	writer_put(r, &record, &time);
-	queue_declare_all(r, RESERVE_BYTES - 3 * OWN_FRAME_MAX);
+	queue_declare_all(r, RESERVE_BYTES - 4 * OWN_FRAME_MAX);
 	queue_declare_rest(r);
 	result = writer_seal(r, BERM__WIRE__SEAL_REASON__SEAL_TROUBLE);
 	if (result == 0)

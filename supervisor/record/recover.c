@@ -209,6 +209,7 @@ static int take_up(struct recorder *r, struct error *err)
 	if (error < 0)
 		return error;
 	put_opened(r, &f, clean || fresh);
+	r->opened_bytes = r->queued;
 	if (clean || fresh)
 		return 0;
 	if (writer_seal(r, BERM__WIRE__SEAL_REASON__SEAL_RECOVERY) < 0)

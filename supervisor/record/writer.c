@@ -173,7 +173,7 @@ int writer_flush(struct recorder *r, bool last_words, struct error *err)
 		return writer_fail(r, err, error, "bring its records to the disk");
 	r->file_end += r->queued;
 	memmove(r->queue, r->queue + r->queued, CHAIN_HASH_BYTES);
-	r->queued = 0;
+	r->queued = r->opened_bytes = 0;
 	r->durable = r->now;
 	queue_flushed(r);
 	return 0;

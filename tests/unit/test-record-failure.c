@@ -79,6 +79,36 @@ static void a_full_disk_leaves_room_for_last_words(void **state)
 	assert_passes(world_verify(&w, false));
 }
 
+/* It takes the log up on a disk that is full already: nothing was committed before its last words.
+ */
+static void last_words_of_a_recorder_that_never_committed_verify(void **state)
+{
+	struct recorder *r;
+	struct told told;
+	unsigned queued = 0;
+
+	(void)state;
+	w.options.anchor = NULL;
+	/* What the segment gets is enough for a few words, and later nothing more is to be had. */
+	fake_disk_limit(w.disk, 120000);
+	r = open_log();
+	assert_int_equal(append_file(r, NULL, "/srv/x"), 0);
+	close_log(r);
+	r = open_log();
+	while (queued < 1000 && append_file(r, NULL, "/srv/lost") == 0)
+		queued++;
+	assert_int_equal(recorder_commit(r, NULL), -ENOSPC);
+	assert_int_equal(recorder_trouble(r, "write", ENOSPC, NULL), 0);
+	recorder_destroy(r);
+	fake_disk_limit(w.disk, 0);
+	assert_passes(read_log(&told, false));
+	assert_int_equal(told.bodies[BERM__WIRE__RECORD__BODY_TROUBLE], 1);
+	assert_int_equal(told.bodies[BERM__WIRE__RECORD__BODY_OPENED], 2);
+	assert_int_equal(told.bodies[BERM__WIRE__RECORD__BODY_FILE], 1);
+	close_log(open_log());
+	assert_passes(world_verify(&w, false));
+}
+
 static void room_that_comes_back_is_used(void **state)
 {
 	struct recorder *r;
@@ -284,6 +314,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		on_disk(removed_segments_pass_only_where_the_log_says_so),
 		on_disk(a_full_disk_leaves_room_for_last_words),
+		on_disk(last_words_of_a_recorder_that_never_committed_verify),
 		on_disk(room_that_comes_back_is_used),
 		on_disk(a_failed_sync_is_final),
 		on_disk(an_anchor_that_fails_is_counted_or_final),
