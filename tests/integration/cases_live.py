@@ -109,11 +109,11 @@ def commands_really_run(sandbox, case):
 
 
 def a_run_that_cannot_start_is_no_success(sandbox, case):
-    profile = sandbox.write_profile("pending", "recorder: {keep: 30d}\n" + PROFILE_TESTS)
+    profile = sandbox.write_profile("pending", "workspace: {path: \"${WORKDIR}\", mode: staged}\n" + PROFILE_TESTS)
     world(sandbox)
     result, cases = test(sandbox, "--live", profile)
     case.code(result, 3)
-    case.that("recorder.keep" in result.errors, *result.describe())
+    case.that("workspace.path" in result.errors, *result.describe())
 
 
 ROWS = [

@@ -194,7 +194,9 @@ class Killer(threading.Thread):
         self.state, self.random, self.over, self.killed = state, random.Random(seed), threading.Event(), 0
 
     def run(self):
-        while not self.over.wait(self.random.random() * 0.06):
+        # Now and then a whole second: a recorder that is never let begin cannot record anything.
+        longest_s = (0.02, 0.06, 0.06, 0.2, 1)
+        while not self.over.wait(self.random.random() * self.random.choice(longest_s) * harness.SLOWER):
             for pid in inventory.recorders(self.state):
                 try:
                     os.kill(pid, signal.SIGKILL)
@@ -211,9 +213,12 @@ def a_recorder_that_is_killed_loses_nothing_acknowledged(sandbox, case):
     try:
         for number in range(ROUNDS):
             result, status = recorded(sandbox, state, ["/bin/sh", "-c", "exit %d" % (number % 100)])
-            case.that(result.code == number % 100 and status.get("recorder") == "recorded", number, *result.describe())
             if status.get("recorder") == "recorded":
+                case.code(result, number % 100)
                 receipts[status["run"]] = number % 100
+            else:
+                # A machine that is so busy that no recorder begins between two kills: nothing is started unrecorded.
+                case.that(result.code == 125 and "does not answer" in result.errors, number, *result.describe())
     finally:
         killer.over.set()
         killer.join()
@@ -230,6 +235,7 @@ def a_recorder_that_is_killed_loses_nothing_acknowledged(sandbox, case):
                 record["run_sequence"], run), mine, body)
         case.that(sorted(mine) == [1, 2] and mine[2]["run_end"]["exit_code"] == code, run, mine)
     case.that(killer.killed > ROUNDS // 5, "only %d kills" % killer.killed)
+    case.that(len(receipts) > ROUNDS // 2, "only %d receipts" % len(receipts))
     case.summary = "%d kills, %d receipts" % (killer.killed, len(receipts))
 
 
