@@ -69,6 +69,8 @@ static void row_rounds(void)
 		EXPECT_EQ(counted(METER_BYTES_WRITTEN), CAP);
 		finish();
 		good += world.failures == failures;
+		if (round % 10 == 9)
+			printf("# %d of %d rounds so far\n", good, round + 1);
 	}
 	printf("# %d of %d rounds of %d threads with %d writes each let exactly %d through; %.0f "
 	       "s\n",
