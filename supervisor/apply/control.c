@@ -13,7 +13,7 @@
 #define EVENTS_MAX 4096
 /* A process inside a system call that no signal interrupts (reading a slow disk) stops when that
  * ends; the rest is stopped long before. */
-#define FREEZE_TIMEOUT_MS 1000
+#define FREEZE_TIMEOUT_MS 3000
 
 uint64_t control_now_ms(void)
 {

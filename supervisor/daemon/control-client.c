@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#define ANSWER_SECONDS 2
+#define ANSWER_SECONDS 5
 
 int control_read_reply(
 	const uint8_t *packet, size_t length, Berm__Wire__RunStatus **ret_status, struct error *err)

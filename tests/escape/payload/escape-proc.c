@@ -256,6 +256,7 @@ static void survive(void)
 static void fork_storm(void)
 {
 	bool inside = target_number("INSIDE", 0);
+	struct stat st;
 
 	for (int i = 0; i < 4; i++) {
 		if (fork())
@@ -273,8 +274,8 @@ static void fork_storm(void)
 		}
 		_exit(0);
 	}
-	/* In the storm the heart may wait long for its first turn. */
-	for (int i = 0; i < 500 && access(below("W", "beat-0"), F_OK); i++)
+	/* In the storm the heart may wait long for its first turn, and again for its first beat. */
+	for (int i = 0; i < 500 && (stat(below("W", "beat-0"), &st) < 0 || st.st_size == 0); i++)
 		usleep(20 * 1000);
 }
 
