@@ -344,8 +344,8 @@ def taken_away_is_noticed(bench):
 
 
 def an_upgrade_is_followed(bench):
-    """Not among ROWS: it fails since runs follow their events by another reader; the old programs stay loaded as long as
-    the run lasts. As if what is pinned were of another build: the directory has its digest for a name."""
+    """Not among ROWS: it fails since runs follow their events by another reader; the old programs stay loaded as
+    long as the run lasts. As if what is pinned were of another build: the directory has its digest for a name."""
     bench.start()
     sleeper = Sleeper(bench)
     try:
