@@ -94,7 +94,7 @@ static void append_activity(struct recorder_client *client, uint64_t n)
 	Berm__Wire__Evidence evidence = BERM__WIRE__EVIDENCE__INIT;
 	char operation[] = "open", path[64];
 
-	snprintf(path, sizeof(path), "/srv/work/src/module/file-%llu.c",
+	snprintf(path, sizeof(path), "/srv/repo/src/module/file-%llu.c",
 		(unsigned long long)n % 5000);
 	file.operation = operation;
 	file.has_path = file.has_inode = file.has_device = file.has_flags = true;

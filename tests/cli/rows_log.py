@@ -437,7 +437,7 @@ def trace_tells_a_run_from_start_to_end(bench):
     directory = make_log(bench, "all", "all")
     result = log(bench, directory, "trace", "01JD7")
     expect_result(result, 0, r"^run        %s\nagent      coder of team\nasked by   alice \(uid 1000, pid 4000\)" % RUN)
-    for said in ("in         /srv/work", r"profile    coding-agent  1f3c0+", r"plan       3031\w+",
+    for said in ("in         /srv/repo", r"profile    coding-agent  1f3c0+", r"plan       3031\w+",
                  "enforced   mount\\+landlock, seccomp; missing and accepted: idmap",
                  " DENY  FILE read ", " START ", " END ",
                  "ended      exited, code 3, after 65400 ms", "denied     16", "counters   files_deleted 25 of 25",

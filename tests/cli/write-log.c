@@ -108,7 +108,7 @@ static void start(struct writer *w)
 	s.n_argv = array_size(argv);
 	s.has_plan_digest = s.has_working_directory = s.has_caller_uid = s.has_caller_pid = 1;
 	s.plan_digest = bytes("0123456789abcdef0123456789abcdef");
-	s.working_directory = bytes("/srv/work");
+	s.working_directory = bytes("/srv/repo");
 	s.caller_uid = 1000;
 	s.caller_pid = 4000;
 	s.caller_name = word("alice");
@@ -162,7 +162,7 @@ static void act(struct writer *w)
 	put(w, BERM__WIRE__RECORD__BODY_EXEC, &exec);
 	file.operation = word("rename");
 	file.has_path = file.has_new_path = 1;
-	file.path = bytes("/srv/work/\xc3\xa4");
+	file.path = bytes("/srv/repo/\xc3\xa4");
 	file.new_path = bytes(hostile);
 	put(w, BERM__WIRE__RECORD__BODY_FILE, &file);
 	net.operation = word("connect");
@@ -269,7 +269,7 @@ static void one_file(struct writer *w, uint64_t n)
 	char path[64];
 	int r = 0;
 
-	snprintf(path, sizeof(path), "/srv/work/src/module/file-%llu.c", (unsigned long long)n);
+	snprintf(path, sizeof(path), "/srv/repo/src/module/file-%llu.c", (unsigned long long)n);
 	file.operation = word("open");
 	file.has_path = file.has_inode = file.has_device = file.has_flags = 1;
 	file.path = bytes(path);

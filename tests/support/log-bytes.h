@@ -49,7 +49,7 @@ static inline void make_log(struct world *w, struct fake_disk *disk, uint64_t by
 		do {
 			char path[64];
 
-			snprintf(path, sizeof(path), "/srv/work/src/module/file-%u.c", n++);
+			snprintf(path, sizeof(path), "/srv/repo/src/module/file-%u.c", n++);
 			assert_int_equal(append_file(r, run, path), 0);
 			if (n % 20 == 0) {
 				assert_int_equal(recorder_commit(r, NULL), 0);
