@@ -21,11 +21,21 @@ static bool is_in_place(const struct meter *m)
 	       ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
 }
 
-/* Whether every link is still pinned, so that it outlives this process. */
+uint64_t meter_links_inode(const struct meter *meter, const char *links)
+{
+	struct stat st;
+
+	return fstatat(meter->pins_fd, links, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_ino : 0;
+}
+
+/* Whether every link is still pinned, so that it outlives this process. A set that was put in the
+ * place of ours has pins of the same names. */
 static bool are_pinned(const struct meter *m)
 {
 	char path[sizeof(m->links) + 64];
 
+	if (m->links_inode == 0 || meter_links_inode(m, m->links) != m->links_inode)
+		return false;
 	for (size_t i = 0; i < m->link_count; i++) {
 		snprintf(path, sizeof(path), "%s/%s", m->links, hook_table[m->hook[i]].name);
 		if (faccessat(m->pins_fd, path, F_OK, 0))
@@ -75,6 +85,7 @@ static bool take_over(struct meter *m, const char *name)
 		m->link_count = next.link_count;
 		m->note = next.note;
 		snprintf(m->links, sizeof(m->links), "%.*s", (int)sizeof(m->links) - 1, name);
+		m->links_inode = meter_links_inode(m, name);
 	}
 	for (size_t i = 0; i < METER_LINKS_MAX; i++)
 		own_close(&next.link_fd[i]);

@@ -75,11 +75,12 @@ struct account_window {
 struct meter {
 	enum meter_make make;
 	bool adopted;
-	int pins_fd;      /* the pin directory, for its lock; -1 = nothing is pinned */
-	char *pins;       /* its path */
-	char links[128];  /* in it: the directory of the links that are held */
-	int hierarchy_fd; /* meter_options.cgroup_fd; -1 = there is none */
-	int note_fd;      /* -1 = nothing is pinned */
+	int pins_fd;          /* the pin directory, for its lock; -1 = nothing is pinned */
+	char *pins;           /* its path */
+	char links[128];      /* in it: the directory of the links that are held */
+	uint64_t links_inode; /* of that directory; 0 = not there */
+	int hierarchy_fd;     /* meter_options.cgroup_fd; -1 = there is none */
+	int note_fd;          /* -1 = nothing is pinned */
 	struct meter_note note;
 	int list_fd[METER_LIST_COUNT]; /* -1 = of no use in this make */
 	int map_fd[METER_MAP_COUNT];   /* -1 = not there */
@@ -95,6 +96,10 @@ struct meter {
 };
 
 extern const char *const meter_map_name[METER_MAP_COUNT];
+/* The inode of a directory of links in the pin directory, 0 where it is not there. What was put in
+ * its place has another one, whatever its name: bpffs gives each its own (bpf_get_inode() in
+ * kernel/bpf/inode.c). */
+uint64_t meter_links_inode(const struct meter *meter, const char *links);
 /* Where the links of this build are pinned, with a suffix. */
 void meter_links_path(const char *directory, enum meter_make make, const char *suffix, char *path,
 	size_t capacity);

@@ -178,6 +178,7 @@ static int open_pinned(struct meter *m, const struct meter_options *options,
 			options->pin_directory);
 	if (r == -ESTALE && !options->adopt_only)
 		r = load_pinned(m, options, m->pins_fd, ret_loading, err);
+	m->links_inode = meter_links_inode(m, m->links);
 	flock(m->pins_fd, LOCK_UN);
 	return r;
 }

@@ -344,8 +344,7 @@ def taken_away_is_noticed(bench):
 
 
 def an_upgrade_is_followed(bench):
-    """Not among ROWS: it fails since runs follow their events by another reader; the old programs stay loaded as
-    long as the run lasts. As if what is pinned were of another build: the directory has its digest for a name."""
+    """As if what is pinned were of another build: the directory has its digest for a name."""
     bench.start()
     sleeper = Sleeper(bench)
     try:
@@ -412,7 +411,7 @@ def owners(bench):
 ROWS = [a_start_pins_and_the_next_adopts, starts_at_once_make_one_set, looking_loads_nothing,
         a_bpffs_of_the_host_is_used, a_name_that_somebody_took_is_left_alone, something_else_in_the_place_is_refused,
         runtime_that_others_may_write_to_is_refused, damaged_sets_are_not_adopted, taken_away_is_noticed,
-        elsewhere_has_its_own, slots_of_the_dead_are_given_back]
+        an_upgrade_is_followed, elsewhere_has_its_own, slots_of_the_dead_are_given_back]
 
 
 def main():
