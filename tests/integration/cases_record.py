@@ -16,6 +16,7 @@ import inventory
 from sandbox import Skip
 
 ROUNDS = 50
+ROUNDS_MAX = 10 * ROUNDS
 # Say something to a recorder that makes sense, and print what it answers.
 TALK = """import socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -211,7 +212,10 @@ def a_recorder_that_is_killed_loses_nothing_acknowledged(sandbox, case):
     killer.start()
     receipts = {}
     try:
-        for number in range(ROUNDS):
+        for number in range(ROUNDS_MAX):
+            # A fast machine is through with its rounds before there were kills worth the name.
+            if number >= ROUNDS and killer.killed > ROUNDS // 5:
+                break
             result, status = recorded(sandbox, state, ["/bin/sh", "-c", "exit %d" % (number % 100)])
             if status.get("recorder") == "recorded":
                 case.code(result, number % 100)
