@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/recorder-place.h"
 
-#include "base/path.h"
+#include "daemon/state-directory.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -11,88 +11,20 @@
 
 #define HIDDEN ".recorder.sock"
 #define BACKLOG 1024
-#define STATE_MODE 0711
 #define LOG_MODE 0750
 #define KEY_MODE 0700
-#define DIRECTORY (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-
-/* The way to a directory, as far as it is absent; only for the owner, as the XDG base directory
- * specification has it. */
-static int make_way(const char *path, struct error *err)
-{
-	autofree char *parent = path_parent(path);
-	int r;
-
-	if (!parent || strcmp(parent, "/") == 0 || mkdir(parent, 0700) == 0 || errno == EEXIST)
-		return 0;
-	if (errno != ENOENT)
-		return error_errno(err, "make %s", parent);
-	r = make_way(parent, err);
-	if (r == 0 && mkdir(parent, 0700) < 0 && errno != EEXIST)
-		return error_errno(err, "make %s", parent);
-	return r;
-}
-
-static int check_own(int fd, const char *path, mode_t mode, struct error *err)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return error_errno(err, "look at %s", path);
-	if (st.st_uid != geteuid() || st.st_mode & 022)
-		return error_set(err, -EPERM, ERROR_REFUSED,
-			"%s belongs to somebody else, or others may write to it", path);
-	/* What is there may be narrower, never wider. */
-	if (st.st_mode & 0777 & ~mode && fchmod(fd, st.st_mode & mode) < 0)
-		return error_errno(err, "set the mode of %s", path);
-	return 0;
-}
-
-static int open_within(int state_fd, const char *name, mode_t mode, struct error *err)
-{
-	autoclose int fd = -1;
-	int r;
-
-	if (mkdirat(state_fd, name, mode) < 0 && errno != EEXIST)
-		return error_errno(err, "make the directory %s", name);
-	fd = openat(state_fd, name, DIRECTORY | O_NOFOLLOW);
-	if (fd < 0)
-		return error_errno(err, "open the directory %s", name);
-	r = check_own(fd, name, mode, err);
-	return r < 0 ? r : take_fd(&fd);
-}
-
-static int open_state(const char *state, struct error *err)
-{
-	autoclose int fd = open(state, DIRECTORY);
-	int r;
-
-	if (fd < 0 && errno == ENOENT) {
-		r = make_way(state, err);
-		if (r < 0)
-			return r;
-		if (mkdir(state, STATE_MODE) < 0 && errno != EEXIST)
-			return error_errno(err, "make %s", state);
-		fd = open(state, DIRECTORY);
-	}
-	if (fd < 0)
-		return error_errno(err, "open %s", state);
-	r = check_own(fd, state, 0777, err);
-	return r < 0 ? r : take_fd(&fd);
-}
 
 int recorder_place_open(const char *state, struct recorder_place *ret_place, struct error *err)
 {
 	struct recorder_place place = RECORDER_PLACE_NONE;
 
-	if (!path_is_normal(state))
-		return error_set(err, -EINVAL, ERROR_INPUT,
-			"the state directory must be named by a whole path: %s", state);
-	place.state_fd = open_state(state, err);
+	place.state_fd = state_directory_open(state, err);
 	if (place.state_fd >= 0)
-		place.log_fd = open_within(place.state_fd, RECORDER_LOG_DIR, LOG_MODE, err);
+		place.log_fd =
+			state_directory_within(place.state_fd, RECORDER_LOG_DIR, LOG_MODE, err);
 	if (place.log_fd >= 0)
-		place.key_fd = open_within(place.state_fd, RECORDER_KEY_DIR, KEY_MODE, err);
+		place.key_fd =
+			state_directory_within(place.state_fd, RECORDER_KEY_DIR, KEY_MODE, err);
 	if (place.key_fd < 0) {
 		int r = err ? err->code : -EIO;
 

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/error.h"
+
+#include <sys/types.h>
+
+/* The state directory and what is in it: made where it is absent, and refused where somebody else
+ * owns it or may write to it. */
+
+/* Open it, made where it is absent, the way there too. state: a whole, normal path. Returns a
+ * descriptor; kind REFUSED where it is somebody else's. */
+int state_directory_open(const char *state, struct error *err) must_check;
+/* Open the directory of that name in it, made with mode where it is absent. What is there may be
+ * narrower than mode; what is wider is made narrower. */
+int state_directory_within(
+	int state_fd, const char *name, mode_t mode, struct error *err) must_check;

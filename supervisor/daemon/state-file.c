@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/state-file.h"
+
+#include <endian.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define MAGIC "BERMSTAT"
+#define MAGIC_BYTES 8
+#define COVERED_BYTES 16 /* of the header, by the hash */
+#define HASH_BYTES 32
+#define FILE_MODE 0600
+#define UNFINISHED ".new" /* as storage_replace() has it */
+#define NEST_MAX 8
+#define STEP_MS_MAX 20 /* between two looks at the lock */
+
+static const uint8_t personal[crypto_generichash_blake2b_PERSONALBYTES] = "berm state file";
+
+static void put_u32(uint8_t *at, uint32_t value)
+{
+	value = htole32(value);
+	memcpy(at, &value, sizeof(value));
+}
+
+static uint32_t get_u32(const uint8_t *at)
+{
+	uint32_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return le32toh(value);
+}
+
+/* bytes: a whole file. */
+static void hash_of(const ProtobufCMessageDescriptor *type, const uint8_t *bytes, size_t length,
+	uint8_t hash[HASH_BYTES])
+{
+	crypto_generichash_blake2b_state state;
+
+	crypto_generichash_blake2b_init_salt_personal(&state, NULL, 0, HASH_BYTES, NULL, personal);
+	crypto_generichash_blake2b_update(&state, bytes, COVERED_BYTES);
+	crypto_generichash_blake2b_update(
+		&state, (const uint8_t *)type->name, strlen(type->name) + 1);
+	crypto_generichash_blake2b_update(
+		&state, bytes + STATE_FILE_HEADER_BYTES, length - STATE_FILE_HEADER_BYTES);
+	crypto_generichash_blake2b_final(&state, hash, HASH_BYTES);
+}
+
+int state_file_encode(
+	const ProtobufCMessage *message, uint8_t **ret_bytes, size_t *ret_length, struct error *err)
+{
+	size_t packed = protobuf_c_message_get_packed_size(message);
+	size_t length = STATE_FILE_HEADER_BYTES + packed;
+	uint8_t *bytes;
+
+	if (packed > STATE_FILE_BYTES_MAX - STATE_FILE_HEADER_BYTES)
+		return error_set(err, -EFBIG, ERROR_INTERNAL,
+			"%zu bytes are too many for one state file", packed);
+	bytes = malloc(length);
+	if (!bytes)
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	memcpy(bytes, MAGIC, MAGIC_BYTES);
+	put_u32(bytes + MAGIC_BYTES, STATE_FILE_VERSION);
+	put_u32(bytes + MAGIC_BYTES + 4, (uint32_t)packed);
+	protobuf_c_message_pack(message, bytes + STATE_FILE_HEADER_BYTES);
+	hash_of(message->descriptor, bytes, length, bytes + COVERED_BYTES);
+	*ret_bytes = bytes;
+	*ret_length = length;
+	return 0;
+}
+
+/* A field that is not known might be a limit. */
+static bool has_unknown(const ProtobufCMessage *message, unsigned depth)
+{
+	const ProtobufCMessageDescriptor *type = message->descriptor;
+
+	if (message->n_unknown_fields || depth == NEST_MAX)
+		return true;
+	for (unsigned i = 0; i < type->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &type->fields[i];
+		const char *at = (const char *)message + field->offset;
+		const ProtobufCMessage *const *inner;
+		size_t count = 1;
+
+		if (field->type != PROTOBUF_C_TYPE_MESSAGE)
+			continue;
+		if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF &&
+			*(const uint32_t *)((const char *)message + field->quantifier_offset) !=
+				field->id)
+			continue;
+		if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+			count = *(const size_t *)((const char *)message + field->quantifier_offset);
+			inner = *(const ProtobufCMessage *const *const *)at;
+		} else {
+			inner = (const ProtobufCMessage *const *)at;
+		}
+		for (size_t n = 0; n < count; n++)
+			if (inner[n] && has_unknown(inner[n], depth + 1))
+				return true;
+	}
+	return false;
+}
+
+/* One message, one form: what packs to other bytes was not written by us. */
+static bool is_as_written(const ProtobufCMessage *message, const uint8_t *bytes, size_t length)
+{
+	autofree uint8_t *again = NULL;
+
+	if (has_unknown(message, 0) || protobuf_c_message_get_packed_size(message) != length)
+		return false;
+	again = malloc(length + 1);
+	return again && protobuf_c_message_pack(message, again) == length &&
+	       memcmp(again, bytes, length) == 0;
+}
+
+static int damaged(const char *name, const char *how, struct error *err)
+{
+	return error_set(err, -EBADMSG, ERROR_INTERNAL, "the state file %s %s", name, how);
+}
+
+int state_file_decode(const uint8_t *bytes, size_t length, const ProtobufCMessageDescriptor *type,
+	const char *name, void **ret_message, struct error *err)
+{
+	ProtobufCMessage *message;
+	uint8_t hash[HASH_BYTES];
+
+	if (length < STATE_FILE_HEADER_BYTES || memcmp(bytes, MAGIC, MAGIC_BYTES) != 0)
+		return damaged(name, "is none, or was cut", err);
+	if (get_u32(bytes + MAGIC_BYTES) != STATE_FILE_VERSION)
+		return damaged(name, "has a version that this berm does not know", err);
+	if (length > STATE_FILE_BYTES_MAX ||
+		get_u32(bytes + MAGIC_BYTES + 4) != length - STATE_FILE_HEADER_BYTES)
+		return damaged(name, "has another length than it says", err);
+	hash_of(type, bytes, length, hash);
+	if (memcmp(hash, bytes + COVERED_BYTES, HASH_BYTES) != 0)
+		return damaged(name, "is damaged: its checksum is another one", err);
+	bytes += STATE_FILE_HEADER_BYTES;
+	length -= STATE_FILE_HEADER_BYTES;
+	message = protobuf_c_message_unpack(type, NULL, length, bytes);
+	if (!message || !is_as_written(message, bytes, length)) {
+		if (message)
+			protobuf_c_message_free_unpacked(message, NULL);
+		return damaged(name, "says something that this berm does not know", err);
+	}
+	*ret_message = message;
+	return 0;
+}
+
+int state_file_write(const struct state_place *place, const char *name,
+	const ProtobufCMessage *message, struct error *err)
+{
+	autofree uint8_t *bytes = NULL;
+	size_t length = 0;
+	int r = state_file_encode(message, &bytes, &length, err);
+
+	if (r < 0)
+		return r;
+	r = storage_replace(place->storage, place->dir, name, FILE_MODE, bytes, length);
+	return r < 0 ? error_set(err, r, ERROR_INTERNAL, "cannot write the state file %s: %s", name,
+			       strerror(-r))
+		     : 0;
+}
+
+static int check_stat(const struct storage_stat *st, const char *name, struct error *err)
+{
+	if (st->uid != geteuid() || st->mode & 07177)
+		return error_set(err, -EPERM, ERROR_REFUSED,
+			"the state file %s belongs to somebody else, or others have a right to it",
+			name);
+	if (st->size > STATE_FILE_BYTES_MAX)
+		return damaged(name, "is too large", err);
+	return 0;
+}
+
+static int read_handle(const struct state_place *place, int file, const char *name,
+	uint8_t **ret_bytes, size_t *ret_length, struct error *err)
+{
+	autofree uint8_t *bytes = NULL;
+	struct storage_stat st;
+	ssize_t n;
+	int r = place->storage->ops->stat(place->storage->context, file, &st);
+
+	if (r < 0)
+		return storage_is_no_file(r) ? damaged(name, "is no file", err)
+					     : error_set(err, r, ERROR_INTERNAL,
+						       "cannot look at the state file %s: %s", name,
+						       strerror(-r));
+	r = check_stat(&st, name, err);
+	if (r < 0)
+		return r;
+	bytes = malloc(st.size + 1);
+	if (!bytes)
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	n = place->storage->ops->read(place->storage->context, file, bytes, st.size + 1, 0);
+	if (n < 0)
+		return error_set(err, (int)n, ERROR_INTERNAL, "cannot read the state file %s: %s",
+			name, strerror((int)-n));
+	if ((uint64_t)n != st.size)
+		return damaged(name, "was written to while it was read", err);
+	*ret_bytes = take_ptr(&bytes);
+	*ret_length = st.size;
+	return 0;
+}
+
+int state_file_read(const struct state_place *place, const char *name,
+	const ProtobufCMessageDescriptor *type, void **ret_message, struct error *err)
+{
+	const struct storage *s = place->storage;
+	int file = s->ops->open(s->context, place->dir, name, O_RDONLY, 0), r;
+	autofree uint8_t *bytes = NULL;
+	size_t length = 0;
+
+	if (file == -ENOENT)
+		return error_set(err, -ENOENT, ERROR_NOT_FOUND, "there is no state file %s", name);
+	if (file < 0 && storage_is_no_file(file))
+		return damaged(name, "is no file", err);
+	if (file < 0)
+		return error_set(err, file, ERROR_INTERNAL, "cannot open the state file %s: %s",
+			name, strerror(-file));
+	r = read_handle(place, file, name, &bytes, &length, err);
+	s->ops->close(s->context, file);
+	return r < 0 ? r : state_file_decode(bytes, length, type, name, ret_message, err);
+}
+
+int state_file_remove(const struct state_place *place, const char *name, struct error *err)
+{
+	const struct storage *s = place->storage;
+	int r = s->ops->remove(s->context, place->dir, name);
+
+	if (r == 0)
+		r = s->ops->sync_dir(s->context, place->dir);
+	if (r == 0)
+		return 0;
+	return error_set(err, r, r == -ENOENT ? ERROR_NOT_FOUND : ERROR_INTERNAL,
+		"cannot remove the state file %s: %s", name, strerror(-r));
+}
+
+struct listing {
+	int (*each)(void *data, const char *name);
+	void *data;
+};
+
+static int list_one(void *data, const char *name)
+{
+	const struct listing *listing = data;
+	size_t length = strlen(name), end = strlen(UNFINISHED);
+
+	if (length >= end && strcmp(name + length - end, UNFINISHED) == 0)
+		return 0;
+	return listing->each(listing->data, name);
+}
+
+int state_file_list(
+	const struct state_place *place, int (*each)(void *data, const char *name), void *data)
+{
+	struct listing listing = {each, data};
+
+	return place->storage->ops->list(place->storage->context, place->dir, list_one, &listing);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Others who wait must not look at the same moments. */
+static void rest(unsigned step_ms)
+{
+	const struct timespec time = {
+		.tv_nsec = (long)(randombytes_uniform(step_ms * 1000) + 200) * 1000};
+
+	nanosleep(&time, NULL);
+}
+
+static int open_lock(int state_fd, struct error *err)
+{
+	autoclose int fd = openat(state_fd, STATE_LOCK,
+		O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, FILE_MODE);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_errno(err, "open %s", STATE_LOCK);
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 077)
+		return error_set(err, -EPERM, ERROR_REFUSED,
+			"%s belongs to somebody else, or others may hold it", STATE_LOCK);
+	return take_fd(&fd);
+}
+
+/* What was locked may have lost its name to another file meanwhile. */
+static bool is_named(int state_fd, int fd)
+{
+	struct stat here, there;
+
+	return fstat(fd, &here) == 0 &&
+	       fstatat(state_fd, STATE_LOCK, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+}
+
+int state_lock(int state_fd, unsigned wait_ms, struct error *err)
+{
+	uint64_t end = now_ms() + wait_ms;
+	unsigned step = 1;
+	autoclose int fd = open_lock(state_fd, err);
+
+	for (;;) {
+		if (fd < 0)
+			return fd;
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+			if (is_named(state_fd, fd))
+				return take_fd(&fd);
+			own_close(&fd);
+			fd = open_lock(state_fd, err);
+			continue;
+		}
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return error_errno(err, "lock %s", STATE_LOCK);
+		if (now_ms() >= end)
+			return error_set(err, -ETIMEDOUT, ERROR_INTERNAL,
+				"another berm holds %s for more than %u ms", STATE_LOCK, wait_ms);
+		rest(step);
+		step = step < STEP_MS_MAX ? step * 2 : STEP_MS_MAX;
+	}
+}
+
+void state_unlock(int *fd)
+{
+	if (*fd >= 0)
+		flock(*fd, LOCK_UN);
+	own_close(fd);
+}

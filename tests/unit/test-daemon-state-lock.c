@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include "daemon/state-directory.h"
+#include "daemon/state-file.h"
+
+#include "tree.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+
+static struct state_place real_place(void)
+{
+	int fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	return (struct state_place){&storage_system, fd};
+}
+
+static int wait_for(pid_t child)
+{
+	int status = -1;
+
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return status;
+}
+
+/* A file that is not changed at once: what two do at a time is lost. */
+static unsigned count(void)
+{
+	FILE *f = fopen(in_top("count"), "re");
+	unsigned value = 0;
+	bool read = f && fscanf(f, "%u", &value) == 1;
+
+	if (f)
+		fclose(f);
+	return read ? value : UINT32_MAX;
+}
+
+static bool count_one_more(void)
+{
+	unsigned value = count();
+	FILE *f;
+
+	usleep(200);
+	f = fopen(in_top("count"), "we");
+	return f && fprintf(f, "%u", value + 1) > 0 && fclose(f) == 0;
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void a_lock_is_waited_for_but_not_for_ever(void **state)
+{
+	struct state_place place = real_place();
+	struct error err = {0};
+	uint64_t start;
+	int first = state_lock(place.dir, 0, &err), second;
+
+	(void)state;
+	assert_true(first >= 0);
+	start = now_ms();
+	assert_int_equal(state_lock(place.dir, 100, &err), -ETIMEDOUT);
+	assert_true(now_ms() - start >= 100);
+	state_unlock(&first);
+	assert_int_equal(first, -1);
+	second = state_lock(place.dir, 0, &err);
+	assert_true(second >= 0);
+	state_unlock(&second);
+	close(place.dir);
+}
+
+static void a_lock_ends_with_its_process(void **state)
+{
+	struct state_place place = real_place();
+	struct error err = {0};
+	int ready[2], fd;
+	char byte = 0;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		if (state_lock(place.dir, 1000, NULL) < 0 || write(ready[1], "r", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_int_equal(state_lock(place.dir, 30, &err), -ETIMEDOUT);
+	assert_int_equal(kill(child, SIGKILL), 0);
+	wait_for(child);
+	fd = state_lock(place.dir, 5000, &err);
+	assert_true(fd >= 0);
+	state_unlock(&fd);
+	close(ready[0]);
+	close(ready[1]);
+	close(place.dir);
+}
+
+static void a_lock_that_others_could_hold_is_refused(void **state)
+{
+	struct state_place place = real_place();
+	struct error err = {0};
+	int fd = state_lock(place.dir, 0, &err);
+
+	(void)state;
+	assert_true(fd >= 0);
+	state_unlock(&fd);
+	assert_int_equal(chmod(in_top(STATE_LOCK), 0640), 0);
+	assert_int_equal(state_lock(place.dir, 0, &err), -EPERM);
+	assert_int_equal(unlink(in_top(STATE_LOCK)), 0);
+	make_file("elsewhere", "");
+	assert_int_equal(symlink("elsewhere", in_top(STATE_LOCK)), 0);
+	assert_int_equal(state_lock(place.dir, 0, &err), -ELOOP);
+	assert_int_equal(unlink(in_top(STATE_LOCK)), 0);
+	assert_int_equal(mkfifo(in_top(STATE_LOCK), 0600), 0);
+	assert_int_equal(state_lock(place.dir, 0, &err), -EPERM);
+	close(place.dir);
+}
+
+/* Many who each add one, and some who are killed while they have the lock: none is lost. */
+static void what_is_changed_under_the_lock_adds_up(void **state)
+{
+	struct state_place place = real_place();
+	pid_t children[30];
+	unsigned each = 4;
+
+	(void)state;
+	make_file("count", "0");
+	for (size_t i = 0; i < array_size(children); i++) {
+		children[i] = fork();
+		assert_true(children[i] >= 0);
+		if (children[i] != 0)
+			continue;
+		for (unsigned n = 0; n < each; n++) {
+			int fd = state_lock(place.dir, 60000, NULL);
+
+			if (fd < 0 || !count_one_more())
+				_exit(1);
+			state_unlock(&fd);
+		}
+		if (i % 3 == 0 && state_lock(place.dir, 60000, NULL) >= 0)
+			raise(SIGKILL);
+		_exit(0);
+	}
+	for (size_t i = 0; i < array_size(children); i++) {
+		int status = wait_for(children[i]);
+
+		assert_true(i % 3 == 0 ? WIFSIGNALED(status) : status == 0);
+	}
+	assert_int_equal(count(), each * array_size(children));
+	close(place.dir);
+}
+
+static void directories_of_others_are_refused(void **state)
+{
+	struct error err = {0};
+	struct stat st;
+	autoclose int fd = state_directory_open(in_top("way/to/berm"), &err);
+	autoclose int within = fd < 0 ? -1 : state_directory_within(fd, "agents", 0700, &err);
+
+	(void)state;
+	assert_true(fd >= 0 && within >= 0);
+	assert_int_equal(stat(in_top("way/to"), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	assert_int_equal(chmod(in_top("way/to/berm/agents"), 0755), 0);
+	own_close(&within);
+	within = state_directory_within(fd, "agents", 0700, &err);
+	assert_true(within >= 0);
+	assert_int_equal(fstat(within, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	assert_int_equal(chmod(in_top("way/to/berm/agents"), 0770), 0);
+	assert_int_equal(state_directory_within(fd, "agents", 0700, &err), -EPERM);
+	assert_int_equal(chmod(in_top("way/to/berm"), 0775), 0);
+	assert_int_equal(state_directory_open(in_top("way/to/berm"), &err), -EPERM);
+	assert_int_equal(state_directory_open("relative", &err), -EINVAL);
+}
+
+#define row(test) cmocka_unit_test_setup_teardown(test, make_tree, remove_tree)
+
+int main(void)
+{
+	const struct CMUnitTest rows[] = {
+		row(a_lock_is_waited_for_but_not_for_ever),
+		row(a_lock_ends_with_its_process),
+		row(a_lock_that_others_could_hold_is_refused),
+		row(what_is_changed_under_the_lock_adds_up),
+		row(directories_of_others_are_refused),
+	};
+
+	umask(022);
+	return cmocka_run_group_tests(rows, NULL, NULL);
+}
