@@ -6,6 +6,8 @@
 #include "daemon/recorder-place.h"
 #include "daemon/recorder-server.h"
 #include "daemon/recorder-wire.h"
+#include "daemon/retention.h"
+#include "daemon/sinks-file.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -26,6 +28,7 @@ struct role {
 	struct recorder *recorder;
 	struct recorder_server *server;
 	int listen_fd, signal_fd;
+	uint64_t max_bytes; /* of the log, as the operator wants it; 0: any */
 	uint8_t host_id[RECORD_ID_BYTES], boot_id[RECORD_ID_BYTES];
 };
 
@@ -123,6 +126,8 @@ static int open_log(struct role *role, const char *state, struct error *err)
 
 	if (r < 0)
 		return r;
+	/* Before the recorder's own walls, which let it read nothing else of the directory. */
+	role->max_bytes = sinks_file_max_bytes(state, geteuid());
 	options.log_dir = role->place.log_fd;
 	options.key_dir = role->place.key_fd;
 	options.host_id = read_id("/etc/machine-id", role->host_id);
@@ -217,6 +222,25 @@ static int refuse_first(int fd, const struct error *why)
 	return 1;
 }
 
+/* Nobody waits for it now. What it cannot do today it tries again tomorrow: a log that is too long
+ * is no reason to lose a record. */
+static void let_old_go(struct role *role)
+{
+	struct retention_request request = {.log_dir = role->place.log_fd,
+		.state_dir = role->place.state_fd,
+		.max_bytes = role->max_bytes};
+	struct recorder_status status;
+	struct error ignored = {0};
+	struct timespec now;
+
+	recorder_status(role->recorder, &status);
+	if (status.failed)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	request.now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	(void)!retention_apply(&request, role->recorder, &ignored);
+}
+
 static void finish(struct role *role)
 {
 	/* The name first: whoever comes now starts another recorder, which waits for the lock. */
@@ -226,8 +250,10 @@ static void finish(struct role *role)
 	}
 	recorder_server_destroy(role->server);
 	own_close(&role->listen_fd);
-	if (role->recorder)
+	if (role->recorder) {
+		let_old_go(role);
 		(void)!recorder_close(role->recorder, NULL);
+	}
 	recorder_destroy(role->recorder);
 	own_close(&role->signal_fd);
 	recorder_place_close(&role->place);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/sinks-file.h"
 
+#include "base/number.h"
 #include "base/path.h"
 #include "policy/document.h"
 #include "policy/keys.h"
@@ -10,12 +11,14 @@
 #include <string.h>
 
 #define COMMAND_MAX 64
+#define MAX_BYTES_LEAST (256ULL << 20) /* some segments */
 
 struct reading {
 	struct diagnostics d;
 	struct sink **sinks;
 	int count;
 	struct error *err;
+	uint64_t max_bytes;
 };
 
 static void wrong(struct reading *r, const struct node *node, const char *what)
@@ -117,7 +120,7 @@ static int add_sink(struct reading *r, const struct node *entry)
 
 static int read_root(struct reading *r, const struct node *root)
 {
-	const struct node *version, *sinks;
+	const struct node *version, *sinks, *size;
 	int result = 0;
 
 	if (root->kind != NODE_MAPPING) {
@@ -128,9 +131,16 @@ static int read_root(struct reading *r, const struct node *root)
 	if (!version || version->kind != NODE_SCALAR || strcmp(version->text, "1") != 0)
 		diagnostics_report(&r->d, CODE_VERSION, root->at, "version must be 1");
 	for (const struct node *entry = root->first; entry; entry = entry->next)
-		if (strcmp(entry->key, "version") != 0 && strcmp(entry->key, "sinks") != 0)
+		if (strcmp(entry->key, "version") != 0 && strcmp(entry->key, "sinks") != 0 &&
+			strcmp(entry->key, "max_size") != 0)
 			diagnostics_report(&r->d, CODE_UNKNOWN_KEY, entry->key_at,
 				"unknown key `%s`", entry->key);
+	size = node_get(root, "max_size");
+	if (size && (size->kind != NODE_SCALAR ||
+			    number_parse_size(size->text, &r->max_bytes) == false ||
+			    r->max_bytes < MAX_BYTES_LEAST))
+		diagnostics_report(&r->d, CODE_UNIT, size->at,
+			"max_size: a size such as 20GiB, at least 256MiB");
 	sinks = node_get(root, "sinks");
 	if (!sinks || node_is_null(sinks))
 		return 0;
@@ -178,4 +188,23 @@ int sinks_file_read(const char *path, uid_t owner, struct sink *ret_sinks[SINKS_
 	for (int i = 0; result < 0 && i < r.count; i++)
 		sink_destroy(ret_sinks[i]);
 	return result < 0 ? result : r.count;
+}
+
+uint64_t sinks_file_max_bytes(const char *state, uid_t owner)
+{
+	autoarena struct arena arena = {0};
+	autofree char *path = NULL;
+	autotext struct text words = {0};
+	struct sink *sinks[SINKS_FILE_MAX];
+	struct error ignored = {0};
+	struct reading r = {.d = {.out = &words}, .sinks = sinks, .err = &ignored};
+	int result;
+
+	if (asprintf(&path, "%s/%s", state, SINKS_FILE) < 0 ||
+		faccessat(AT_FDCWD, path, F_OK, AT_EACCESS) < 0)
+		return 0;
+	result = read_file(&r, &arena, path, owner);
+	for (int i = 0; i < r.count; i++)
+		sink_destroy(sinks[i]);
+	return result < 0 ? 0 : r.max_bytes;
 }
