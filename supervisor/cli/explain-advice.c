@@ -68,9 +68,10 @@ static bool is_named_so(const struct refusal *refusal, const struct profile *pro
 	return name && strcmp(name, profile->name) == 0;
 }
 
-/* Take the advice from this profile. True where it is the very one that the run had. */
+/* Take the advice from this profile. certain: it was named, or is where the run's was, so that it
+ * counts also where it has another name. True where it is the very one that the run had. */
 static bool try_profile(const struct explain_words *words, const struct refusal *refusal,
-	const char *profile, struct advice *advice)
+	const char *profile, bool certain, struct advice *advice)
 {
 	autofree char *directory = directory_of(refusal);
 	struct session_request request = {
@@ -94,7 +95,7 @@ static bool try_profile(const struct explain_words *words, const struct refusal 
 	       memcmp(record->profile_digest.data, session.profile->digest,
 		       sizeof(session.profile->digest)) == 0;
 	if (!same && (advice->state != ADVICE_NONE ||
-			     (!words->profile && !is_named_so(refusal, session.profile))))
+			     (!certain && !is_named_so(refusal, session.profile))))
 		return false;
 	found.state = same ? ADVICE_SAME : ADVICE_CHANGED;
 	snprintf(found.file, sizeof(found.file), "%s", session.profile->file);
@@ -103,19 +104,20 @@ static bool try_profile(const struct explain_words *words, const struct refusal 
 	return same;
 }
 
-/* The log has the profile's name, and the file of the rule: one of the two leads to the profile, or
- * to one that was changed since. */
+/* The log has the path of the profile; older ones only its name and the file of the rule, of which
+ * one leads to the profile, or to one that was changed since. */
 void explain_advise(
 	const struct explain_words *words, const struct refusal *refusal, struct advice *ret_advice)
 {
 	const Berm__Wire__RunStart *start = refusal->start ? refusal->start->run_start : NULL;
+	autofree char *recorded = words->profile ? NULL : explain_profile_path(refusal);
 	autofree char *of_rule = words->profile ? NULL : path_of_rule(refusal);
-	const char *const candidates[] = {
-		words->profile, !words->profile && start ? start->profile : NULL, of_rule};
+	const char *const candidates[] = {words->profile, recorded,
+		!words->profile && start ? start->profile : NULL, of_rule};
 	struct advice advice = {.state = ADVICE_NONE};
 
 	for (size_t i = 0; i < array_size(candidates); i++)
-		if (candidates[i] && try_profile(words, refusal, candidates[i], &advice))
+		if (candidates[i] && try_profile(words, refusal, candidates[i], i < 2, &advice))
 			break;
 	if (advice.state == ADVICE_NONE && advice.file[0] == '\0')
 		snprintf(advice.file, sizeof(advice.file),

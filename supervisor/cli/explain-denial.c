@@ -85,7 +85,21 @@ static void put(struct text *out, const char *before, const char *words)
 	text_escape(out, words, strlen(words), WORDS_BYTES);
 }
 
-static void put_rule(struct text *out, const Berm__Wire__RecordRule *rule)
+/* The line itself only where it is certain that the file has what the run's rule was made from. */
+static void put_rule_line(struct text *out, const struct rule_file *file)
+{
+	if (file->state == RULE_FILE_SAME)
+		put(out, "\n  line:      ", file->line);
+	if (file->state != RULE_FILE_CHANGED && file->state != RULE_FILE_GONE)
+		return;
+	put(out, "\n  note:      ", file->path);
+	text_puts(out, file->state == RULE_FILE_CHANGED
+			       ? " was changed since the run: its line is another one today"
+			       : " cannot be read today");
+}
+
+static void put_rule(
+	struct text *out, const Berm__Wire__RecordRule *rule, const struct rule_file *file)
 {
 	const char *by = rule ? rule->by : NULL;
 
@@ -96,6 +110,7 @@ static void put_rule(struct text *out, const Berm__Wire__RecordRule *rule)
 	} else if (rule) {
 		text_puts(out, "  (the default)");
 	}
+	put_rule_line(out, file);
 	if (rule && !by && rule->key)
 		by = profile_enforced_by(rule->key);
 	put(out, "\n  by:        ", by ? by : "not recorded");
@@ -107,8 +122,10 @@ static bool is_line(const struct advice *advice)
 	return !advice->keep_denied && strstr(advice->hint, ": - ") != NULL;
 }
 
-static void put_advice(struct text *out, const struct advice *advice)
+static void put_advice(struct text *out, const struct refusal *refusal, const struct advice *advice)
 {
+	autotext struct text changed = {0};
+
 	put(out, "\n  reason:    ", advice->reason);
 	if (advice->state == ADVICE_NONE) {
 		put(out, "\n  advice:    none, the profile could not be read: ", advice->file);
@@ -119,15 +136,22 @@ static void put_advice(struct text *out, const struct advice *advice)
 	else
 		put(out, is_line(advice) ? "\n  allow it:  " : "\n  advice:    ",
 			advice_words(advice));
-	if (advice->state == ADVICE_CHANGED) {
-		put(out, "\n  note:      ", advice->file);
-		text_puts(out, " or what it extends is not what the run had: the advice is from "
-			       "what it is today");
+	if (advice->state != ADVICE_CHANGED)
+		return;
+	explain_changed_files(refusal, &changed);
+	if (changed.length) {
+		text_printf(out,
+			"\n  note:      not what the run had: %s; the advice is from today",
+			text_string(&changed));
+		return;
 	}
+	put(out, "\n  note:      ", advice->file);
+	text_puts(out, " or what it extends is not what the run had: the advice is from "
+		       "what it is today");
 }
 
-static void print_lines(
-	const struct refusal *refusal, const struct advice *advice, struct text *out)
+static void print_lines(const struct refusal *refusal, const struct advice *advice,
+	const struct rule_file *file, struct text *out)
 {
 	const Berm__Wire__Record *record = refusal->first;
 	const Berm__Wire__Denial *denial = record->denial;
@@ -135,7 +159,7 @@ static void print_lines(
 
 	line_fill(&line, record);
 	text_printf(out, "DENY  %s %s", text_string(&line.operation), text_string(&line.object));
-	put_rule(out, denial->rule);
+	put_rule(out, denial->rule, file);
 	text_printf(out, "\n  count:     %" PRIu64 "x, first ", refusal->count);
 	log_time_put(out, record->timestamp);
 	if (refusal->last_ns != record->timestamp) {
@@ -149,7 +173,7 @@ static void print_lines(
 		put(out, ", profile ", refusal->start->run_start->profile);
 		put(out, ", for ", refusal->start->run_start->caller_name);
 	}
-	put_advice(out, advice);
+	put_advice(out, refusal, advice);
 	text_puts(
 		out, refusal->trust == LOG_UNTRUSTED
 			     ? "\n  WARNING:   this record may be forged: the log fails the check\n"
@@ -157,8 +181,22 @@ static void print_lines(
 	line_finish(&line);
 }
 
-static void print_json(const struct refusal *refusal, const struct advice *advice, struct text *out)
+/* What a profile or its author wrote may change how a line is shown. */
+static void put_safe(struct json *j, const char *key, const char *words)
 {
+	autotext struct text safe = {0};
+
+	text_escape(&safe, words, strlen(words), WORDS_BYTES);
+	json_put_string(j, key, safe.length ? text_string(&safe) : NULL);
+}
+
+static void print_json(const struct refusal *refusal, const struct advice *advice,
+	const struct rule_file *file, struct text *out)
+{
+	static const char *const file_states[] = {[RULE_FILE_UNKNOWN] = NULL,
+		[RULE_FILE_SAME] = "same",
+		[RULE_FILE_CHANGED] = "changed",
+		[RULE_FILE_GONE] = "gone"};
 	static const char *const states[] = {
 		[ADVICE_NONE] = "unreadable", [ADVICE_SAME] = "same", [ADVICE_CHANGED] = "changed"};
 	struct json j = {.out = out};
@@ -175,6 +213,9 @@ static void print_json(const struct refusal *refusal, const struct advice *advic
 		json_put_null(&j, "verified");
 	else
 		json_put_bool(&j, "verified", refusal->trust == LOG_TRUSTED);
+	put_safe(&j, "rule_path", file->path);
+	json_put_string(&j, "rule_file", file_states[file->state]);
+	put_safe(&j, "rule_line", file->line);
 	json_put_string(&j, "profile", states[advice->state]);
 	json_put_string(&j, "hint", advice_words(advice));
 	json_put_bool(&j, "keep_denied", advice->keep_denied);
@@ -188,6 +229,7 @@ static int tell(const struct verb *verb, const struct explain_words *words,
 	const struct refusal *refusal, int code)
 {
 	autotext struct text out = {0};
+	struct rule_file file;
 	struct advice advice;
 
 	if (!refusal->first) {
@@ -195,10 +237,11 @@ static int tell(const struct verb *verb, const struct explain_words *words,
 		return CLI_BAD_INPUT;
 	}
 	explain_advise(words, refusal, &advice);
+	explain_rule_file(refusal, &file);
 	if (words->json)
-		print_json(refusal, &advice, &out);
+		print_json(refusal, &advice, &file, &out);
 	else
-		print_lines(refusal, &advice, &out);
+		print_lines(refusal, &advice, &file, &out);
 	return verb_print(&out, code);
 }
 

@@ -29,6 +29,28 @@ struct refusal {
 	enum log_trust trust; /* the worst of its records */
 };
 
+/* What has become of a file that a rule came from. */
+enum rule_file_state {
+	RULE_FILE_UNKNOWN, /* the log does not say what it was */
+	RULE_FILE_SAME,
+	RULE_FILE_CHANGED,
+	RULE_FILE_GONE /* or cannot be read */
+};
+
+struct rule_file {
+	enum rule_file_state state;
+	char path[PATH_MAX]; /* of the file, or "" */
+	char line[256]; /* RULE_FILE_SAME: the rule's line without the blanks around it, or "" */
+};
+
+/* The file that the rule of the refusal came from, as it is today. */
+void explain_rule_file(const struct refusal *refusal, struct rule_file *ret_file);
+/* The path of the profile itself as the run's start has it: NULL where it does not. The caller's.
+ */
+char *explain_profile_path(const struct refusal *refusal);
+/* The names of the run's files that are not any more what they were, separated by commas. */
+void explain_changed_files(const struct refusal *refusal, struct text *out);
+
 enum advice_state {
 	ADVICE_NONE,    /* no profile could be read */
 	ADVICE_SAME,    /* from the profile of the run */

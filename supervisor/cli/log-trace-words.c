@@ -55,6 +55,13 @@ static void put_start(struct text *out, const Berm__Wire__Record *record)
 	put(out, s->profile);
 	text_puts(out, "  ");
 	put_digest(out, &record->profile_digest);
+	for (size_t i = 0; i < s->n_profile_files; i++) {
+		text_puts(out, i ? "\n           " : "\nread from  ");
+		ask_put(out, s->profile_files[i]->path, WORDS_BYTES);
+		text_puts(out, "  ");
+		put_digest(out, &s->profile_files[i]->digest);
+	}
+	text_puts(out, s->profile_files_cut ? "\n           and more files" : "");
 	text_puts(out, "\nplan       ");
 	put_digest(out, &s->plan_digest);
 	text_puts(out, "\nenforced   ");

@@ -31,5 +31,9 @@ void recording_tell_effects(
 	struct recording *recording, const struct session *session, const char *by);
 void recording_tell_end(struct recording *recording, const struct session *session,
 	const struct run_result *result);
+/* recording-files.c: what the profile was read from, in start->profile_files; owned by start. */
+void recording_fill_files(const struct redactor *redactor, const struct profile *profile,
+	Berm__Wire__RunStart *start);
+void recording_free_files(Berm__Wire__RunStart *start);
 /* RECORD_ENFORCED_… of a plan. */
 uint32_t recording_enforcement(const Berm__Wire__Plan *plan);

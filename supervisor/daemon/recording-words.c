@@ -152,6 +152,7 @@ void recording_tell_start(struct recording *recording, const struct session *ses
 	start.profile =
 		words_of(session->profile ? session->profile->name : session->request->profile);
 	fill_caller(session, &directory, &start);
+	recording_fill_files(recording->redactor, session->profile, &start);
 	if (plan) {
 		join_ways(plan, &ways);
 		start.enforced_by = words_of(text_string(&ways));
@@ -172,6 +173,7 @@ void recording_tell_start(struct recording *recording, const struct session *ses
 	for (size_t i = 0; words && i < count; i++)
 		text_finish(&words[i]);
 	free_sinks(&start);
+	recording_free_files(&start);
 }
 
 /* ---- refusals ---- */

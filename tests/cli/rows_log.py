@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows about `berm log`: logs are written by write-log, which uses the recorder itself."""
+import hashlib
 import json
 import os
 import re
@@ -549,19 +550,59 @@ def a_real_run_is_in_the_log_and_its_refusals_are_explained(bench):
     expect(" END   RUN " in lines[-1] and any(" DENY " in line and denial["id"] in line for line in lines), *lines)
     expect_result(log(bench, state, "verify"), 0, "^PASS")
     told = bench.call("explain", denial["id"], "--state-dir", state)
-    expect_result(told, 0, r"^DENY  read \S+/secret/key\n  rule:      fs\.deny  \(\.\./good\.yaml:10\)\n")
+    expect_result(told, 0, r"^DENY  read \S+/secret/key\n  rule:      fs\.deny  \(\.\./good\.yaml:10\)\n"
+                             r'  line:      deny: \["\$\{WORKDIR\}/secret"\]\n')
     expect("note:" not in told.text, "the profile is the one that the run had", told.text)
-    expect(bench.object("explain", "--json", denial["id"], "--state-dir", state)["profile"] == "same", "its digest")
-    path = bench.top + "/good.yaml"
-    with open(path, "a", encoding="utf-8") as file:
-        file.write("# changed\n")
-    expect_result(bench.call("explain", denial["id"], "--state-dir", state), 0, "note: .* is not what the run had")
+    path = os.path.realpath(bench.top + "/good.yaml")
+    told = bench.object("explain", "--json", denial["id"], "--state-dir", state)
+    expect(told["profile"] == "same" and told["rule_file"] == "same" and told["rule_path"] == path, told)
+    expect(told["rule_line"] == 'deny: ["${WORKDIR}/secret"]', told)
+    with open(path, "r", encoding="utf-8") as file:
+        was = file.read()
+    # A line more at its beginning, and another name: still the run's profile, and no line of it is quoted.
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("# changed\n" + was.replace("name: good", "name: other"))
+    told = bench.call("explain", denial["id"], "--state-dir", state)
+    expect_result(told, 0, r"note:      %s was changed since the run" % re.escape(path))
+    expect_result(told, 0, r"note:      not what the run had: %s;" % re.escape(path))
+    expect("  line:  " not in told.text and "advice:    none" not in told.text, told.text)
+    told = bench.object("explain", "--json", denial["id"], "--state-dir", state)
+    expect((told["rule_file"], told["rule_line"], told["profile"]) == ("changed", None, "changed"), told)
+    os.rename(path, path + ".away")
+    expect_result(bench.call("explain", denial["id"], "--state-dir", state), 0,
+                  r"note:      %s cannot be read today\n(.*\n)*  advice:    none" % re.escape(path))
+    os.unlink(path + ".away")
     bench.write("good.yaml", GOOD % "x")
+    digest = hashlib.blake2b(was.encode(), digest_size=32).hexdigest()
     expect_result(log(bench, state, "trace", status["run"]), 0,
-                  r"command    cat secret/key\n(.*\n)*ended      exited, code 1")
+                  r"command    cat secret/key\n(.*\n)*read from  %s  %s\n(.*\n)*ended      exited, code 1"
+                  % (re.escape(path), digest))
+    start = json.loads(log(bench, state, "--json", "--run", status["run"]).text.splitlines()[0])["record"]["run_start"]
+    expect(start["profile_files"] == [{"path": path, "digest": digest, "name": "../good.yaml"}], start)
+
+
+def a_profile_named_by_its_path_is_found_again_with_what_it_extends(bench):
+    """The rule is of a file that the profile extends; that one is changed, and nobody names the profile."""
+    os.makedirs(bench.top + "/ws/secret", exist_ok=True)
+    with open(bench.top + "/ws/secret/key", "w", encoding="ascii") as file:
+        file.write("k")
+    base = bench.write("walls.yaml", GOOD % "x")
+    path = bench.write("upper.yaml", "version: 1\nname: upper\nextends: [./walls.yaml]\n")
+    state = os.path.join(bench.top, "extended")
+    run = bench.call("run", "-p", path, "--json", "--trace-denials", "--state-dir", state, "--", "cat", "secret/key")
+    expect(run.code == 1, *run.describe())
+    status = json.loads(run.errors.splitlines()[-1])
+    denial = next(one["id"] for one in status["denials"] if one["target"].endswith("/secret/key"))
+    told = bench.call("explain", denial, "--state-dir", state)
+    expect_result(told, 0, r"line:      deny: ")
+    expect("note:" not in told.text and "advice:    none" not in told.text, told.text)
+    bench.write("walls.yaml", GOOD % "x" + "# more\n")
+    told = bench.call("explain", denial, "--state-dir", state)
+    expect_result(told, 0, r"note:      not what the run had: %s; the advice" % re.escape(os.path.realpath(base)))
 
 
 ROWS = [explain_tells_a_refusal_of_the_log, a_real_run_is_in_the_log_and_its_refusals_are_explained,
+        a_profile_named_by_its_path_is_found_again_with_what_it_extends,
         trace_tells_a_run_from_start_to_end, trace_has_the_names_of_the_decision_trace,
         export_writes_a_line_a_record, log_shows_every_kind_of_record_as_written_here, log_takes_the_time_zone,
         log_filters, log_says_what_is_wrong_with_its_words, an_empty_log_is_said_and_where_it_was_looked_for,
