@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/error.h"
+#include "govern/pace-clock.h"
+#include "wire/effects.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The PACE phase of a group as a pure state machine: no clock, no file, no allocation. What may
+ * follow what, by whom and under which conditions is one table (pace-table.h). Phase and
+ * containment are two things: who is suspected is isolated at once, whatever the phase, and a
+ * decision that needs a person never delays that. */
+
+#define PACE_NAME_MAX 64 /* bytes of the name of a group, an agent or a source */
+#define PACE_ISOLATED_MAX 32
+#define PACE_RETURNS_MAX 8
+#define PACE_NONCES_MAX 64
+#define PACE_NONCE_BYTES 16
+
+#define PACE_STABLE_MS (2 * 3600 * 1000ULL)         /* alternate to primary */
+#define PACE_ALTERNATE_MAX_MS (48 * 3600 * 1000ULL) /* in alternate, then contingency */
+#define PACE_CYCLE_WINDOW_MS (24 * 3600 * 1000ULL)  /* this many returns in it, and */
+#define PACE_CYCLES_MAX 3                           /* the next alternate is contingency */
+#define PACE_UNANSWERED_MS (5 * 60 * 1000ULL)       /* tier 3: then the observer decides */
+#define PACE_SUPERVISED_2_MS (4 * 3600 * 1000ULL)   /* a step back from emergency, tier 2 */
+#define PACE_SUPERVISED_3_MS (24 * 3600 * 1000ULL)  /* and tier 3 */
+#define PACE_WINDOW_MS (5 * 60 * 1000ULL)           /* for a second signal, where none is set */
+#define PACE_WINDOW_MIN_MS 1000ULL
+#define PACE_WINDOW_MAX_MS (60 * 60 * 1000ULL)
+
+/* Why a phase may change. */
+enum pace_trigger {
+	PACE_CAP = 0,      /* a cap of the blast radius was crossed */
+	PACE_BREAKER,      /* refusals came together */
+	PACE_SCORE,        /* an anomaly score over its limit */
+	PACE_EXTERNAL,     /* somebody outside says so: a judge, a scanner */
+	PACE_SECOND_AGENT, /* one of those before, of another agent while in alternate */
+	PACE_BACKUP,       /* the same of the backup */
+	PACE_STAYED,       /* too long in alternate */
+	PACE_CYCLES,       /* too many returns */
+	PACE_CASCADE,      /* the four kinds of evidence for an emergency */
+	PACE_EXFILTRATION,
+	PACE_COORDINATION,
+	PACE_ROGUE,
+	PACE_SECOND_SIGNAL, /* another source says the same within the window */
+	PACE_WINDOW,        /* nobody confirmed or denied a signal within the window */
+	PACE_UNANSWERED,    /* nobody answered the observer */
+	PACE_KILL,          /* the kill switch */
+	PACE_DECLARED,      /* a person says so */
+	PACE_DISMISSED,     /* a person says no to what was asked */
+	PACE_EXPLAINED,     /* somebody knows why it happened */
+	PACE_STABLE,        /* quiet for long enough and explained */
+	PACE_REVIEWED,      /* a person takes the group one step back */
+	PACE_CONFIGURED,    /* the operator's setting is more restrictive */
+	PACE_TRIGGER_COUNT
+};
+
+/* Who wants it, as verified by whoever calls. */
+enum pace_authority {
+	PACE_BY_AGENT = 0, /* a run, its tool, whatever it claims: may change nothing */
+	PACE_BY_BERM,      /* a meter, a timer, a source that the operator lists */
+	PACE_BY_OBSERVER,  /* the independent observer of tier 3 */
+	PACE_BY_OPERATOR,
+	PACE_BY_SECURITY,
+	PACE_BY_COMMANDER, /* incident commander */
+	PACE_BY_RISK_OWNER,
+	PACE_BY_KILL_KEY,
+	PACE_AUTHORITY_COUNT
+};
+
+/* What a change brings with it; bits, in the order in which they are told. */
+enum pace_action {
+	PACE_NOTIFY = 1,
+	PACE_ISOLATE = 2,        /* the agent: frozen, starts nothing */
+	PACE_START_BACKUP = 4,   /* read-only */
+	PACE_APPROVE_WRITES = 8, /* of the whole group */
+	PACE_HALVE_THRESHOLDS = 16,
+	PACE_SUSPEND = 32,     /* all agents but the one of contingency */
+	PACE_CUT_TRAFFIC = 64, /* between agents */
+	PACE_CAPTURE = 128,    /* state for the inquiry */
+	PACE_KILL_RUNS = 256,
+	PACE_REVOKE = 512,     /* every scope */
+	PACE_SEAL = 1024,      /* the evidence */
+	PACE_CONTAIN = 2048,   /* who is concerned, until somebody decides */
+	PACE_RELEASE = 4096,   /* those who were contained or isolated */
+	PACE_SUPERVISE = 8192, /* the step back begins its wait */
+	PACE_ACTIONS_ALL = 16383
+};
+
+/* What a review must have found before emergency is left. */
+enum pace_review {
+	PACE_ROOT_CAUSE = 1,
+	PACE_GAP_CLOSED = 2,
+	PACE_BASELINES = 4,
+	PACE_SIGN_OFF = 8,
+	PACE_REVIEW_ALL = 15
+};
+
+struct pace_isolated {
+	char agent[PACE_NAME_MAX + 1];
+	struct pace_moment since;
+};
+
+struct pace_request {
+	bool open;
+	unsigned to;        /* enum phase */
+	unsigned trigger;   /* enum pace_trigger */
+	unsigned authority; /* enum pace_authority: who asked */
+	char source[PACE_NAME_MAX + 1];
+	char agent[PACE_NAME_MAX + 1]; /* "": the whole group */
+	struct pace_moment since;
+};
+
+struct pace_nonce {
+	uint8_t nonce[PACE_NONCE_BYTES];
+	uint64_t signed_ms; /* wall clock of the signature */
+};
+
+/* A group. Plain: copying it is a snapshot. Kept as GroupState (pace-message.h), which says what
+ * the fields are. */
+struct pace_group {
+	char name[PACE_NAME_MAX + 1];
+	unsigned tier;
+	unsigned configured; /* enum phase */
+	char backup[PACE_NAME_MAX + 1];
+	char contingency[PACE_NAME_MAX + 1];
+	uint64_t window_ms;
+	struct pace_clock clock;
+	unsigned phase; /* enum phase */
+	struct pace_moment entered;
+	struct pace_moment disturbed;
+	bool explained;
+	bool recovering;
+	bool all_isolated;
+	struct pace_isolated isolated[PACE_ISOLATED_MAX];
+	size_t isolated_count;
+	struct pace_moment returns[PACE_RETURNS_MAX];
+	size_t return_count;
+	struct pace_request request;
+	struct pace_nonce nonces[PACE_NONCES_MAX];
+	size_t nonce_count;
+	uint64_t nonce_floor_ms;
+	uint64_t changes;
+};
+
+/* What comes in. */
+struct pace_event {
+	unsigned trigger;   /* enum pace_trigger; those that berm finds by itself are refused */
+	unsigned authority; /* enum pace_authority */
+	unsigned to;        /* enum phase, or PHASE_COUNT: whatever the trigger brings */
+	const char *agent;  /* concerned; NULL: none in particular */
+	const char *source; /* who says so: NULL where authority says it all */
+	const char *reason; /* people's words; NULL: none. An explanation and a return need one */
+	unsigned review;    /* set of enum pace_review */
+};
+
+enum pace_result {
+	PACE_CHANGED, /* the phase is another one */
+	PACE_ASKED,   /* a decision is open; who is concerned is frozen */
+	PACE_NOTED,   /* the phase stays; isolation and clocks may have changed */
+	PACE_REFUSED, /* nothing has changed but the clock */
+	PACE_RESULT_COUNT
+};
+
+enum pace_refusal {
+	PACE_FINE = 0,
+	PACE_NO_RULE,      /* the table has no such change */
+	PACE_NO_AUTHORITY, /* it has, for somebody else */
+	PACE_NOT_IN_TIER,  /* it has, in another tier */
+	PACE_NO_SKIPPING,  /* a return goes one step */
+	PACE_TOO_EARLY,    /* wait_ms is missing */
+	PACE_NO_REASON,    /* nobody explained it */
+	PACE_NO_REVIEW,    /* what is missing is in missing_review */
+	PACE_UNDECIDED,    /* a decision is open */
+	PACE_NOT_ASKED,    /* no decision is open, or another one */
+	PACE_FLOOR,        /* the operator's setting is more restrictive */
+	PACE_TOO_OFTEN,    /* too many returns */
+	PACE_MALFORMED,    /* no such trigger, authority or phase; a name that is none */
+	PACE_REFUSAL_COUNT
+};
+
+/* What came of it. */
+struct pace_outcome {
+	enum pace_result result;
+	enum pace_refusal refusal;
+	unsigned before, after; /* enum phase */
+	unsigned trigger;       /* enum pace_trigger, as it was understood */
+	unsigned authority;     /* enum pace_authority that it was done by */
+	unsigned actions;       /* set of enum pace_action */
+	unsigned wanted;        /* enum phase that was asked for */
+	unsigned who_may;       /* NO_AUTHORITY: set of 1 << enum pace_authority */
+	uint64_t wait_ms;       /* TOO_EARLY */
+	unsigned missing_review;
+	char agent[PACE_NAME_MAX + 1]; /* concerned, or "" */
+};
+
+/* True for what a group, an agent or a source may be called: 1 to PACE_NAME_MAX of a-z 0-9 . _ -,
+ * beginning with a letter or digit. */
+bool pace_name_is_good(const char *name);
+
+/* A new group in the phase that is configured. tier: 1 to 3. */
+void pace_group_start(struct pace_group *group, const char *name, unsigned tier,
+	unsigned configured, const struct pace_now *now);
+/* One thing that happened. The group's clock is brought up to now, whatever comes of it. */
+void pace_apply(struct pace_group *group, const struct pace_now *now,
+	const struct pace_event *event, struct pace_outcome *ret_outcome);
+/* What time alone brings: at most one change; call it until it says NOTED. To be called before
+ * anything else is asked of a group that was away. */
+void pace_tick(
+	struct pace_group *group, const struct pace_now *now, struct pace_outcome *ret_outcome);
+/* In how many ms pace_tick() may have something to do at the earliest; UINT64_MAX: never. */
+uint64_t pace_next_ms(const struct pace_group *group);
+
+/* What is left of the supervised wait of a group on its way back from emergency; 0: nothing. */
+uint64_t pace_step_missing_ms(const struct pace_group *group);
+
+/* What the phase means for the runs of one agent of the group. */
+struct pace_effects {
+	unsigned posture;        /* POSTURE_… that its runs must have at least */
+	unsigned posture_staged; /* the same for a run all of whose writes are staged */
+	bool may_start;          /* a new run */
+	bool read_only;          /* a new run is started so that it changes nothing */
+	bool thresholds_halved;
+	bool approve_writes; /* each commit of what was written needs a person */
+	bool approve_runs;   /* each run needs a person before it starts */
+	bool no_traffic;     /* nothing to or from other agents */
+	bool isolated;       /* it is this agent that is suspected */
+	const char *why;     /* static: half a sentence for people */
+};
+
+/* agent: NULL for a run of the group without an agent, which is nobody's backup. */
+void pace_effects(
+	const struct pace_group *group, const char *agent, struct pace_effects *ret_effects);
+/* The effects where a group cannot be read: nothing starts, everything is frozen. */
+void pace_effects_unknown(struct pace_effects *ret_effects);
+
+/* True where the nonce may be used: not used before, and its signature not older than those that
+ * were forgotten. Used ones are kept whatever came of them. */
+bool pace_nonce_is_new(
+	const struct pace_group *group, const uint8_t nonce[PACE_NONCE_BYTES], uint64_t signed_ms);
+/* Remember it. Where the list is full the oldest signature is forgotten, and none that is as old is
+ * taken any more. */
+void pace_nonce_use(
+	struct pace_group *group, const uint8_t nonce[PACE_NONCE_BYTES], uint64_t signed_ms);
