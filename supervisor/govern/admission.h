@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "govern/agent.h"
+
+/* Whether a run of an agent may begin, and what it may use up. Nothing is asked of a clock or a
+ * file here. Whoever changes an agent so holds the lock of the state directory. */
+
+/* What the phase of the agent's group means for a new run of it; all false where it has none. */
+struct admission_group {
+	bool no_start;
+	bool read_only;
+	bool approval;   /* a person has to say yes to the run first */
+	const char *why; /* half a sentence, for those above */
+};
+
+struct admission_request {
+	const char *run;     /* its id */
+	uint64_t mark;       /* AgentRun.mark */
+	uint32_t uid, gid;   /* who wants it */
+	bool is_operator;    /* the owner of the state directory */
+	const char *task;    /* "": none is named */
+	const uint8_t *call; /* AGENT_CALL_BYTES: digest of the command line */
+	/* What the profile lets one run do, by counter, or AGENT_UNLIMITED. */
+	uint64_t caps[COUNTER_COUNT];
+};
+
+enum admission_rule {
+	ADMISSION_YES,
+	ADMISSION_NOT_YOURS,
+	ADMISSION_RETIRED,
+	ADMISSION_GROUP,
+	ADMISSION_APPROVAL,
+	ADMISSION_RUNNING,
+	ADMISSION_RATE,
+	ADMISSION_TASK,
+	ADMISSION_RETRIES,
+	ADMISSION_COOLDOWN,
+	ADMISSION_BUDGET,
+	ADMISSION_RULE_COUNT
+};
+
+struct admission {
+	enum admission_rule rule; /* ADMISSION_YES: it may */
+	uint64_t wait_ms;         /* until it is worth to ask again, or AGENT_UNLIMITED */
+	unsigned counter;         /* BUDGET */
+	bool read_only;           /* it is to be started so that it changes nothing */
+	/* YES: what it may do, by counter, of those that have a budget; else AGENT_UNLIMITED. */
+	uint64_t caps[COUNTER_COUNT];
+	char words[320]; /* why not, for people */
+};
+
+/* "may_start", "retired", "group" …: what a refusal is due to. */
+const char *admission_rule_name(enum admission_rule rule);
+
+void admit(const Berm__Wire__Agent *agent, const struct admission_group *group,
+	const struct admission_request *request, const struct agent_now *now,
+	struct admission *ret_admission);
+/* It was admitted: count the run and reserve what it may do. -ENOMEM, as of agent_charge(). */
+int admission_begin(Berm__Wire__Agent *agent, const struct admission *admission,
+	const struct admission_request *request, const struct agent_now *now) must_check;
+
+enum admission_end {
+	ADMISSION_WORKED,
+	ADMISSION_FAILED,
+	ADMISSION_NEVER_RAN, /* nothing of it: neither a failure nor a success */
+	ADMISSION_LOST,      /* nobody knows: all that was reserved counts as done, and as failed */
+};
+
+/* The run is over. done: by counter; NULL for LOST. Does nothing for a run that is none of the
+ * agent's. -ENOMEM, as of agent_charge(). */
+int admission_end(Berm__Wire__Agent *agent, const char *run, enum admission_end end,
+	const uint64_t done[COUNTER_COUNT], const struct agent_now *now) must_check;

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include "agent-sample.h"
+#include "random.h"
+
+#define MINUTE 60000ULL
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+
+static const uint8_t a_call[AGENT_CALL_BYTES] = {1}, another_call[AGENT_CALL_BYTES] = {2};
+
+static Berm__Wire__Agent *agent;
+static unsigned number;
+
+static int set_up(void **state)
+{
+	(void)state;
+	number = 0;
+	agent = sample_agent();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct error err = {0};
+
+	(void)state;
+	/* Whatever was done, it can be kept and read again. */
+	assert_int_equal(agent_check(agent, &err), 0);
+	berm__wire__agent__free_unpacked(agent, NULL);
+	return 0;
+}
+
+/* Ask, and where it is admitted begin it: its number, or 0. */
+static unsigned try_with(
+	const struct admission_request *asked, uint64_t ms, struct admission *answer)
+{
+	const struct admission_group group = {0};
+	struct admission_request request = *asked;
+	struct agent_now now = sample_now(ms);
+
+	request.run = sample_run(++number);
+	admit(agent, &group, &request, &now, answer);
+	assert_true((answer->rule == ADMISSION_YES) == (answer->words[0] == '\0'));
+	if (answer->rule != ADMISSION_YES)
+		return 0;
+	assert_int_equal(admission_begin(agent, answer, &request, &now), 0);
+	return number;
+}
+
+static unsigned try_at(uint64_t ms, struct admission *answer)
+{
+	struct admission_request request = sample_request(1, a_call);
+
+	return try_with(&request, ms, answer);
+}
+
+static void end_at(uint64_t ms, unsigned run, enum admission_end end, uint64_t files)
+{
+	uint64_t done[COUNTER_COUNT] = {[COUNTER_FILES_CHANGED] = files};
+	struct agent_now now = sample_now(ms);
+
+	assert_int_equal(admission_end(agent, sample_run(run), end,
+				 end == ADMISSION_LOST ? NULL : done, &now),
+		0);
+}
+
+static void a_hundred_runs_an_hour_and_no_more_around_any_boundary(void **state)
+{
+	struct admission answer;
+	uint64_t at = 59 * MINUTE + 59000;
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++)
+		end_at(at, try_at(at, &answer), ADMISSION_WORKED, 0);
+	assert_int_equal(try_at(at, &answer), 0);
+	assert_int_equal(answer.rule, ADMISSION_RATE);
+	assert_string_equal(admission_rule_name(answer.rule), "runs_per_hour");
+	assert_int_equal(answer.wait_ms, HOUR);
+	/* A minute, a new hour, and a millisecond too early. */
+	assert_int_equal(try_at(at + MINUTE, &answer), 0);
+	assert_int_equal(try_at(at + HOUR - 1, &answer), 0);
+	assert_int_equal(answer.wait_ms, 1);
+	assert_true(try_at(at + HOUR, &answer) > 0);
+}
+
+/* Against a list of all that happened: no hour and no day, wherever it begins, holds more. */
+static void no_window_ever_holds_more_than_its_limit(void **state)
+{
+	static struct {
+		uint64_t at, files;
+	} done[20000];
+	size_t count = 0;
+	uint64_t now_ms = 0, hour_limit = 500, day_limit = 3000;
+	struct admission answer;
+	unsigned refused = 0;
+
+	(void)state;
+	random_seed(6);
+	agent->runs_per_hour = 1000000;
+	assert_int_equal(agent_set_budget(agent, COUNTER_FILES_CHANGED, AGENT_HOUR, hour_limit), 0);
+	assert_int_equal(agent_set_budget(agent, COUNTER_FILES_CHANGED, AGENT_DAY, day_limit), 0);
+	while (count < array_size(done) && now_ms < 5 * DAY) {
+		struct admission_request request = sample_request(1, a_call);
+		unsigned run;
+
+		/* Bursts and pauses, some as long as a window and a bit. */
+		now_ms += random_below(20) == 0 ? random_below(70 * MINUTE) : random_below(2000);
+		request.caps[COUNTER_FILES_CHANGED] = 1 + random_below(100);
+		run = try_with(&request, now_ms, &answer);
+		refused += run == 0;
+		if (run == 0)
+			continue;
+		now_ms += random_below(MINUTE);
+		done[count].at = now_ms;
+		done[count].files =
+			random_below(4) == 0
+				? answer.caps[COUNTER_FILES_CHANGED]
+				: random_below((unsigned)answer.caps[COUNTER_FILES_CHANGED] + 1);
+		end_at(now_ms, run, ADMISSION_WORKED, done[count++].files);
+	}
+	assert_true(count > 500 && refused > 100);
+	for (size_t first = 0; first < count; first++) {
+		uint64_t hour = 0, day = 0;
+
+		for (size_t i = first; i < count && done[i].at < done[first].at + DAY; i++) {
+			day += done[i].files;
+			if (done[i].at < done[first].at + HOUR)
+				hour += done[i].files;
+		}
+		assert_true(hour <= hour_limit && day <= day_limit);
+	}
+	assert_true(agent->n_hour <= 62 && agent->n_day <= 62);
+}
+
+static void clocks_that_are_set_make_nothing_older(void **state)
+{
+	struct agent_now now = sample_now(10 * DAY), later;
+	uint64_t amounts[COUNTER_COUNT] = {[COUNTER_BYTES_SENT] = 7};
+
+	(void)state;
+	assert_int_equal(agent_charge(agent, &now, amounts, 1), 0);
+	/* The wall clock ten years ahead, ten years back. */
+	later = now;
+	later.wall_ms += 3650 * DAY;
+	assert_int_equal(agent_used(agent, AGENT_HOUR, COUNTER_BYTES_SENT, &later), 7);
+	later.wall_ms = now.wall_ms - 3650 * DAY;
+	assert_int_equal(agent_used(agent, AGENT_DAY, COUNTER_BYTES_SENT, &later), 7);
+	assert_int_equal(agent_runs(agent, &later), 1);
+	/* The boot clock ahead, as in a time namespace. */
+	later = now;
+	later.boot_ms += 3650 * DAY;
+	assert_int_equal(agent_used(agent, AGENT_HOUR, COUNTER_BYTES_SENT, &later), 7);
+	later.boot_ms = 0;
+	assert_int_equal(agent_used(agent, AGENT_HOUR, COUNTER_BYTES_SENT, &later), 7);
+	/* A reboot tells nothing but what the wall clock does. */
+	later = now;
+	later.boot_id[0]++;
+	later.boot_ms = 100 * DAY;
+	assert_int_equal(agent_used(agent, AGENT_HOUR, COUNTER_BYTES_SENT, &later), 7);
+	later.wall_ms += HOUR - 1;
+	assert_int_equal(agent_used(agent, AGENT_HOUR, COUNTER_BYTES_SENT, &later), 7);
+	later.wall_ms++;
+	assert_int_equal(agent_used(agent, AGENT_HOUR, COUNTER_BYTES_SENT, &later), 0);
+	/* Both on, as time does. */
+	later = now;
+	later.wall_ms += HOUR;
+	later.boot_ms += HOUR;
+	assert_int_equal(agent_used(agent, AGENT_HOUR, COUNTER_BYTES_SENT, &later), 0);
+	assert_int_equal(agent_used(agent, AGENT_DAY, COUNTER_BYTES_SENT, &later), 7);
+	assert_int_equal(agent_used(agent, AGENT_LIFETIME, COUNTER_BYTES_SENT, &later), 7);
+}
+
+static void a_clock_that_is_set_back_and_forth_loses_nothing(void **state)
+{
+	uint64_t amounts[COUNTER_COUNT] = {[COUNTER_DENIALS] = 1};
+	struct agent_now now = sample_now(DAY);
+
+	(void)state;
+	for (unsigned i = 0; i < 5000; i++) {
+		now.boot_id[0] = (uint8_t)(i % 7);
+		now.wall_ms = 1700000000000 + i % 3 * 100;
+		now.boot_ms += 10;
+		assert_int_equal(agent_charge(agent, &now, amounts, 1), 0);
+		assert_int_equal(agent_used(agent, AGENT_HOUR, COUNTER_DENIALS, &now), i + 1);
+		assert_int_equal(agent_runs(agent, &now), i + 1);
+	}
+	assert_true(agent->n_hour <= 128 && agent->n_day <= 128);
+	assert_int_equal(agent_used(agent, AGENT_LIFETIME, COUNTER_DENIALS, &now), 5000);
+	assert_int_equal(agent->runs_total, 5000);
+}
+
+static void what_runs_that_last_may_do_is_reserved(void **state)
+{
+	struct admission_request request = sample_request(1, a_call);
+	struct admission answer;
+	unsigned first, second;
+
+	(void)state;
+	assert_int_equal(agent_set_budget(agent, COUNTER_FILES_CHANGED, AGENT_DAY, 100), 0);
+	request.caps[COUNTER_FILES_CHANGED] = 60;
+	first = try_with(&request, 0, &answer);
+	assert_int_equal(answer.caps[COUNTER_FILES_CHANGED], 60);
+	assert_int_equal(answer.caps[COUNTER_BYTES_SENT], AGENT_UNLIMITED);
+	second = try_with(&request, 0, &answer);
+	assert_int_equal(answer.caps[COUNTER_FILES_CHANGED], 40);
+	assert_int_equal(try_with(&request, 0, &answer), 0);
+	assert_int_equal(answer.rule, ADMISSION_BUDGET);
+	assert_int_equal(answer.counter, COUNTER_FILES_CHANGED);
+	assert_non_null(strstr(answer.words, "files_changed (100 a day)"));
+	assert_non_null(strstr(answer.words, "reserved"));
+	/* What was not done comes back, what was done does not. */
+	end_at(1000, first, ADMISSION_WORKED, 10);
+	assert_true(try_with(&request, 2000, &answer) > 0);
+	assert_int_equal(answer.caps[COUNTER_FILES_CHANGED], 50);
+	/* A run that nobody knows the end of is not free. */
+	end_at(3000, second, ADMISSION_LOST, 0);
+	end_at(3000, number, ADMISSION_WORKED, 0);
+	assert_true(try_with(&request, 4000, &answer) > 0);
+	assert_int_equal(answer.caps[COUNTER_FILES_CHANGED], 50);
+	end_at(4000, number, ADMISSION_LOST, 0);
+	assert_int_equal(try_with(&request, 5000, &answer), 0);
+	assert_null(strstr(answer.words, "reserved"));
+	assert_int_equal(answer.wait_ms, DAY - 1000);
+	/* Its end twice is nothing. */
+	end_at(6000, second, ADMISSION_WORKED, 77);
+	assert_int_equal(agent->n_runs, 0);
+}
+
+static void a_lifetime_is_never_over(void **state)
+{
+	struct admission answer;
+
+	(void)state;
+	assert_int_equal(agent_set_budget(agent, COUNTER_FILES_CHANGED, AGENT_LIFETIME, 10), 0);
+	end_at(1, try_at(0, &answer), ADMISSION_WORKED, 10);
+	assert_int_equal(try_at(3650 * DAY, &answer), 0);
+	assert_int_equal(answer.wait_ms, AGENT_UNLIMITED);
+	assert_int_equal(agent_set_budget(agent, COUNTER_FILES_CHANGED, AGENT_LIFETIME, 11), 0);
+	assert_true(try_at(3650 * DAY, &answer) > 0);
+	assert_int_equal(answer.caps[COUNTER_FILES_CHANGED], 1);
+	assert_int_equal(
+		agent_set_budget(agent, COUNTER_FILES_CHANGED, AGENT_LIFETIME, AGENT_UNLIMITED), 0);
+	assert_int_equal(agent->n_budgets, 0);
+}
+
+static void a_call_that_failed_is_tried_three_times_more(void **state)
+{
+	struct admission_request request = sample_request(1, a_call);
+	struct admission answer;
+	uint64_t at = 0;
+
+	(void)state;
+	request.task = "t-1";
+	for (unsigned i = 0; i < 4; i++, at += MINUTE)
+		end_at(at, try_with(&request, at, &answer), ADMISSION_FAILED, 0);
+	assert_int_equal(try_with(&request, at, &answer), 0);
+	assert_int_equal(answer.rule, ADMISSION_RETRIES);
+	/* Another task, another command: something else. */
+	request.task = "t-2";
+	end_at(at, try_with(&request, at, &answer), ADMISSION_FAILED, 0);
+	request.task = "t-1";
+	request.call = another_call;
+	end_at(at, try_with(&request, at, &answer), ADMISSION_FAILED, 0);
+	assert_int_equal(answer.rule, ADMISSION_YES);
+	/* A success ends the count, a run that never was changes nothing. */
+	end_at(at, try_with(&request, at, &answer), ADMISSION_NEVER_RAN, 0);
+	assert_int_equal(agent->n_failures, 3);
+	end_at(at, try_with(&request, at, &answer), ADMISSION_WORKED, 0);
+	assert_int_equal(agent->n_failures, 2);
+	/* Of those that last each may be a failure. */
+	for (unsigned i = 0; i < 3; i++)
+		end_at(at, try_with(&request, at, &answer), ADMISSION_FAILED, 0);
+	assert_true(try_with(&request, at, &answer) > 0);
+	assert_int_equal(try_with(&request, at, &answer), 0);
+	assert_int_equal(answer.rule, ADMISSION_RETRIES);
+}
+
+static void a_call_that_failed_cools_down(void **state)
+{
+	struct admission_request request = sample_request(1, a_call), other = request;
+	struct admission answer;
+
+	(void)state;
+	agent->cooldown_ms = MINUTE;
+	other.call = another_call;
+	end_at(0, try_with(&request, 0, &answer), ADMISSION_FAILED, 0);
+	assert_int_equal(try_with(&request, MINUTE - 1, &answer), 0);
+	assert_int_equal(answer.rule, ADMISSION_COOLDOWN);
+	assert_int_equal(answer.wait_ms, 1);
+	assert_true(try_with(&other, MINUTE - 1, &answer) > 0);
+	assert_true(try_with(&request, MINUTE, &answer) > 0);
+	/* Without a task there is no end to the attempts, but each has to wait. */
+	for (unsigned i = 0; i < 10; i++) {
+		end_at(MINUTE * (i + 2), number, ADMISSION_FAILED, 0);
+		assert_true(try_with(&request, MINUTE * (i + 3), &answer) > 0);
+	}
+	agent->task_required = true;
+	assert_int_equal(try_with(&other, DAY, &answer), 0);
+	assert_int_equal(answer.rule, ADMISSION_TASK);
+}
+
+static void failures_are_forgotten_after_a_day_and_never_too_many(void **state)
+{
+	struct admission_request request = sample_request(1, a_call);
+	uint8_t call[AGENT_CALL_BYTES] = {0};
+	struct admission answer;
+
+	(void)state;
+	agent->runs_per_hour = 1000000;
+	request.call = call;
+	for (unsigned i = 0; i < AGENT_FAILURES_MAX + 10; i++) {
+		call[0] = (uint8_t)i;
+		call[1] = (uint8_t)(i >> 8);
+		end_at(i, try_with(&request, i, &answer), ADMISSION_FAILED, 0);
+	}
+	assert_int_equal(agent->n_failures, AGENT_FAILURES_MAX);
+	end_at(DAY + 5000, try_with(&request, DAY + 5000, &answer), ADMISSION_FAILED, 0);
+	assert_int_equal(agent->n_failures, 1);
+}
+
+static void only_those_who_may_start_it(void **state)
+{
+	static const struct {
+		bool is_operator;
+		uint32_t uid, gid;
+		bool may;
+	} rows[] = {{true, 5, 5, true}, {false, 1000, 5, true}, {false, 5, 1000, false},
+		{false, 5, 60, true}, {false, 60, 5, false}, {false, 0, 0, false}};
+	Berm__Wire__AgentStarter uid = BERM__WIRE__AGENT_STARTER__INIT, gid = uid;
+	Berm__Wire__AgentStarter *starters[] = {&uid, &gid};
+	struct admission answer;
+
+	(void)state;
+	uid.id = 1000;
+	gid.group = true;
+	gid.id = 60;
+	agent->may_start = starters;
+	agent->n_may_start = array_size(starters);
+	for (size_t i = 0; i < array_size(rows); i++) {
+		struct admission_request request = sample_request(1, a_call);
+
+		request.is_operator = rows[i].is_operator;
+		request.uid = rows[i].uid;
+		request.gid = rows[i].gid;
+		assert_true((try_with(&request, 0, &answer) > 0) == rows[i].may);
+		assert_int_equal(answer.rule, rows[i].may ? ADMISSION_YES : ADMISSION_NOT_YOURS);
+	}
+	agent->n_may_start = 0;
+	agent->may_start = NULL;
+}
+
+static void groups_and_tiers_and_retirement_are_heard(void **state)
+{
+	struct admission_request request = sample_request(1, a_call);
+	struct admission_group group = {.why = "two agents are suspected"};
+	struct agent_now now = sample_now(0);
+	struct admission answer;
+
+	(void)state;
+	admit(agent, &group, &request, &now, &answer);
+	assert_true(answer.rule == ADMISSION_YES && !answer.read_only);
+	group.read_only = true;
+	admit(agent, &group, &request, &now, &answer);
+	assert_true(answer.rule == ADMISSION_YES && answer.read_only);
+	group.approval = true;
+	admit(agent, &group, &request, &now, &answer);
+	assert_int_equal(answer.rule, ADMISSION_APPROVAL);
+	group.no_start = true;
+	admit(agent, &group, &request, &now, &answer);
+	assert_int_equal(answer.rule, ADMISSION_GROUP);
+	assert_non_null(strstr(answer.words, group.why));
+	group = (struct admission_group){0};
+	agent->tier = 1;
+	admit(agent, &group, &request, &now, &answer);
+	assert_true(answer.rule == ADMISSION_YES && answer.read_only);
+	agent->running_max = 1;
+	assert_true(try_at(0, &answer) > 0);
+	assert_int_equal(try_at(0, &answer), 0);
+	assert_int_equal(answer.rule, ADMISSION_RUNNING);
+	agent->retired = agent_moment(&now);
+	agent->retired_reason = sample_words("its work is done");
+	admit(agent, &group, &request, &now, &answer);
+	assert_int_equal(answer.rule, ADMISSION_RETIRED);
+	assert_non_null(strstr(answer.words, "its work is done"));
+}
+
+#define row(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		row(a_hundred_runs_an_hour_and_no_more_around_any_boundary),
+		row(no_window_ever_holds_more_than_its_limit),
+		row(clocks_that_are_set_make_nothing_older),
+		row(a_clock_that_is_set_back_and_forth_loses_nothing),
+		row(what_runs_that_last_may_do_is_reserved),
+		row(a_lifetime_is_never_over),
+		row(a_call_that_failed_is_tried_three_times_more),
+		row(a_call_that_failed_cools_down),
+		row(failures_are_forgotten_after_a_day_and_never_too_many),
+		row(only_those_who_may_start_it),
+		row(groups_and_tiers_and_retirement_are_heard),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
