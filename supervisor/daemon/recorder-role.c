@@ -3,11 +3,11 @@
 
 #include "base/io.h"
 #include "base/memory.h"
+#include "daemon/recorder-file.h"
 #include "daemon/recorder-place.h"
 #include "daemon/recorder-server.h"
 #include "daemon/recorder-wire.h"
 #include "daemon/retention.h"
-#include "daemon/sinks-file.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -28,7 +28,7 @@ struct role {
 	struct recorder *recorder;
 	struct recorder_server *server;
 	int listen_fd, signal_fd;
-	uint64_t max_bytes; /* of the log, as the operator wants it; 0: any */
+	struct recorder_file file; /* what the operator wants */
 	uint8_t host_id[RECORD_ID_BYTES], boot_id[RECORD_ID_BYTES];
 };
 
@@ -119,6 +119,15 @@ static const uint8_t *read_id(const char *path, uint8_t id[RECORD_ID_BYTES])
 	return count == 2UL * RECORD_ID_BYTES ? id : NULL;
 }
 
+/* Before the recorder's own walls, which let it read nothing else of the directory. A file that is
+ * wrong is not passed over: what it was to say may be where the log is anchored. */
+static int read_operator(struct role *role, const char *state, struct error *err)
+{
+	autotext struct text diagnostics = {0};
+
+	return recorder_file_read(state, geteuid(), &role->file, &diagnostics, err);
+}
+
 static int open_log(struct role *role, const char *state, struct error *err)
 {
 	struct recorder_options options = {.storage = &storage_system, .create = true};
@@ -126,8 +135,9 @@ static int open_log(struct role *role, const char *state, struct error *err)
 
 	if (r < 0)
 		return r;
-	/* Before the recorder's own walls, which let it read nothing else of the directory. */
-	role->max_bytes = sinks_file_max_bytes(state, geteuid());
+	r = read_operator(role, state, err);
+	if (r < 0)
+		return r;
 	options.log_dir = role->place.log_fd;
 	options.key_dir = role->place.key_fd;
 	options.host_id = read_id("/etc/machine-id", role->host_id);
@@ -228,7 +238,7 @@ static void let_old_go(struct role *role)
 {
 	struct retention_request request = {.log_dir = role->place.log_fd,
 		.state_dir = role->place.state_fd,
-		.max_bytes = role->max_bytes};
+		.max_bytes = role->file.max_bytes};
 	struct recorder_status status;
 	struct error ignored = {0};
 	struct timespec now;
@@ -257,6 +267,7 @@ static void finish(struct role *role)
 	recorder_destroy(role->recorder);
 	own_close(&role->signal_fd);
 	recorder_place_close(&role->place);
+	recorder_file_finish(&role->file);
 }
 
 int recorder_role(int argc, char **argv)

@@ -2,6 +2,7 @@
 #include "daemon/sink.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,6 +22,7 @@ struct sink {
 	int fd;         /* socket, file or pipe; -1: not open */
 	dev_t device;   /* SINK_FILE: what fd is */
 	ino_t inode;
+	uint64_t size; /* SINK_FILE, by what was written here */
 	uint64_t looked_ms, retry_ms, backoff_ms;
 	struct text waiting; /* messages, each after its length (a size_t) */
 	size_t head;         /* in waiting: the first message that was not sent */
@@ -167,7 +169,38 @@ static int open_file(struct sink *sink, uint64_t now_ms)
 		return -EAGAIN;
 	sink->device = st.st_dev;
 	sink->inode = st.st_ino;
+	sink->size = (uint64_t)st.st_size;
 	return 0;
+}
+
+/* What there is becomes PATH.1, that PATH.2, and so on; the oldest goes. renameat(2) is the call
+ * that every machine has. */
+static void rotate(struct sink *sink)
+{
+	char from[PATH_MAX], to[PATH_MAX];
+
+	for (int i = SINK_FILES_OLD; i > 0; i--) {
+		int n = i > 1 ? snprintf(from, sizeof(from), "%s.%d", sink->path, i - 1)
+			      : snprintf(from, sizeof(from), "%s", sink->path);
+
+		if (n >= (int)sizeof(from) ||
+			snprintf(to, sizeof(to), "%s.%d", sink->path, i) >= (int)sizeof(to))
+			return;
+		(void)!renameat(AT_FDCWD, from, AT_FDCWD, to);
+	}
+	own_close(&sink->fd);
+}
+
+/* Open, and small enough to take that many bytes more; a line is never in two files. */
+static int make_room(struct sink *sink, size_t bytes, uint64_t now_ms)
+{
+	int r = open_file(sink, now_ms);
+
+	if (r < 0 || !sink->target.max_bytes || sink->sent > 0 || sink->size == 0 ||
+		sink->size + bytes <= sink->target.max_bytes)
+		return r;
+	rotate(sink);
+	return open_file(sink, now_ms);
 }
 
 /* Nothing of this process: no descriptors, no environment, no group of its terminal. */
@@ -238,6 +271,7 @@ static int write_stream(struct sink *sink, const struct iovec *data)
 			return -EAGAIN;
 		}
 		sink->sent += (size_t)n;
+		sink->size += (uint64_t)n;
 	}
 	sink->backoff_ms = 0;
 	return 0;
@@ -249,7 +283,8 @@ static int send_message(struct sink *sink, const struct iovec *data, uint64_t no
 
 	if (sink->target.type == SINK_JOURNALD || sink->target.type == SINK_SYSLOG)
 		return send_to_socket(sink, data);
-	r = sink->target.type == SINK_FILE ? open_file(sink, now_ms) : start_program(sink, now_ms);
+	r = sink->target.type == SINK_FILE ? make_room(sink, data->iov_len, now_ms)
+					   : start_program(sink, now_ms);
 	return r < 0 ? r : write_stream(sink, data);
 }
 

@@ -12,6 +12,7 @@
 #define SINK_WAITING_MAX (1U << 20) /* bytes that wait for the place */
 #define SINK_JOURNAL_SOCKET "/run/systemd/journal/socket"
 #define SINK_SYSLOG_SOCKET "/dev/log"
+#define SINK_FILES_OLD 4 /* PATH.1, the newest, to PATH.4, beside a file that has max_bytes */
 #define SINK_BACKOFF_MAX_MS 60000 /* between two starts of a program */
 
 /* All copied. */
@@ -20,6 +21,7 @@ struct sink_target {
 	enum sink_format format;
 	const char *path;           /* SINK_FILE; for sockets NULL is the usual one */
 	const char *const *command; /* SINK_EXEC: NULL-terminated, an absolute path first */
+	uint64_t max_bytes;         /* SINK_FILE: begun anew before it is larger; 0: never */
 };
 
 struct sink;

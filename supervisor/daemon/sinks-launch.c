@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/sinks-role.h"
 
-#include "daemon/sinks-file.h"
+#include "daemon/recorder-file.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -38,7 +38,7 @@ void sinks_launch(const char *state, const Berm__Wire__Plan *plan)
 	autofree char *path = NULL;
 	pid_t pid;
 
-	if (!wanted && (asprintf(&path, "%s/%s", state, SINKS_FILE) < 0 ||
+	if (!wanted && (asprintf(&path, "%s/%s", state, RECORDER_FILE) < 0 ||
 			       faccessat(AT_FDCWD, path, F_OK, AT_EACCESS) < 0))
 		return;
 	pid = fork();

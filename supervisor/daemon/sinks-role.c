@@ -3,9 +3,9 @@
 
 #include "base/io.h"
 #include "daemon/log-tail.h"
+#include "daemon/recorder-file.h"
 #include "daemon/recorder-place.h"
 #include "daemon/run-id.h"
-#include "daemon/sinks-file.h"
 #include "policy/keys.h"
 #include "record/recorder.h"
 
@@ -35,8 +35,7 @@ struct run {
 
 struct role {
 	int state_fd, log_fd;
-	struct sink *all[SINKS_FILE_MAX]; /* the operator's: every record */
-	int all_count;
+	struct recorder_file file;        /* the operator's: every record goes to its sinks */
 	struct sink *some[PROFILE_SINKS]; /* made when a run first wants it */
 	struct run runs[RECORD_RUNS_MAX];
 	size_t run_count;
@@ -134,8 +133,8 @@ static void told(void *context, const Berm__Wire__Record *record, const struct e
 	uint64_t now = now_ms();
 
 	place.host = role->host;
-	for (int i = 0; i < role->all_count; i++)
-		sink_give(role->all[i], record, &place, now);
+	for (int i = 0; i < role->file.sink_count; i++)
+		sink_give(role->file.sinks[i], record, &place, now);
 	for (unsigned i = 0; i < PROFILE_SINKS; i++) {
 		struct sink *sink = sinks & (1U << i) ? profile_sink(role, i) : NULL;
 
@@ -150,9 +149,9 @@ static size_t turn(struct role *role)
 	uint64_t now = now_ms();
 	size_t waiting = 0;
 
-	for (int i = 0; i < role->all_count; i++) {
-		sink_turn(role->all[i], now);
-		waiting += sink_waiting(role->all[i]);
+	for (int i = 0; i < role->file.sink_count; i++) {
+		sink_turn(role->file.sinks[i], now);
+		waiting += sink_waiting(role->file.sinks[i]);
 	}
 	for (unsigned i = 0; i < PROFILE_SINKS; i++) {
 		if (!role->some[i])
@@ -259,26 +258,20 @@ static int lock(int state_fd)
 /* A file that is wrong is told where the operator looks: beside it. */
 static void read_operator(struct role *role, const char *state)
 {
-	autofree char *path = NULL;
 	autotext struct text words = {0};
 	struct error err = {0};
-	int n = asprintf(&path, "%s/%s", state, SINKS_FILE) < 0
-			? -ENOMEM
-			: sinks_file_read(path, geteuid(), role->all, &words, &err);
 
-	role->all_count = n < 0 ? 0 : n;
-	if (n >= 0)
-		(void)!unlinkat(role->state_fd, SINKS_FILE ".errors", 0);
+	if (recorder_file_read(state, geteuid(), &role->file, &words, &err) == 0)
+		(void)!unlinkat(role->state_fd, RECORDER_FILE ".errors", 0);
 	else
-		(void)!storage_replace(&storage_system, role->state_fd, SINKS_FILE ".errors", 0640,
-			words.length ? words.data : err.text,
+		(void)!storage_replace(&storage_system, role->state_fd, RECORDER_FILE ".errors",
+			0640, words.length ? words.data : err.text,
 			words.length ? words.length : strlen(err.text));
 }
 
 static void finish(struct role *role)
 {
-	for (int i = 0; i < role->all_count; i++)
-		sink_destroy(role->all[i]);
+	recorder_file_finish(&role->file);
 	for (unsigned i = 0; i < PROFILE_SINKS; i++)
 		sink_destroy(role->some[i]);
 	log_tail_finish(&role->tail);

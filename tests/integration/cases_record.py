@@ -4,6 +4,7 @@ import ctypes
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import stat
@@ -510,6 +511,56 @@ def the_first_process_of_a_container_closes_the_log(sandbox, case):
     case.that(verdict == "good" and any("run_end" in record for record in records), verdict, records)
 
 
+
+def a_limit_on_file_sizes_is_a_failure_like_others(sandbox, case):
+    """RLIMIT_FSIZE of the caller: the kernel would end the recorder with SIGXFSZ."""
+    def limit(size):
+        return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    state = fresh_state(sandbox, "small-files")
+    long = ["x" * 10000] * 9
+    result, status = recorded(sandbox, state, ["/bin/true"] + long, preexec_fn=limit(4096))
+    case.code(result, 125)
+    case.that("File too large" in status.get("recorder", ""), *result.describe())
+    profile = sandbox.write_profile("small-files", "recorder: {on_failure: continue}\n")
+    result, status = recorded(sandbox, state, ["/bin/sh", "-c", "exit 3"] + long, profile=profile,
+                              preexec_fn=limit(4096))
+    case.code(result, 3)
+    case.that("File too large" in status.get("recorder", ""), *result.describe())
+    # Room for some records and no more: the one that does not fit stops its run, not those before it.
+    result, status = recorded(sandbox, state, ["/bin/true"], preexec_fn=limit(64 << 10))
+    case.code(result, 0)
+    for _ in range(20):
+        result, status = recorded(sandbox, state, ["/bin/true"] + long)
+        if result.code != 0:
+            break
+    case.code(result, 125)
+    case.that("File too large" in status.get("recorder", ""), *result.describe())
+    wait_for(case, "the recorder's end", lambda: not inventory.recorders(state))
+    case.code(recorded(sandbox, state, ["/bin/true"])[0], 0)
+    records, verdict = closed(sandbox, state)
+    case.that(verdict == "good", verdict)
+    case.that(sum("run_end" in record for record in records) >= 2, records)
+
+
+def a_file_of_the_operator_that_is_wrong_stops_runs(sandbox, case):
+    state = fresh_state(sandbox, "wrong-file")
+    os.makedirs(state, 0o700)
+    for text, place, advice in (("", ":1:1: ", "write `version: 1`"),
+                                ("max_size: 1GiB\n", ":1:1: ", "add `version: 1`"),
+                                ("version: 1\nanchor:\n  directory: here\n", ":3:14: ", "absolute path"),
+                                ("version: 1\nanchor: {directory: %s/heads}\n" % state, ":2:", "beside the log"),
+                                ("version: 1\nanchor: {}\n", ":2:9: ", "add one")):
+        sandbox.write_text(state + "/recorder.yaml", text)
+        result, status = recorded(sandbox, state, ["/bin/true"])
+        case.code(result, 125)
+        case.that(state + "/recorder.yaml" + place in status.get("recorder", ""), text, *result.describe())
+        case.that(advice in status.get("recorder", ""), text, *result.describe())
+    sandbox.write_text(state + "/recorder.yaml", "version: 1\n")
+    case.code(recorded(sandbox, state, ["/bin/true"])[0], 0)
+    case.that(closed(sandbox, state)[1] == "good", "the log")
+
+
 ROWS = (
     ("a run is in the log, with its modes and its receipt", a_run_is_in_the_log),
     ("the refusals in the log add up to those of the status record", denials_add_up),
@@ -521,6 +572,10 @@ ROWS = (
     ("a recorder that is killed under a run is followed by another one",
      a_recorder_killed_under_a_run_is_followed_by_another),
     ("no run where nothing can be written", no_run_where_nothing_can_be_written),
+    ("a limit on the size of files is a failure like others, and does not kill the recorder",
+     a_limit_on_file_sizes_is_a_failure_like_others),
+    ("an operator's file that is empty or wrong stops runs, and says where and what to do",
+     a_file_of_the_operator_that_is_wrong_stops_runs),
     ("a state directory that others may write to is refused", somebody_elses_directory_is_refused),
     ("a full disk stops runs and leaves last words", a_full_disk_stops_runs_and_leaves_last_words),
     ("another user cannot tell the recorder anything", another_user_cannot_connect),

@@ -3,7 +3,6 @@
 
 #include "base/io.h"
 #include "daemon/sink.h"
-#include "daemon/sinks-file.h"
 #include "daemon/sinks-role.h"
 
 #include <fcntl.h>
@@ -44,7 +43,7 @@ static void destroy(struct sink **sink)
 static struct sink *make(
 	enum sink_type type, enum sink_format format, const char *path, const char *const *command)
 {
-	const struct sink_target target = {type, format, path, command};
+	const struct sink_target target = {type, format, path, command, 0};
 	struct sink *sink = NULL;
 
 	assert_int_equal(sink_create(&target, &sink, NULL), 0);
@@ -315,61 +314,49 @@ static void a_program_gets_lines_and_is_started_again(void **state)
 	assert_int_equal(lines_of(script), 0);
 }
 
-static void what_the_operator_wrote_is_read_strictly(void **state)
+static off_t size_of(const char *path)
 {
-	static const struct {
-		const char *text, *wanted;
-		int count;
-	} rows[] = {
-		{"version: 1\n", "", 0},
-		{"version: 1\nsinks: [{type: journald}, {type: file, path: /var/log/x, format: "
-		 "cef}]\n",
-			"", 2},
-		{"version: 1\nsinks: [{type: exec, command: [/bin/cat, a]}]\n", "", 1},
-		{"version: 1\nmax_size: 20GiB\n", "", 0},
-		{"version: 1\nmax_size: 1MiB\n", "E015", -1},
-		{"version: 1\nmax_size: 20GB\n", "E015", -1},
-		{"version: 2\n", "E011", -1},
-		{"version: 1\nsinks: [{type: exec, command: [cat]}]\n", "absolute path", -1},
-		{"version: 1\nsinks: [{type: exec}]\n", "E033", -1},
-		{"version: 1\nsinks: [{type: file}]\n", "E033", -1},
-		{"version: 1\nsinks: [{type: syslog, path: /x}]\n", "E033", -1},
-		{"version: 1\nsinks: [{type: mail}]\n", "E013", -1},
-		{"version: 1\nsinks: [{type: syslog, colour: x}]\n", "E003", -1},
-		{"version: 1\nsinks: {}\n", "E005", -1},
-		{"version: 1\nmore: 1\n", "E003", -1},
-		{"version: 1\nsinks: [{type: file, path: x}]\n", "E005", -1},
-	};
-	char path[128];
+	struct stat st;
+
+	return stat(path, &st) < 0 ? -1 : st.st_size;
+}
+
+/* Lines stay whole, the newest stand in the file itself, and no more than five files are there. */
+static void a_file_is_begun_anew_before_it_is_too_large(void **state)
+{
+	char path[128], old[160];
+	struct sink_target target = {
+		SINK_FILE, SINK_JSONL, in_top("rotated.jsonl", path), NULL, 1 << 14};
+	static char name[1500];
+	autosink struct sink *sink = NULL;
+	unsigned lines = 0;
 
 	(void)state;
-	in_top("recorder.yaml", path);
-	for (size_t i = 0; i < array_size(rows); i++) {
-		struct sink *sinks[SINKS_FILE_MAX] = {0};
-		autotext struct text out = {0};
-		struct error err = {0};
-		FILE *file = fopen(path, "we");
-		int count;
+	assert_int_equal(sink_create(&target, &sink, NULL), 0);
+	memset(name, 'n', sizeof(name));
+	for (unsigned i = 0; i < 100; i++)
+		give(sink, name, sizeof(name), 5);
+	assert_int_equal(sink_waiting(sink), 0);
+	assert_in_range(size_of(path), 1, 1 << 14);
+	for (int i = 1; i <= SINK_FILES_OLD; i++) {
+		unsigned count;
 
-		assert_non_null(file);
-		fputs(rows[i].text, file);
-		fclose(file);
-		chmod(path, 0644);
-		count = sinks_file_read(path, getuid(), sinks, &out, &err);
-		if ((count < 0 ? -1 : count) != rows[i].count ||
-			!strstr(text_string(&out), rows[i].wanted))
-			fail_msg("%s: %d %s %s", rows[i].text, count, text_string(&out), err.text);
-		for (int k = 0; k < count; k++)
-			sink_destroy(sinks[k]);
+		snprintf(old, sizeof(old), "%s.%d", path, i);
+		assert_in_range(size_of(old), (1 << 14) - 2000, 1 << 14);
+		count = (unsigned)lines_of(old);
+		assert_true(lines == 0 || count == lines);
+		lines = count;
 	}
-	/* A file that others can write is nobody's word. */
-	chmod(path, 0666);
-	assert_int_equal(
-		sinks_file_read(path, getuid(), (struct sink *[SINKS_FILE_MAX]){0}, NULL, NULL),
-		-EPERM);
-	unlink(path);
-	assert_int_equal(
-		sinks_file_read(path, getuid(), (struct sink *[SINKS_FILE_MAX]){0}, NULL, NULL), 0);
+	assert_true(lines > 1);
+	snprintf(old, sizeof(old), "%s.%d", path, SINK_FILES_OLD + 1);
+	assert_int_equal(size_of(old), -1);
+	/* What is longer than that goes into a file of its own rather than nowhere. */
+	target.max_bytes = 100;
+	sink_destroy(sink);
+	sink = NULL;
+	assert_int_equal(sink_create(&target, &sink, NULL), 0);
+	give(sink, name, sizeof(name), 5);
+	assert_int_equal(lines_of(path), 1);
 }
 
 static void words_of_a_profile_are_bits(void **state)
@@ -401,7 +388,7 @@ int main(void)
 		cmocka_unit_test(a_file_is_added_to_and_begun_anew_when_it_was_renamed),
 		cmocka_unit_test(a_link_is_not_followed),
 		cmocka_unit_test(a_program_gets_lines_and_is_started_again),
-		cmocka_unit_test(what_the_operator_wrote_is_read_strictly),
+		cmocka_unit_test(a_file_is_begun_anew_before_it_is_too_large),
 		cmocka_unit_test(words_of_a_profile_are_bits),
 	};
 
