@@ -1,20 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/own.h"
 #include "cli/cli.h"
-#include "daemon/recorder-role.h"
-#include "daemon/sinks-role.h"
+#include "daemon/role.h"
 
 #include <fcntl.h>
-#include <string.h>
-
-/* The processes that berm starts of itself, by their first word. */
-static const struct {
-	const char *word;
-	int (*main)(int argc, char **argv);
-} roles[] = {
-	{RECORDER_ROLE, recorder_role},
-	{SINKS_ROLE, sinks_role},
-};
 
 /* A descriptor that berm opens must never become one of the tool's standard streams. */
 static int fill_standard_streams(void)
@@ -27,10 +16,9 @@ static int fill_standard_streams(void)
 
 int main(int argc, char **argv)
 {
+	enum role_kind role = role_find(argc, argv);
+
 	if (fill_standard_streams() < 0)
 		return 125;
-	for (size_t i = 0; argc > 1 && i < array_size(roles); i++)
-		if (strcmp(argv[1], roles[i].word) == 0)
-			return roles[i].main(argc, argv);
-	return cli_main(argc, argv);
+	return role < ROLE_COUNT ? role_main(role, argc, argv) : cli_main(argc, argv);
 }

@@ -8,6 +8,7 @@
 #include "daemon/recorder-server.h"
 #include "daemon/recorder-wire.h"
 #include "daemon/retention.h"
+#include "daemon/role.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -273,7 +274,7 @@ static void finish(struct role *role)
 int recorder_role(int argc, char **argv)
 {
 	struct role role = {.place = RECORDER_PLACE_NONE, .listen_fd = -1, .signal_fd = -1};
-	autoclose int first_fd = RECORDER_FIRST_FD;
+	autoclose int first_fd = ROLE_FD;
 	struct error err = {0};
 	int r;
 

@@ -3,10 +3,8 @@
 
 #include "base/error.h"
 
-/* The recorder as a process: berm executes itself with this word first, then the state directory.
- * Descriptor RECORDER_FIRST_FD is a connected socket of its first client. */
-#define RECORDER_ROLE "--role=recorder"
-#define RECORDER_FIRST_FD 3
+/* The recorder as a process (daemon/role.h); ROLE_FD is a connected socket of its first client. */
+
 /* Without a client for this long it closes the log and ends. */
 #define RECORDER_IDLE_MS 10000
 

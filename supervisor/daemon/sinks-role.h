@@ -8,7 +8,6 @@
  * place that is slow or gone delays a record or a run. One for each state directory, while its log
  * is being written. */
 
-#define SINKS_ROLE "--role=sinks"
 #define SINKS_CURSOR "sinks.cursor" /* how far it came */
 #define SINKS_LOCK "sinks.lock"
 

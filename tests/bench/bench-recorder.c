@@ -8,6 +8,7 @@
 #include "daemon/recorder-client.h"
 #include "daemon/recorder-place.h"
 #include "daemon/recorder-role.h"
+#include "daemon/role.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -285,8 +286,8 @@ int main(int argc, char **argv)
 {
 	uint64_t records = 2000000;
 
-	if (argc > 1 && strcmp(argv[1], RECORDER_ROLE) == 0)
-		return recorder_role(argc, argv);
+	if (role_find(argc, argv) == ROLE_RECORDER)
+		return role_main(ROLE_RECORDER, argc, argv);
 	if (argc < 2 || (argc > 2 && !number_parse_u64(argv[2], &records))) {
 		fprintf(stderr, "usage: bench-recorder STATE_DIRECTORY [RECORDS]\n");
 		return 2;

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/role.h"
+
+#include "daemon/recorder-role.h"
+#include "daemon/sinks-role.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define SELF "/proc/self/exe"
+
+static const struct {
+	const char *word;
+	int (*main)(int argc, char **argv);
+} roles[ROLE_COUNT] = {
+	[ROLE_RECORDER] = {"--role=recorder", recorder_role},
+	[ROLE_SINKS] = {"--role=sinks", sinks_role},
+};
+
+enum role_kind role_find(int argc, char **argv)
+{
+	unsigned role = 0;
+
+	while (role < ROLE_COUNT && (argc < 2 || strcmp(argv[1], roles[role].word) != 0))
+		role++;
+	return (enum role_kind)role;
+}
+
+int role_main(enum role_kind role, int argc, char **argv)
+{
+	return roles[role].main(argc, argv);
+}
+
+/* 0 to 2 lead nowhere, ROLE_FD is fd, and there are no others: who started this may have readers
+ * that wait for an end of file. */
+static int leave_descriptors(int fd)
+{
+	int null = -1;
+
+	/* First out of the way of the numbers that they are to have. */
+	if (fd >= 0)
+		fd = fcntl(fd, F_DUPFD, ROLE_FD + 1);
+	null = open("/dev/null", O_RDWR);
+	if (null < 0)
+		return -1;
+	for (int number = 0; number < ROLE_FD; number++)
+		if (dup2(null, number) < 0)
+			return -1;
+	if (fd >= 0 && dup2(fd, ROLE_FD) < 0)
+		return -1;
+	return close_range(fd >= 0 ? ROLE_FD + 1 : ROLE_FD, ~0U, 0);
+}
+
+/* Nothing of the one who started it. Returns only where that fails. */
+static void become(const char *word, const char *state, int fd)
+{
+	char name[] = "berm";
+	char *argv[] = {name, (char *)(uintptr_t)word, (char *)(uintptr_t)state, NULL};
+	char *environment[] = {NULL};
+	struct sigaction normal = {.sa_handler = SIG_DFL};
+	sigset_t none;
+
+	for (int number = 1; number < NSIG; number++)
+		sigaction(number, &normal, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (leave_descriptors(fd) == 0 && chdir("/") == 0)
+		execve(SELF, argv, environment);
+}
+
+int role_launch(enum role_kind role, const char *state, int fd, struct error *err)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return error_errno(err, "start berm %s", roles[role].word);
+	if (pid == 0) {
+		/* Twice, so that it is no child of ours, and leads no session that a terminal
+		 * could belong to. */
+		setsid();
+		if (fork() == 0) {
+			become(roles[role].word, state, fd);
+			_exit(127);
+		}
+		_exit(0);
+	}
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return 0;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/error.h"
+
+#include <stdbool.h>
+
+/* The processes that berm starts beside a run: berm executes itself, with a word that says what it
+ * is to be, and a state directory. */
+enum role_kind { ROLE_RECORDER, ROLE_SINKS, ROLE_COUNT };
+
+/* Descriptor that a role is started with; what it is, the role says. */
+#define ROLE_FD 3
+
+/* The role whose word stands first in a command line; ROLE_COUNT where none does. */
+enum role_kind role_find(int argc, char **argv);
+/* Be that: the whole life of the process. Returns its exit code. */
+int role_main(enum role_kind role, int argc, char **argv);
+/* Start it for a state directory (absolute path): nobody's child, in a session of its own, with no
+ * signal blocked or ignored, no environment and no descriptor of this process but fd, which it gets
+ * as ROLE_FD (borrowed; -1: none). That it could be started is known, not what becomes of it: it
+ * talks through fd, or not at all. */
+int role_launch(enum role_kind role, const char *state, int fd, struct error *err) must_check;
