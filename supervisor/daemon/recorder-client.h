@@ -11,8 +11,8 @@
  * then be in the log twice, with the same run and run_sequence: readers take it once. */
 
 /* Kept at most, until it is acknowledged; what is beyond counts as lost, activity first. */
-#define RECORDER_KEPT_BYTES (1U << 20)
-#define RECORDER_KEPT_ACTIVITY_BYTES (512U << 10)
+#define RECORDER_KEPT_BYTES (4U << 20)
+#define RECORDER_KEPT_ACTIVITY_BYTES (2U << 20)
 /* A recorder that does not answer has failed. */
 #define RECORDER_PATIENCE_MS 5000
 /* Recorders that may die under one run. */

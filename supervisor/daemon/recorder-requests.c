@@ -59,34 +59,45 @@ static int begin(struct recorder_server *s, struct client *client,
 	return 0;
 }
 
-/* What the recorder knows better than the run, and what it has to know. */
-static void look_at(struct client *client, Berm__Wire__Record *record)
+/* A record with something that the recorder knows better than the run, or has to know. */
+static int append_known(struct recorder_server *s, struct client *client, enum record_ring ring,
+	const struct record_part *part, struct error *err)
 {
-	if (record->body_case == BERM__WIRE__RECORD__BODY_RUN_END) {
+	Berm__Wire__Record *record = berm__wire__record__unpack(NULL, part->length, part->bytes);
+	int r;
+
+	if (!record)
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "no memory for a record");
+	if (part->body == BERM__WIRE__RECORD__BODY_RUN_END) {
 		client->has_end = true;
 		record->run_end->has_lost = true;
 		record->run_end->lost = recorder_run_lost(client->run);
 	}
+	r = recorder_append(s->options.recorder, client->run, ring, record);
+	if (part->body == BERM__WIRE__RECORD__BODY_PHASE_CHANGE)
+		recorder_run_phase(client->run, record->phase_change->after);
+	berm__wire__record__free_unpacked(record, NULL);
+	return r;
 }
 
 static int append(struct recorder_server *s, struct client *client,
 	const ProtobufCBinaryData *bytes, struct error *err)
 {
 	enum record_ring ring = RECORD_RING_DECISIONS;
-	Berm__Wire__Record *record = NULL;
-	int r = recorder_record_read(bytes, &record, &ring, err);
+	struct record_part part = {0};
+	int r = recorder_record_read(bytes, &part, &ring, err);
 
 	if (r < 0)
 		return r;
-	if (client->has_end) {
-		berm__wire__record__free_unpacked(record, NULL);
+	if (client->has_end)
 		return error_set(err, -EPROTO, ERROR_INPUT, "a record after the run's receipt");
-	}
-	look_at(client, record);
-	r = recorder_append(s->options.recorder, client->run, ring, record);
-	if (record->body_case == BERM__WIRE__RECORD__BODY_PHASE_CHANGE)
-		recorder_run_phase(client->run, record->phase_change->after);
-	berm__wire__record__free_unpacked(record, NULL);
+	if (part.body == BERM__WIRE__RECORD__BODY_RUN_END ||
+		part.body == BERM__WIRE__RECORD__BODY_PHASE_CHANGE)
+		r = append_known(s, client, ring, &part, err);
+	else
+		r = recorder_append_part(s->options.recorder, client->run, ring, &part);
+	if (r == -ENOMEM)
+		return r;
 	client->number++;
 	/* No room or too large: counted by the recorder, and declared before the next one. A
 	 * recorder that failed says so when it commits. */
@@ -94,8 +105,9 @@ static int append(struct recorder_server *s, struct client *client,
 }
 
 static int take_told(struct recorder_server *s, struct client *client,
-	const Berm__Wire__RecorderRequest *request, struct error *err)
+	const struct recorder_request *told, struct error *err)
 {
+	const Berm__Wire__RecorderRequest *request = told->parts;
 	int r = 0;
 
 	if (!client->run)
@@ -111,14 +123,15 @@ static int take_told(struct recorder_server *s, struct client *client,
 		if (client->number > RECORDER_NUMBER_MAX)
 			return error_set(err, -EPROTO, ERROR_INPUT, "a number out of range");
 	}
-	for (size_t i = 0; i < request->n_records && r == 0; i++)
-		r = append(s, client, &request->records[i], err);
+	for (size_t i = 0; i < told->count && r == 0; i++)
+		r = append(s, client, &told->records[i], err);
 	return r;
 }
 
 int server_take(struct recorder_server *s, struct client *client,
-	const Berm__Wire__RecorderRequest *request, struct error *err)
+	const struct recorder_request *told, struct error *err)
 {
+	const Berm__Wire__RecorderRequest *request = told->parts;
 	int r = 0;
 
 	if (client->ended)
@@ -126,7 +139,7 @@ int server_take(struct recorder_server *s, struct client *client,
 	if (request->begin)
 		r = begin(s, client, request->begin, err);
 	if (r == 0 && request->number)
-		r = take_told(s, client, request, err);
+		r = take_told(s, client, told, err);
 	if (r < 0)
 		return r;
 	client->waits |= request->flush || request->end;

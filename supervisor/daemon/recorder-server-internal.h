@@ -26,7 +26,8 @@ struct recorder_server {
 	int epoll_fd, timer_fd;
 	struct client *clients; /* RECORDER_CLIENTS_MAX */
 	unsigned count, highest;
-	uint8_t *packet; /* RECORDER_PACKET_MAX + 1 */
+	uint8_t *packet;                 /* RECORDER_PACKET_MAX + 1 */
+	struct recorder_request request; /* the one that is in it */
 	uint64_t armed_ns, idle_since_ns;
 	bool close_asked;
 };
@@ -34,7 +35,7 @@ struct recorder_server {
 /* One request of a client, its parts in order. An error is the client's end; its words are for it.
  */
 int server_take(struct recorder_server *server, struct client *client,
-	const Berm__Wire__RecorderRequest *request, struct error *err) must_check;
+	const struct recorder_request *told, struct error *err) must_check;
 /* The client's run is over; without a receipt the log says so in its place. */
 void server_end_run(struct recorder_server *server, struct client *client);
 /* False where the client cannot take it now, or is gone. */

@@ -16,7 +16,7 @@
 #define TIMER (RECORDER_CLIENTS_MAX + 1U)
 #define NEVER UINT64_MAX
 #define LAST_PACKETS 1024
-#define COMMIT_BYTES (256U << 10)
+#define COMMIT_BYTES (1U << 20)
 
 static uint64_t boot_now_ns(void)
 {
@@ -150,7 +150,6 @@ static bool accept_one(struct recorder_server *s)
  * request is cut by the kernel, and shown by its length. */
 static bool serve_one(struct recorder_server *s, struct client *client)
 {
-	Berm__Wire__RecorderRequest *request = NULL;
 	struct error err = {0};
 	ssize_t n = recv(client->fd, s->packet, RECORDER_PACKET_MAX + 1, MSG_DONTWAIT | MSG_TRUNC);
 	int r;
@@ -161,10 +160,10 @@ static bool serve_one(struct recorder_server *s, struct client *client)
 		drop(s, client);
 		return false;
 	}
-	r = recorder_request_read(s->packet, (size_t)n, &request, &err);
+	r = recorder_request_read(s->packet, (size_t)n, &s->request, &err);
 	if (r == 0)
-		r = server_take(s, client, request, &err);
-	recorder_request_free(request);
+		r = server_take(s, client, &s->request, &err);
+	recorder_request_free(&s->request);
 	if (r < 0)
 		refuse(s, client, &err);
 	return r == 0;
@@ -208,13 +207,10 @@ static int fail(struct recorder_server *s, const struct error *err)
 	return err->code;
 }
 
-static int commit_what_is_due(struct recorder_server *s, struct error *err)
+static int commit(struct recorder_server *s, struct error *err)
 {
 	struct error local = {0};
 
-	if (!somebody_waits(s) && !queue_is_filling(s) &&
-		boot_now_ns() < recorder_due_ns(s->options.recorder))
-		return 0;
 	if (recorder_commit(s->options.recorder, &local) < 0) {
 		fail(s, &local);
 		if (err)
@@ -224,6 +220,13 @@ static int commit_what_is_due(struct recorder_server *s, struct error *err)
 	for (unsigned i = 0; i < s->highest; i++)
 		if (s->clients[i].fd >= 0 && s->clients[i].begun)
 			acknowledge(s, &s->clients[i]);
+	return 0;
+}
+
+static int commit_what_is_due(struct recorder_server *s, struct error *err)
+{
+	if (somebody_waits(s) || boot_now_ns() >= recorder_due_ns(s->options.recorder))
+		return commit(s, err);
 	return 0;
 }
 
@@ -290,6 +293,12 @@ int recorder_server_handle(struct recorder_server *s, struct error *err)
 			somebody_new = true;
 		else if (s->clients[place].fd >= 0)
 			serve(s, &s->clients[place], events[i].events);
+		/* Who comes later in this turn finds room as well. */
+		if (queue_is_filling(s)) {
+			r = commit(s, err);
+			if (r < 0)
+				return r;
+		}
 	}
 	for (unsigned i = 0; somebody_new && i < ACCEPTS_MAX && accept_one(s); i++)
 		;

@@ -7,6 +7,9 @@
 
 #include <string.h>
 
+/* All of a request but its records: names, and a few numbers. */
+#define REST_MAX 2048
+
 /* What the log says about itself (heads, seals, losses …) is the recorder's alone. */
 static const struct {
 	Berm__Wire__Record__BodyCase body;
@@ -74,72 +77,140 @@ static const char *wrong_lost(const Berm__Wire__RecorderLost *lost)
 	return NULL;
 }
 
-static const char *wrong_request(const Berm__Wire__RecorderRequest *r)
+static const char *wrong_request(const struct recorder_request *request)
 {
-	bool tells = r->lost || r->n_records > 0;
+	const Berm__Wire__RecorderRequest *r = request->parts;
+	bool tells = r->lost || request->count > 0;
 
 	if (has_unknown(&r->base))
 		return "an unknown field";
 	if (r->version != RECORDER_VERSION)
 		return "another version of the protocol; end the runs of the other berm first";
-	if (r->n_records > RECORDER_BATCH_MAX)
-		return "too many records at once";
 	if (tells != (r->number > 0) || r->number > RECORDER_NUMBER_MAX)
 		return "records without a number, or a number without records";
 	if (r->close && !r->end)
 		return "a close without an end";
-	for (size_t i = 0; i < r->n_records; i++)
-		if (r->records[i].len == 0 || r->records[i].len > RECORDER_RECORD_MAX)
-			return "a record of no good length";
 	if (r->begin && wrong_begin(r->begin))
 		return wrong_begin(r->begin);
 	return r->lost ? wrong_lost(r->lost) : NULL;
 }
 
-int recorder_request_read(const uint8_t *packet, size_t length,
-	Berm__Wire__RecorderRequest **ret_request, struct error *err)
+/* ---- records, where they are in their packet ---- */
+
+#define RECORDS_FIELD 5
+#define RECORDS_TAG (RECORDS_FIELD << 3 | 2)
+
+/* Of a field's value of that wire type: its bytes from `at` on; 0: there is none. */
+static size_t value_length(const uint8_t *at, const uint8_t *end, unsigned wire)
 {
-	Berm__Wire__RecorderRequest *request = NULL;
+	uint64_t value = 0;
+	size_t used = 0;
+
+	/* Fixed lengths are in no request. */
+	if (wire != 0 && wire != 2)
+		return 0;
+	do {
+		if (at + used == end || used == 9)
+			return 0;
+		value |= (uint64_t)(at[used] & 0x7F) << (7 * used);
+	} while (at[used++] & 0x80);
+	if (wire == 0)
+		return used;
+	return value > (uint64_t)(end - at) - used ? 0 : used + (size_t)value;
+}
+
+/* The bytes of a record, of which the length is known to be right. */
+static ProtobufCBinaryData record_at(const uint8_t *at, size_t length)
+{
+	size_t prefix = 0;
+
+	while (at[prefix++] & 0x80)
+		;
+	return (ProtobufCBinaryData){length - prefix, (uint8_t *)(uintptr_t)(at + prefix)};
+}
+
+/* Note the records; what is before and after them is copied together. */
+static const char *find_records(const uint8_t *packet, size_t length,
+	struct recorder_request *request, uint8_t ret_rest[REST_MAX], size_t *ret_rest_length)
+{
+	const uint8_t *end = packet + length;
+	size_t rest = 0, value;
+	bool after = false;
+
+	for (const uint8_t *at = packet; at < end; at += 1 + value) {
+		ProtobufCBinaryData *record = &request->records[request->count];
+
+		value = value_length(at + 1, end, *at & 7);
+		/* Numbers up to 15: a tag of one byte. */
+		if (value == 0 || *at & 0x80)
+			return "its form";
+		if (*at != RECORDS_TAG) {
+			if (rest + 1 + value > REST_MAX)
+				return "its length";
+			memcpy(ret_rest + rest, at, 1 + value);
+			rest += 1 + value;
+			after = request->count > 0;
+			continue;
+		}
+		if (after)
+			return "records in several places";
+		if (request->count == RECORDER_BATCH_MAX)
+			return "too many records at once";
+		*record = record_at(at + 1, value);
+		if (record->len == 0 || record->len > RECORDER_RECORD_MAX)
+			return "a record of no good length";
+		request->count++;
+	}
+	*ret_rest_length = rest;
+	return NULL;
+}
+
+int recorder_request_read(const uint8_t *packet, size_t length,
+	struct recorder_request *ret_request, struct error *err)
+{
+	uint8_t rest[REST_MAX];
+	size_t rest_length = 0;
 	const char *wrong;
 
+	ret_request->parts = NULL;
+	ret_request->count = 0;
 	if (length == 0 || length > RECORDER_PACKET_MAX)
 		return malformed(err, "its length");
-	request = berm__wire__recorder_request__unpack(NULL, length, packet);
-	if (!request)
+	wrong = find_records(packet, length, ret_request, rest, &rest_length);
+	if (wrong)
+		return malformed(err, wrong);
+	ret_request->parts = berm__wire__recorder_request__unpack(NULL, rest_length, rest);
+	if (!ret_request->parts)
 		return malformed(err, "its form");
-	wrong = wrong_request(request);
+	wrong = wrong_request(ret_request);
 	if (wrong) {
 		malformed(err, wrong);
-		recorder_request_free(request);
+		recorder_request_free(ret_request);
 		return -EPROTO;
 	}
-	*ret_request = request;
 	return 0;
 }
 
-void recorder_request_free(Berm__Wire__RecorderRequest *request)
+void recorder_request_free(struct recorder_request *request)
 {
-	if (request)
-		berm__wire__recorder_request__free_unpacked(request, NULL);
+	if (request->parts)
+		berm__wire__recorder_request__free_unpacked(request->parts, NULL);
+	request->parts = NULL;
+	request->count = 0;
 }
 
-int recorder_record_read(const ProtobufCBinaryData *bytes, Berm__Wire__Record **ret_record,
+int recorder_record_read(const ProtobufCBinaryData *bytes, struct record_part *ret_part,
 	enum record_ring *ret_ring, struct error *err)
 {
-	Berm__Wire__Record *record;
+	struct record_part part = {0};
 
-	/* What is packed again must be the one form that verifiers take: no unknown field, however
-	 * deep. */
-	if (!canonical_is(&berm__wire__record__descriptor, bytes->data, bytes->len))
+	/* What stands in the log must have the one form that verifiers take: no unknown field,
+	 * however deep. */
+	if (!record_part_read(bytes->data, bytes->len, &part))
 		return malformed(err, "a record is not canonical");
-	record = berm__wire__record__unpack(NULL, bytes->len, bytes->data);
-	if (!record)
-		return error_set(err, -ENOMEM, ERROR_INTERNAL, "no memory for a record");
-	if (!recorder_body_is_allowed(record->body_case, ret_ring)) {
-		berm__wire__record__free_unpacked(record, NULL);
+	if (!recorder_body_is_allowed((Berm__Wire__Record__BodyCase)part.body, ret_ring))
 		return malformed(err, "a record that a run does not make");
-	}
-	*ret_record = record;
+	*ret_part = part;
 	return 0;
 }
 

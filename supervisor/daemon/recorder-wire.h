@@ -22,14 +22,21 @@
 /* Enough for any count, and sums of it never wrap. */
 #define RECORDER_NUMBER_MAX (UINT64_MAX / 4)
 
-/* Read a request strictly: nothing unknown, every length and count within its bound, records that
- * are canonical and tell only what a run may tell. Release with recorder_request_free(). Errors:
- * -EPROTO (kind INPUT); -ENOMEM. */
+/* A request: its records stay where they are in the packet, since there are many. */
+struct recorder_request {
+	Berm__Wire__RecorderRequest *parts; /* owned: all but the records */
+	size_t count;
+	ProtobufCBinaryData records[RECORDER_BATCH_MAX]; /* the first `count`; borrowed */
+};
+
+/* Read a request strictly: nothing unknown, every length and count within its bound, the records
+ * one after the other. Release with recorder_request_free() before the packet. Errors: -EPROTO
+ * (kind INPUT). */
 int recorder_request_read(const uint8_t *packet, size_t length,
-	Berm__Wire__RecorderRequest **ret_request, struct error *err) must_check;
-void recorder_request_free(Berm__Wire__RecorderRequest *request);
-/* A record of a request that was read, and the ring that it belongs to. -EPROTO, -ENOMEM. */
-int recorder_record_read(const ProtobufCBinaryData *bytes, Berm__Wire__Record **ret_record,
+	struct recorder_request *ret_request, struct error *err) must_check;
+void recorder_request_free(struct recorder_request *request);
+/* A record of a request that was read, and the ring that it belongs to. -EPROTO. */
+int recorder_record_read(const ProtobufCBinaryData *bytes, struct record_part *ret_part,
 	enum record_ring *ret_ring, struct error *err) must_check;
 
 /* The answer in a packet: a copy, with the reason cut at its length. -EPROTO. */

@@ -14,6 +14,16 @@ struct cursor {
 	const uint8_t *end;
 };
 
+/* What a Record was seen to have. */
+struct seen {
+	struct record_view view;
+	uint32_t fields; /* bit n: field n, of those before the bodies */
+};
+
+/* sequence, timestamp and boot_ns; and with them all else that the recorder alone writes. */
+#define ALWAYS_FIELDS 0xEU
+#define ENVELOPE_FIELDS 0x7FEU
+
 /* A field with its value, as it is on the wire. */
 struct value {
 	const ProtobufCFieldDescriptor *field;
@@ -65,8 +75,8 @@ static bool read_bytes(struct cursor *c, struct cursor *ret_bytes)
 	return true;
 }
 
-static bool walk(const ProtobufCMessageDescriptor *type, struct cursor c, struct record_view *view,
-	unsigned depth);
+static bool walk(
+	const ProtobufCMessageDescriptor *type, struct cursor c, struct seen *seen, unsigned depth);
 
 static bool read_value(struct cursor *c, unsigned wire, struct value *v, unsigned depth)
 {
@@ -106,8 +116,11 @@ static bool read_value(struct cursor *c, unsigned wire, struct value *v, unsigne
 	}
 }
 
-static void keep(struct record_view *view, const struct value *v)
+static void keep(struct seen *seen, const struct value *v)
 {
+	struct record_view *view = &seen->view;
+
+	seen->fields |= v->field->id < 32 ? 1U << v->field->id : 0;
 	switch (v->field->id) {
 	case 1:
 		view->sequence = v->number;
@@ -131,11 +144,11 @@ static void keep(struct record_view *view, const struct value *v)
 	}
 }
 
-static bool walk(const ProtobufCMessageDescriptor *type, struct cursor c, struct record_view *view,
-	unsigned depth)
+static bool walk(
+	const ProtobufCMessageDescriptor *type, struct cursor c, struct seen *seen, unsigned depth)
 {
 	const ProtobufCFieldDescriptor *fields = type->fields;
-	unsigned at = 0, fields_seen = 0;
+	unsigned at = 0;
 	bool oneof_seen = false;
 
 	if (depth >= DEPTH_MAX)
@@ -161,13 +174,10 @@ static bool walk(const ProtobufCMessageDescriptor *type, struct cursor c, struct
 			return false;
 		if (v.field->label != PROTOBUF_C_LABEL_REPEATED)
 			at++;
-		if (view) {
-			keep(view, &v);
-			fields_seen |= v.field->id < 32 ? 1U << v.field->id : 0;
-		}
+		if (seen)
+			keep(seen, &v);
 	}
-	/* sequence, timestamp and boot_ns are in every record, and something that it tells. */
-	return !view || ((fields_seen & 0xE) == 0xE && oneof_seen);
+	return !seen || oneof_seen;
 }
 
 bool canonical_is(const ProtobufCMessageDescriptor *type, const uint8_t *bytes, size_t length)
@@ -177,11 +187,24 @@ bool canonical_is(const ProtobufCMessageDescriptor *type, const uint8_t *bytes, 
 
 bool record_view_read(const uint8_t *bytes, size_t length, struct record_view *ret_view)
 {
-	struct record_view view = {0};
+	struct seen seen = {0};
 
-	if (!walk(&berm__wire__record__descriptor, (struct cursor){bytes, bytes + length}, &view,
-		    0))
+	if (!walk(&berm__wire__record__descriptor, (struct cursor){bytes, bytes + length}, &seen,
+		    0) ||
+		(seen.fields & ALWAYS_FIELDS) != ALWAYS_FIELDS)
 		return false;
-	*ret_view = view;
+	*ret_view = seen.view;
+	return true;
+}
+
+bool record_part_read(const uint8_t *bytes, size_t length, struct record_part *ret_part)
+{
+	struct seen seen = {0};
+
+	if (!walk(&berm__wire__record__descriptor, (struct cursor){bytes, bytes + length}, &seen,
+		    0) ||
+		(seen.fields & ENVELOPE_FIELDS) != 0)
+		return false;
+	*ret_part = (struct record_part){bytes, length, seen.view.body};
 	return true;
 }

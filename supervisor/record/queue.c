@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "record/recorder-internal.h"
+#include "record/envelope.h"
 
 #include <string.h>
 
@@ -54,6 +54,7 @@ static void run_free(struct record_run *run)
 	free(run->agent_id);
 	free(run->run);
 	free(run->group);
+	envelope_free(run);
 	free(run);
 }
 
@@ -90,7 +91,7 @@ int recorder_run_begin(struct recorder *r, const struct record_run_info *info,
 	run->agent_id = copy(info->agent_id, &failed);
 	run->run = copy(info->run, &failed);
 	run->group = copy(info->group, &failed);
-	if (failed) {
+	if (failed || envelope_prepare(run) < 0) {
 		run_free(run);
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "no memory to record a run");
 	}

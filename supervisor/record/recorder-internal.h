@@ -25,6 +25,8 @@ struct ring_state {
 
 struct record_run {
 	char *agent_id, *run, *group; /* owned; may be NULL */
+	uint8_t *names;               /* owned: these three, packed; NULL in the recorder's own */
+	size_t names_length;
 	uint8_t profile_digest[32];
 	bool has_profile_digest;
 	bool is_own; /* the recorder's */

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "record/anchor.h"
+#include "record/canonical.h"
 #include "record/storage.h"
 #include "wire/record.pb-c.h"
 
@@ -110,6 +111,10 @@ uint64_t recorder_run_sequence(const struct record_run *run);
  * of that run; -EIO the recorder has failed or is closed. */
 int recorder_append(struct recorder *r, struct record_run *run, enum record_ring ring,
 	const Berm__Wire__Record *record) must_check;
+/* The same for what record_part_read() has read, which becomes part of the record as it is. Of a
+ * run, not the recorder's own. */
+int recorder_append_part(struct recorder *r, struct record_run *run, enum record_ring ring,
+	const struct record_part *part) must_check;
 /* Records of that run were lost before they came here. */
 void recorder_lost(struct recorder *r, struct record_run *run, enum record_ring ring,
 	Berm__Wire__LossSource source, uint64_t count);

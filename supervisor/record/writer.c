@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "record/canonical.h"
+#include "record/envelope.h"
 #include "record/recover-internal.h"
 
 #include <assert.h>
@@ -327,29 +328,26 @@ static int lose(struct recorder *r, struct record_run *run, enum record_ring rin
 	return error;
 }
 
-int writer_append(struct recorder *r, struct record_run *run, enum record_ring ring,
-	const Berm__Wire__Record *record)
+/* What comes before a record, of whatever form. */
+static int prepare(struct recorder *r, struct record_time *ret_time)
 {
-	Berm__Wire__Record whole = *record;
-	struct record_time time;
 	struct error ignored;
-	size_t length;
 
 	if (r->failed || r->closed)
 		return -EIO;
-	if (!run)
-		run = &r->own;
 	/* Too many for one seal: the records before this one go first. What goes wrong there is
 	 * said by the next commit. */
 	if (queue_wants_seal(r, 0) && !r->seal_queued && recorder_commit(r, &ignored) < 0 &&
 		r->failed)
 		return -EIO;
-	writer_time(r, &time);
-	note_clock(r, &time);
-	if (!run->is_own)
-		fill_envelope(run, &whole);
-	stamp(r, &whole, &time);
-	length = berm__wire__record__get_packed_size(&whole);
+	writer_time(r, ret_time);
+	note_clock(r, ret_time);
+	return 0;
+}
+
+/* Room for a packed record of that length, and what was lost before it is said. */
+static int admit(struct recorder *r, struct record_run *run, enum record_ring ring, size_t length)
+{
 	if (length > RECORD_BYTES_MAX)
 		return lose(r, run, ring, BERM__WIRE__LOSS_SOURCE__LOSS_TOO_LARGE, -EMSGSIZE);
 	/* A Loss before it makes its number larger, by a byte at most. It is put only where the
@@ -360,9 +358,27 @@ int writer_append(struct recorder *r, struct record_run *run, enum record_ring r
 		(run->has_loss &&
 			!queue_declare(r, run, r->options.queue_bytes - OWN_FRAME_MAX - length)))
 		return lose(r, run, ring, BERM__WIRE__LOSS_SOURCE__LOSS_QUEUE, -ENOBUFS);
-	if (put_checked(r, run, ring, &whole, &time) < 0)
-		return lose(r, run, ring, BERM__WIRE__LOSS_SOURCE__LOSS_MALFORMED, -EINVAL);
 	return 0;
+}
+
+int writer_append(struct recorder *r, struct record_run *run, enum record_ring ring,
+	const Berm__Wire__Record *record)
+{
+	Berm__Wire__Record whole = *record;
+	struct record_time time;
+	int error = prepare(r, &time);
+
+	if (error < 0)
+		return error;
+	if (!run)
+		run = &r->own;
+	if (!run->is_own)
+		fill_envelope(run, &whole);
+	stamp(r, &whole, &time);
+	error = admit(r, run, ring, berm__wire__record__get_packed_size(&whole));
+	if (error == 0 && put_checked(r, run, ring, &whole, &time) < 0)
+		error = lose(r, run, ring, BERM__WIRE__LOSS_SOURCE__LOSS_MALFORMED, -EINVAL);
+	return error;
 }
 
 int recorder_append(struct recorder *r, struct record_run *run, enum record_ring ring,
@@ -373,4 +389,41 @@ int recorder_append(struct recorder *r, struct record_run *run, enum record_ring
 	if (is_own && !r->failed && !r->closed)
 		return lose(r, run, ring, BERM__WIRE__LOSS_SOURCE__LOSS_MALFORMED, -EINVAL);
 	return writer_append(r, run, ring, record);
+}
+
+static struct envelope envelope_at(const struct recorder *r, const struct record_time *time)
+{
+	return (struct envelope){.sequence = r->now.sequence + 1,
+		.timestamp = time->wall_ns,
+		.boot_ns = time->boot_ns > r->now.boot_ns ? time->boot_ns : r->now.boot_ns};
+}
+
+int recorder_append_part(struct recorder *r, struct record_run *run, enum record_ring ring,
+	const struct record_part *part)
+{
+	struct record_time time;
+	struct envelope envelope;
+	uint8_t *at;
+	size_t length;
+	int error = prepare(r, &time);
+
+	if (error < 0)
+		return error;
+	if (part->body < BERM__WIRE__RECORD__BODY_RUN_START)
+		return lose(r, run, ring, BERM__WIRE__LOSS_SOURCE__LOSS_MALFORMED, -EINVAL);
+	envelope = envelope_at(r, &time);
+	error = admit(r, run, ring, envelope_size(run, &envelope) + part->length);
+	if (error < 0)
+		return error;
+	/* A Loss may have come before it. */
+	envelope = envelope_at(r, &time);
+	at = next_frame(r);
+	length = envelope_write(run, &envelope, at + FRAME_HEADER_BYTES);
+	memcpy(at + FRAME_HEADER_BYTES + length, part->bytes, part->length);
+	length += part->length;
+	frame_write_header(at, FRAME_RECORD, length);
+	queue_charge(r, &run->rings[ring],
+		finish_frame(r, FRAME_HEADER_BYTES + length, envelope.boot_ns));
+	run->sequence++;
+	return 0;
 }

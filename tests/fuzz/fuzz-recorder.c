@@ -3,55 +3,86 @@
 
 #include "daemon/recorder-wire.h"
 #include "record/canonical.h"
+#include "record/format.h"
 
 /* Both ends of the recorder's socket. What is taken as a request is within its bounds, and its
  * records tell only what a run may tell and pack to what verifiers take; an answer is bounded text
  * and never an error that reads as none.
  * Input: one byte, odd: an answer to a run, even: a request to the recorder; then its bytes. */
 
+/* What the recorder makes of a part of a record, in both of its ways: packed as one message, and
+ * the bytes as they are behind those of the rest. */
+static void make_whole(const struct record_part *part)
+{
+	Berm__Wire__Record *record = berm__wire__record__unpack(NULL, part->length, part->bytes);
+	Berm__Wire__Record before = BERM__WIRE__RECORD__INIT;
+	uint8_t one[RECORD_BYTES_MAX], other[RECORD_BYTES_MAX];
+	struct record_view view;
+	size_t length, head;
+
+	assert(record);
+	before.has_sequence = before.has_timestamp = before.has_boot_ns = true;
+	record->has_sequence = record->has_timestamp = record->has_boot_ns = true;
+	length = berm__wire__record__get_packed_size(record);
+	assert(length <= sizeof(one) && berm__wire__record__pack(record, one) == length);
+	head = berm__wire__record__pack(&before, other);
+	memcpy(other + head, part->bytes, part->length);
+	assert(head + part->length == length && memcmp(one, other, length) == 0);
+	assert(record_view_read(one, length, &view));
+	assert(view.body == part->body && view.body == record->body_case);
+	berm__wire__record__free_unpacked(record, NULL);
+}
+
 static void read_record(const ProtobufCBinaryData *bytes)
 {
-	Berm__Wire__Record *record = NULL;
+	struct record_part part = {0};
 	enum record_ring ring = RECORD_RING_COUNT;
 	struct error err = {0};
-	struct record_view view;
-	uint8_t *again;
-	size_t length;
 
-	if (recorder_record_read(bytes, &record, &ring, &err) < 0) {
-		assert(err.code < 0 && err.text[0] && !record);
+	if (recorder_record_read(bytes, &part, &ring, &err) < 0) {
+		assert(err.code < 0 && err.text[0] && !part.bytes);
 		return;
 	}
 	assert(ring < RECORD_RING_COUNT);
-	assert(recorder_body_is_allowed(record->body_case, &ring));
-	/* As the recorder makes it whole. */
-	record->has_sequence = record->has_timestamp = record->has_boot_ns = true;
-	length = berm__wire__record__get_packed_size(record);
-	again = malloc(length);
-	assert(again && berm__wire__record__pack(record, again) == length);
-	assert(record_view_read(again, length, &view));
-	assert(view.body == record->body_case);
-	free(again);
-	berm__wire__record__free_unpacked(record, NULL);
+	assert(recorder_body_is_allowed((Berm__Wire__Record__BodyCase)part.body, &ring));
+	make_whole(&part);
+}
+
+/* The same reader as protobuf's, for all that it takes. */
+static void compare(const struct recorder_request *request, const uint8_t *data, size_t size)
+{
+	Berm__Wire__RecorderRequest *other = berm__wire__recorder_request__unpack(NULL, size, data);
+
+	assert(other && other->n_records == request->count);
+	for (size_t i = 0; i < request->count; i++)
+		assert(other->records[i].len == request->records[i].len &&
+			memcmp(other->records[i].data, request->records[i].data,
+				other->records[i].len) == 0);
+	assert(other->number == request->parts->number && other->end == request->parts->end);
+	assert(!other->begin == !request->parts->begin && !other->lost == !request->parts->lost);
+	berm__wire__recorder_request__free_unpacked(other, NULL);
 }
 
 static void read_request(const uint8_t *data, size_t size)
 {
-	Berm__Wire__RecorderRequest *request = NULL;
+	static struct recorder_request request;
+	const Berm__Wire__RecorderRequest *parts;
 	struct error err = {0};
 
 	if (recorder_request_read(data, size, &request, &err) < 0) {
-		assert(err.code < 0 && err.text[0] && !request);
+		assert(err.code < 0 && err.text[0] && !request.parts);
 		return;
 	}
-	assert(request->version == RECORDER_VERSION);
-	assert(request->n_records <= RECORDER_BATCH_MAX);
-	assert(request->number <= RECORDER_NUMBER_MAX);
-	assert(!request->begin || strlen(request->begin->run) == 26);
-	assert(!request->lost || (request->lost->count > 0 && request->lost->source != 0));
-	for (size_t i = 0; i < request->n_records; i++)
-		read_record(&request->records[i]);
-	recorder_request_free(request);
+	parts = request.parts;
+	assert(parts->version == RECORDER_VERSION && parts->n_records == 0);
+	assert(request.count <= RECORDER_BATCH_MAX);
+	assert(parts->number <= RECORDER_NUMBER_MAX);
+	assert(!parts->begin || strlen(parts->begin->run) == 26);
+	assert(!parts->lost || (parts->lost->count > 0 && parts->lost->source != 0));
+	compare(&request, data, size);
+	for (size_t i = 0; i < request.count; i++)
+		read_record(&request.records[i]);
+	recorder_request_free(&request);
 }
 
 static void read_reply(const uint8_t *data, size_t size)
