@@ -51,6 +51,8 @@ static const struct verb *const children[] = {
 	&verb_profile_diff,
 	&verb_profile_test,
 	&verb_profile_try,
+	&verb_profile_sign,
+	&verb_profile_verify,
 	&verb_profile_schema,
 	&verb_profile_reference,
 	NULL,
@@ -58,6 +60,6 @@ static const struct verb *const children[] = {
 
 const struct verb verb_profile = {
 	.name = "profile",
-	.summary = "Check, show, test, compare and explain profiles",
+	.summary = "Check, show, test, compare, explain and sign profiles",
 	.children = children,
 };

@@ -37,6 +37,8 @@ extern const struct verb verb_profile_explain;
 extern const struct verb verb_profile_diff;
 extern const struct verb verb_profile_test;
 extern const struct verb verb_profile_try;
+extern const struct verb verb_profile_sign;
+extern const struct verb verb_profile_verify;
 extern const struct verb verb_profile_schema;
 extern const struct verb verb_profile_reference;
 extern const struct verb verb_explain;
