@@ -6,7 +6,7 @@
 #include "daemon/control.h"
 #include "daemon/live-status.h"
 #include "daemon/metering.h"
-#include "daemon/runs.h"
+#include "daemon/runs-place.h"
 #include "policy/decide.h"
 
 #include <string.h>
@@ -200,6 +200,17 @@ static void recorder_failed(struct live *live, const struct error *why)
 			policy.on_failure == RECORDING_PHASE ? RUN_BREAKER : RUN_KILLED);
 }
 
+/* For whoever has to stop the run although this process does not answer. */
+static void tell_place(struct live *live, const struct run_entry *entry)
+{
+	struct error err = {0};
+
+	if (live->socket.listen_fd >= 0 &&
+		runs_place_write(&live->socket, entry->init_pid, entry->cgroup_fd,
+			live->session->caller.uid, &err) < 0)
+		log_line("run: \"berm kill\" will not find this run: %s", err.text);
+}
+
 static int on_enter(void *context, const struct run_entry *entry, struct error *err)
 {
 	struct live *live = context;
@@ -207,6 +218,7 @@ static int on_enter(void *context, const struct run_entry *entry, struct error *
 	int r;
 
 	live->handle = entry->handle;
+	tell_place(live, entry);
 	r = live->metering ? metering_enter(live->metering, entry, err) : 0;
 	/* The walls took longer than the recorder's answer: this waits for nothing, unless a
 	 * recorder had to be started. */
@@ -373,12 +385,24 @@ static void finish_recording(struct live *live, struct run_result *result)
 		not_recorded(live, &err, result);
 }
 
+/* The end came from outside: who it was stands beside the run's socket. */
+static void tell_killer(const struct live *live, struct run_result *result)
+{
+	char words[RUNS_WORDS_MAX];
+
+	if (result->outcome != RUN_KILLED || !runs_was_killed(&live->socket, words))
+		return;
+	error_set(&result->error, -ECANCELED, ERROR_REFUSED, "killed by %s", words);
+	log_line("run: %s", result->error.text);
+}
+
 static void end(struct live *live, struct run_result *result)
 {
 	if (live->metering)
 		metering_end(live->metering, result);
 	refresh_effects(live);
 	control_close(&live->control);
+	tell_killer(live, result);
 	runs_leave(&live->socket);
 	finish_recording(live, result);
 	metering_destroy(live->metering);

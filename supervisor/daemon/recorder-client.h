@@ -23,6 +23,7 @@ struct recorder_client;
 struct recorder_client_options {
 	const char *state;           /* borrowed, absolute */
 	struct record_run_info info; /* its strings are borrowed until recorder_client_close() */
+	bool act;                    /* not a run but what somebody did: see daemon/act.h */
 	/* Where the recorder is, instead of the one of the state directory: a connected socket that
 	 * does not block, or -errno. For tests; may be NULL. */
 	int (*connect)(void *context, struct error *err);

@@ -121,6 +121,7 @@ static void fill_begin(const struct recorder_client *c, Berm__Wire__RecorderBegi
 	begin->group = info->group ? (char *)(uintptr_t)info->group : empty;
 	begin->enforcement = info->enforcement;
 	begin->told = c->durable;
+	begin->act = c->options.act;
 	if (info->profile_digest)
 		begin->profile_digest = (ProtobufCBinaryData){
 			RECORDER_DIGEST_BYTES, (uint8_t *)(uintptr_t)info->profile_digest};

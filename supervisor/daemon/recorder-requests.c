@@ -23,7 +23,7 @@ void server_end_run(struct recorder_server *s, struct client *client)
 {
 	if (!client->run)
 		return;
-	if (!client->has_end)
+	if (!client->has_end && !client->is_act)
 		tell_end(s, client);
 	recorder_run_end(s->options.recorder, client->run);
 	client->run = NULL;
@@ -54,6 +54,7 @@ static int begin(struct recorder_server *s, struct client *client,
 	snprintf(client->run_id, sizeof(client->run_id), "%s", asked->run);
 	recorder_run_phase(client->run, asked->phase);
 	client->begun = true;
+	client->is_act = asked->act;
 	client->number = client->durable = asked->told;
 	server_answer(client, &(struct recorder_reply){.begun = true});
 	return 0;
@@ -85,7 +86,7 @@ static int append(struct recorder_server *s, struct client *client,
 {
 	enum record_ring ring = RECORD_RING_DECISIONS;
 	struct record_part part = {0};
-	int r = recorder_record_read(bytes, &part, &ring, err);
+	int r = recorder_record_read(bytes, client->is_act, &part, &ring, err);
 
 	if (r < 0)
 		return r;

@@ -15,6 +15,7 @@ struct client {
 	uint64_t number;   /* of the last record that it told */
 	uint64_t durable;  /* up to here it was told that all is on the disk */
 	bool begun;        /* it said which run it is */
+	bool is_act;       /* no run: no receipt will come */
 	bool has_end;      /* the run's receipt has come */
 	bool ended;        /* it said that this was all */
 	bool waits;        /* for its acknowledgement */

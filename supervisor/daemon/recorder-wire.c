@@ -14,23 +14,26 @@
 static const struct {
 	Berm__Wire__Record__BodyCase body;
 	enum record_ring ring;
+	bool by_run, by_act;
 } bodies[] = {
-	{BERM__WIRE__RECORD__BODY_RUN_START, RECORD_RING_DECISIONS},
-	{BERM__WIRE__RECORD__BODY_RUN_END, RECORD_RING_DECISIONS},
-	{BERM__WIRE__RECORD__BODY_DENIAL, RECORD_RING_DECISIONS},
-	{BERM__WIRE__RECORD__BODY_TRIP, RECORD_RING_DECISIONS},
-	{BERM__WIRE__RECORD__BODY_POSTURE_CHANGE, RECORD_RING_DECISIONS},
-	{BERM__WIRE__RECORD__BODY_PHASE_CHANGE, RECORD_RING_DECISIONS},
-	{BERM__WIRE__RECORD__BODY_APPROVAL, RECORD_RING_DECISIONS},
-	{BERM__WIRE__RECORD__BODY_EXEC, RECORD_RING_ACTIVITY},
-	{BERM__WIRE__RECORD__BODY_FILE, RECORD_RING_ACTIVITY},
-	{BERM__WIRE__RECORD__BODY_NETWORK, RECORD_RING_ACTIVITY},
+	{BERM__WIRE__RECORD__BODY_RUN_START, RECORD_RING_DECISIONS, true, false},
+	{BERM__WIRE__RECORD__BODY_RUN_END, RECORD_RING_DECISIONS, true, false},
+	{BERM__WIRE__RECORD__BODY_DENIAL, RECORD_RING_DECISIONS, true, false},
+	{BERM__WIRE__RECORD__BODY_TRIP, RECORD_RING_DECISIONS, true, false},
+	{BERM__WIRE__RECORD__BODY_POSTURE_CHANGE, RECORD_RING_DECISIONS, true, true},
+	{BERM__WIRE__RECORD__BODY_PHASE_CHANGE, RECORD_RING_DECISIONS, true, true},
+	{BERM__WIRE__RECORD__BODY_APPROVAL, RECORD_RING_DECISIONS, true, true},
+	{BERM__WIRE__RECORD__BODY_KILL, RECORD_RING_DECISIONS, false, true},
+	{BERM__WIRE__RECORD__BODY_EXEC, RECORD_RING_ACTIVITY, true, false},
+	{BERM__WIRE__RECORD__BODY_FILE, RECORD_RING_ACTIVITY, true, false},
+	{BERM__WIRE__RECORD__BODY_NETWORK, RECORD_RING_ACTIVITY, true, false},
 };
 
-bool recorder_body_is_allowed(Berm__Wire__Record__BodyCase body, enum record_ring *ret_ring)
+bool recorder_body_is_allowed(
+	Berm__Wire__Record__BodyCase body, bool by_act, enum record_ring *ret_ring)
 {
 	for (size_t i = 0; i < array_size(bodies); i++) {
-		if (bodies[i].body == body) {
+		if (bodies[i].body == body && (by_act ? bodies[i].by_act : bodies[i].by_run)) {
 			*ret_ring = bodies[i].ring;
 			return true;
 		}
@@ -199,8 +202,8 @@ void recorder_request_free(struct recorder_request *request)
 	request->count = 0;
 }
 
-int recorder_record_read(const ProtobufCBinaryData *bytes, struct record_part *ret_part,
-	enum record_ring *ret_ring, struct error *err)
+int recorder_record_read(const ProtobufCBinaryData *bytes, bool by_act,
+	struct record_part *ret_part, enum record_ring *ret_ring, struct error *err)
 {
 	struct record_part part = {0};
 
@@ -208,8 +211,9 @@ int recorder_record_read(const ProtobufCBinaryData *bytes, struct record_part *r
 	 * however deep. */
 	if (!record_part_read(bytes->data, bytes->len, &part))
 		return malformed(err, "a record is not canonical");
-	if (!recorder_body_is_allowed((Berm__Wire__Record__BodyCase)part.body, ret_ring))
-		return malformed(err, "a record that a run does not make");
+	if (!recorder_body_is_allowed((Berm__Wire__Record__BodyCase)part.body, by_act, ret_ring))
+		return malformed(err, by_act ? "a record that only a run makes"
+					     : "a record that a run does not make");
 	*ret_part = part;
 	return 0;
 }

@@ -35,9 +35,10 @@ struct recorder_request {
 int recorder_request_read(const uint8_t *packet, size_t length,
 	struct recorder_request *ret_request, struct error *err) must_check;
 void recorder_request_free(struct recorder_request *request);
-/* A record of a request that was read, and the ring that it belongs to. -EPROTO. */
-int recorder_record_read(const ProtobufCBinaryData *bytes, struct record_part *ret_part,
-	enum record_ring *ret_ring, struct error *err) must_check;
+/* A record of a request that was read, and the ring that it belongs to. by_act: RecorderBegin.act.
+ * -EPROTO. */
+int recorder_record_read(const ProtobufCBinaryData *bytes, bool by_act,
+	struct record_part *ret_part, enum record_ring *ret_ring, struct error *err) must_check;
 
 /* The answer in a packet: a copy, with the reason cut at its length. -EPROTO. */
 struct recorder_reply {
@@ -52,6 +53,7 @@ int recorder_reply_read(
 size_t recorder_reply_write(
 	const struct recorder_reply *reply, uint8_t ret_packet[RECORDER_REPLY_MAX]);
 
-/* True where the run may tell records of that kind (BERM__WIRE__RECORD__BODY_…), and in which ring
- * they are. */
-bool recorder_body_is_allowed(Berm__Wire__Record__BodyCase body, enum record_ring *ret_ring);
+/* True where a run, or by_act an act, may tell records of that kind (BERM__WIRE__RECORD__BODY_…),
+ * and in which ring they are. */
+bool recorder_body_is_allowed(
+	Berm__Wire__Record__BodyCase body, bool by_act, enum record_ring *ret_ring);

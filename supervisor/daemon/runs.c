@@ -2,6 +2,7 @@
 #include "daemon/runs.h"
 
 #include "base/path.h"
+#include "daemon/runs-place.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -139,6 +140,7 @@ void runs_leave(struct run_socket *socket)
 	if (socket->directory_fd >= 0 && socket->listen_fd >= 0) {
 		snprintf(name, sizeof(name), "%s" SUFFIX, socket->run_id);
 		unlinkat(socket->directory_fd, name, 0);
+		runs_place_remove(socket->directory_fd, socket->run_id);
 	}
 	own_close(&socket->listen_fd);
 	own_close(&socket->directory_fd);

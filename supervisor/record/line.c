@@ -139,6 +139,26 @@ static void fill_phase(struct line *l, const Berm__Wire__Record *record)
 		l->tone = LINE_BAD;
 }
 
+static void fill_kill(struct line *l, const Berm__Wire__Record *record)
+{
+	const Berm__Wire__Kill *k = record->kill;
+
+	text_puts(&l->operation, "kill");
+	put(&l->object, k->killed ? k->killed : "?", LINE_OBJECT_BYTES_MAX);
+	put_bytes(&l->more, &k->reason, MORE_BYTES);
+	if (k->by) {
+		text_puts(&l->more, l->more.length ? " by " : "by ");
+		put(&l->more, k->by, WORD_BYTES);
+	}
+	if (k->has_gone_boot_ns && k->gone_boot_ns >= k->asked_boot_ns) {
+		text_puts(&l->more, ", gone after ");
+		put_milliseconds(&l->more, (k->gone_boot_ns - k->asked_boot_ns) / 1000000);
+	} else {
+		text_puts(&l->more, ", NOT gone");
+		l->tone = LINE_BAD;
+	}
+}
+
 static void fill_approval(struct line *l, const Berm__Wire__Record *record)
 {
 	const Berm__Wire__Approval *a = record->approval;
@@ -368,6 +388,7 @@ static const struct row {
 	ROW(RUN_END, "run_end", "END", "RUN", LINE_PLAIN, 0, fill_run_end),
 	ROW(POSTURE_CHANGE, "posture_change", "SET", "PACE", LINE_WARN, 0, fill_posture),
 	ROW(PHASE_CHANGE, "phase_change", "SET", "PACE", LINE_WARN, 0, fill_phase),
+	ROW(KILL, "kill", "KILL", "RUN", LINE_WARN, 0, fill_kill),
 	ROW(OPENED, "opened", "NOTE", "LOG", LINE_PLAIN, 0, fill_opened),
 	ROW(LOSS, "loss", "LOST", "LOG", LINE_BAD, 0, fill_loss),
 	ROW(CLOCK_STEP, "clock_step", "NOTE", "LOG", LINE_WARN, 0, fill_clock),

@@ -33,18 +33,18 @@ static void make_whole(const struct record_part *part)
 	berm__wire__record__free_unpacked(record, NULL);
 }
 
-static void read_record(const ProtobufCBinaryData *bytes)
+static void read_record(const ProtobufCBinaryData *bytes, bool by_act)
 {
 	struct record_part part = {0};
 	enum record_ring ring = RECORD_RING_COUNT;
 	struct error err = {0};
 
-	if (recorder_record_read(bytes, &part, &ring, &err) < 0) {
+	if (recorder_record_read(bytes, by_act, &part, &ring, &err) < 0) {
 		assert(err.code < 0 && err.text[0] && !part.bytes);
 		return;
 	}
 	assert(ring < RECORD_RING_COUNT);
-	assert(recorder_body_is_allowed((Berm__Wire__Record__BodyCase)part.body, &ring));
+	assert(recorder_body_is_allowed((Berm__Wire__Record__BodyCase)part.body, by_act, &ring));
 	make_whole(&part);
 }
 
@@ -81,7 +81,7 @@ static void read_request(const uint8_t *data, size_t size)
 	assert(!parts->lost || (parts->lost->count > 0 && parts->lost->source != 0));
 	compare(&request, data, size);
 	for (size_t i = 0; i < request.count; i++)
-		read_record(&request.records[i]);
+		read_record(&request.records[i], parts->begin && parts->begin->act);
 	recorder_request_free(&request);
 }
 

@@ -9,6 +9,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "support")]
 
 import cases_learn  # noqa: E402
+import cases_kill  # noqa: E402
 import cases_live  # noqa: E402
 import cases_meter  # noqa: E402
 import cases_profiles  # noqa: E402
@@ -21,8 +22,9 @@ import harness  # noqa: E402
 import sandbox as sandboxes  # noqa: E402
 
 SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools.ROWS, "meter": cases_meter.ROWS,
-          "live": cases_live.ROWS, "record": cases_record.ROWS + cases_sinks.ROWS, "profiles": cases_profiles.ROWS,
-          "learn": cases_learn.ROWS, "slow": cases_tools.SLOW + cases_learn.SLOW}
+          "live": cases_live.ROWS, "kill": cases_kill.ROWS, "record": cases_record.ROWS + cases_sinks.ROWS,
+          "profiles": cases_profiles.ROWS, "learn": cases_learn.ROWS, "slow": cases_tools.SLOW + cases_learn.SLOW}
+USUAL = ("run", "world", "tools", "profiles", "meter", "live", "kill", "learn", "record")
 
 
 def main():
@@ -47,7 +49,7 @@ def main():
     sandbox = sandboxes.Sandbox(arguments.mode, berm, cache, log_show)
     tap = harness.Tap()
     try:
-        for suite in arguments.suite or ("run", "world", "tools", "profiles", "meter", "live", "learn", "record"):
+        for suite in arguments.suite or USUAL:
             for title, function in SUITES[suite]:
                 if not arguments.only or any(word in title for word in arguments.only):
                     sandboxes.judge(sandbox, tap, title, function)

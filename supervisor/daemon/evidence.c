@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/evidence.h"
+
+#include "base/io.h"
+#include "base/number.h"
+#include "daemon/run-id.h"
+#include "daemon/state-directory.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define DIRECTORY "evidence"
+#define STAT_BYTES 1024
+#define SAME_RUN_MAX 100
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static void put_link(struct json *j, int process_fd, const char *name, const char *key)
+{
+	char words[EVIDENCE_WORDS_MAX];
+	ssize_t n = readlinkat(process_fd, name, words, sizeof(words));
+
+	if (n < 0)
+		json_put_null(j, key);
+	else
+		json_put_string_n(j, key, words, (size_t)n);
+}
+
+static ssize_t read_file(int process_fd, const char *name, char *data, size_t size)
+{
+	autoclose int fd = openat(process_fd, name, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -1 : read(fd, data, size);
+}
+
+/* Name, state, parent (proc(5), /proc/PID/stat). */
+static bool read_stat(int process_fd, char data[STAT_BYTES], const char **ret_close,
+	char *ret_state, int *ret_parent)
+{
+	ssize_t n = read_file(process_fd, "stat", data, STAT_BYTES - 1);
+
+	data[n > 0 ? n : 0] = '\0';
+	*ret_close = strrchr(data, ')');
+	return *ret_close && strchr(data, '(') &&
+	       sscanf(*ret_close, ") %c %d", ret_state, ret_parent) == 2;
+}
+
+static void put_stat(struct json *j, int process_fd)
+{
+	char data[STAT_BYTES], state[2] = "?";
+	const char *name, *close;
+	int parent;
+
+	if (!read_stat(process_fd, data, &close, state, &parent))
+		return;
+	name = strchr(data, '(') + 1;
+	json_put_string_n(j, "name", name, close > name ? (size_t)(close - name) : 0);
+	json_put_string(j, "state", state);
+	json_put_i64(j, "parent", parent);
+}
+
+static void put_arguments(struct json *j, int process_fd)
+{
+	char data[EVIDENCE_WORDS_MAX];
+	ssize_t n = read_file(process_fd, "cmdline", data, sizeof(data));
+	size_t at = 0;
+
+	json_array_begin(j, "arguments");
+	while (n > 0 && at < (size_t)n) {
+		size_t length = strnlen(data + at, (size_t)n - at);
+
+		json_put_string_n(j, NULL, data + at, length);
+		at += length + 1;
+	}
+	json_array_end(j);
+}
+
+static void put_files(struct json *j, int process_fd, struct evidence *evidence)
+{
+	int fd = openat(process_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	unsigned count = 0;
+
+	json_object_begin(j, "open_files");
+	if (!directory)
+		own_close(&fd);
+	while (directory && (entry = readdir(directory))) {
+		uint64_t number;
+
+		if (!number_parse_u64(entry->d_name, &number))
+			continue;
+		if (count++ == EVIDENCE_FILES_MAX) {
+			evidence->cut = true;
+			break;
+		}
+		put_link(j, dirfd(directory), entry->d_name, entry->d_name);
+	}
+	json_object_end(j);
+	if (directory)
+		closedir(directory);
+}
+
+static void put_process(struct json *j, pid_t pid, struct evidence *evidence)
+{
+	char path[32];
+	autoclose int fd = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	json_object_begin(j, NULL);
+	json_put_i64(j, "pid", pid);
+	put_stat(j, fd);
+	put_link(j, fd, "exe", "program");
+	put_link(j, fd, "cwd", "directory");
+	put_arguments(j, fd);
+	put_files(j, fd, evidence);
+	json_object_end(j);
+}
+
+static bool read_row(int proc_fd, const char *name, struct evidence_process *row)
+{
+	autoclose int fd = openat(proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char data[STAT_BYTES], state;
+	const char *close;
+	int parent;
+
+	if (fd < 0 || !read_stat(fd, data, &close, &state, &parent))
+		return false;
+	*row = (struct evidence_process){atoi(name), parent};
+	return true;
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+	const struct evidence_process *left = a, *right = b;
+
+	return (left->pid > right->pid) - (left->pid < right->pid);
+}
+
+void evidence_scan(struct evidence_table *table)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	size_t capacity = 0;
+
+	while (proc && (entry = readdir(proc))) {
+		uint64_t pid;
+
+		if (!number_parse_u64(entry->d_name, &pid) || pid > INT32_MAX)
+			continue;
+		if (table->count == capacity) {
+			size_t more = capacity ? 2 * capacity : 512;
+			struct evidence_process *grown =
+				reallocarray(table->rows, more, sizeof(*grown));
+
+			if (!grown)
+				break;
+			table->rows = grown;
+			capacity = more;
+		}
+		table->count += read_row(dirfd(proc), entry->d_name, &table->rows[table->count]);
+	}
+	if (proc)
+		closedir(proc);
+	if (table->count)
+		qsort(table->rows, table->count, sizeof(*table->rows), compare_rows);
+}
+
+void evidence_table_finish(struct evidence_table *table)
+{
+	free(table->rows);
+	*table = (struct evidence_table){0};
+}
+
+/* Where the process is in the table, or count. */
+static size_t find_row(const struct evidence_table *table, pid_t pid)
+{
+	const struct evidence_process key = {.pid = pid};
+	const struct evidence_process *row =
+		bsearch(&key, table->rows, table->count, sizeof(key), compare_rows);
+
+	return row ? (size_t)(row - table->rows) : table->count;
+}
+
+enum kin { KIN_UNKNOWN, KIN_OURS, KIN_OTHER };
+
+/* Whether PID 1 is among the ancestors; what is found out on the way is kept for the next. A table
+ * that was read while processes came and went may have a circle in it. */
+static enum kin kin_of(const struct evidence_table *table, size_t first, enum kin *known)
+{
+	enum kin kin = KIN_OTHER;
+	size_t row = first;
+
+	for (size_t steps = 0; row < table->count && steps <= table->count; steps++) {
+		if (known[row] != KIN_UNKNOWN) {
+			kin = known[row];
+			break;
+		}
+		row = find_row(table, table->rows[row].parent);
+	}
+	for (row = first; row < table->count && known[row] == KIN_UNKNOWN;) {
+		known[row] = kin;
+		row = find_row(table, table->rows[row].parent);
+	}
+	return kin;
+}
+
+void evidence_gather(const struct evidence_table *table, pid_t init_pid, uint64_t deadline_ns,
+	struct json *json, struct evidence *evidence)
+{
+	autofree enum kin *known = calloc(table->count + 1, sizeof(*known));
+	size_t first = find_row(table, init_pid);
+
+	if (known && first < table->count)
+		known[first] = KIN_OURS;
+	json_array_begin(json, "processes");
+	for (size_t i = 0; known && first < table->count && i < table->count; i++) {
+		if (kin_of(table, i, known) != KIN_OURS)
+			continue;
+		if (evidence->processes++ < EVIDENCE_PROCESSES_MAX && now_ns() <= deadline_ns)
+			put_process(json, table->rows[i].pid, evidence);
+		else
+			evidence->cut = true;
+	}
+	json_array_end(json);
+	json_put_u64(json, "process_count", evidence->processes);
+	json_put_bool(json, "cut", evidence->cut || !known);
+}
+
+static int write_file(int directory_fd, const char *name, const struct text *text)
+{
+	autoclose int fd = openat(
+		directory_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = io_write_all(fd, text_string(text), text->length);
+	if (r == 0 && (fsync(fd) < 0 || fsync(directory_fd) < 0))
+		r = -errno;
+	if (r < 0)
+		unlinkat(directory_fd, name, 0);
+	return r;
+}
+
+int evidence_keep(const char *state, const char *run_id, const struct text *text,
+	struct evidence *evidence, struct error *err)
+{
+	autoclose int state_fd = state_directory_open(state, err), fd = -1;
+	int r = -EEXIST;
+
+	if (state_fd < 0)
+		return state_fd;
+	fd = state_directory_within(state_fd, DIRECTORY, 0700, err);
+	if (fd < 0)
+		return fd;
+	if (text->failed)
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	for (unsigned i = 0; r == -EEXIST && i < SAME_RUN_MAX; i++) {
+		snprintf(evidence->name, sizeof(evidence->name), i ? "%s-%u.json" : "%s.json",
+			run_id, i);
+		r = write_file(fd, evidence->name, text);
+	}
+	if (r < 0) {
+		evidence->name[0] = '\0';
+		return error_set(
+			err, r, ERROR_INTERNAL, "%s/" DIRECTORY ": %s", state, strerror(-r));
+	}
+	crypto_generichash(evidence->digest, sizeof(evidence->digest),
+		(const unsigned char *)text_string(text), text->length, NULL, 0);
+	return 0;
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/runs-place.h"
+
+#include "base/io.h"
+#include "base/number.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define PLACE ".place"
+#define KILLED ".killed"
+#define NAME_BYTES (RUN_ID_LENGTH + 16)
+#define PLACE_BYTES_MAX 4096
+/* Where other users' berms have their directories; NULL: between these the uid stands. */
+#define USER_RUNTIME "/run/user"
+#define USER_FALLBACK "/tmp"
+
+static void name_of(char *name, const char *run_id, const char *suffix)
+{
+	snprintf(name, NAME_BYTES, "%s%s", run_id, suffix);
+}
+
+/* Nobody reads half of it. */
+static int put_in_place(
+	int directory_fd, const char *name, const uint8_t *bytes, size_t length, struct error *err)
+{
+	char hidden[NAME_BYTES + 1];
+	autoclose int fd = -1;
+	int r;
+
+	snprintf(hidden, sizeof(hidden), ".%s", name);
+	unlinkat(directory_fd, hidden, 0);
+	fd = openat(
+		directory_fd, hidden, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return error_errno(err, "the run's place");
+	r = io_write_all(fd, bytes, length);
+	if (r == 0 && renameat(directory_fd, hidden, directory_fd, name) < 0)
+		r = -errno;
+	if (r < 0) {
+		unlinkat(directory_fd, hidden, 0);
+		return error_set(err, r, ERROR_INTERNAL, "the run's place: %s", strerror(-r));
+	}
+	return 0;
+}
+
+int runs_place_write(const struct run_socket *socket, pid_t init_pid, int cgroup_fd, uid_t uid,
+	struct error *err)
+{
+	char name[NAME_BYTES], id[RUN_ID_LENGTH + 1];
+	uint8_t bytes[PLACE_BYTES_MAX];
+	Berm__Wire__RunPlace place;
+	int r = outside_describe(init_pid, cgroup_fd, &place, err);
+
+	if (r < 0)
+		return r;
+	snprintf(id, sizeof(id), "%s", socket->run_id);
+	place.run = id;
+	place.uid = uid;
+	name_of(name, socket->run_id, PLACE);
+	if (berm__wire__run_place__get_packed_size(&place) > sizeof(bytes))
+		r = error_set(err, -E2BIG, ERROR_INTERNAL, "the run's place: too long a path");
+	else
+		r = put_in_place(socket->directory_fd, name, bytes,
+			berm__wire__run_place__pack(&place, bytes), err);
+	outside_place_finish(&place);
+	return r;
+}
+
+void runs_place_remove(int directory_fd, const char *run_id)
+{
+	char name[NAME_BYTES];
+
+	name_of(name, run_id, PLACE);
+	unlinkat(directory_fd, name, 0);
+	name_of(name, run_id, KILLED);
+	unlinkat(directory_fd, name, 0);
+}
+
+void runs_say_killed(const struct run_found *found, const char *words)
+{
+	char name[NAME_BYTES];
+	autoclose int fd = -1;
+
+	name_of(name, found->run_id, KILLED);
+	fd = openat(found->directory_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		0644);
+	if (fd >= 0)
+		(void)!io_write_all(fd, words, strnlen(words, RUNS_WORDS_MAX - 1));
+}
+
+bool runs_was_killed(const struct run_socket *socket, char ret_words[RUNS_WORDS_MAX])
+{
+	char name[NAME_BYTES];
+	autoclose int fd = -1;
+	struct stat st;
+	ssize_t n;
+
+	ret_words[0] = '\0';
+	if (socket->directory_fd < 0)
+		return false;
+	name_of(name, socket->run_id, KILLED);
+	fd = openat(socket->directory_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	n = read(fd, ret_words, RUNS_WORDS_MAX - 1);
+	ret_words[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
+/* ---- finding ---- */
+
+struct search {
+	const char *prefix;
+	int (*each)(void *context, struct run_found *found);
+	void *context;
+	bool foreign; /* the directory is another user's */
+};
+
+/* The id in the name of a place. */
+static bool read_name(const char *name, const char *prefix, char ret_id[RUN_ID_LENGTH + 1])
+{
+	if (strlen(name) != RUN_ID_LENGTH + strlen(PLACE) ||
+		strcmp(name + RUN_ID_LENGTH, PLACE) != 0)
+		return false;
+	memcpy(ret_id, name, RUN_ID_LENGTH);
+	ret_id[RUN_ID_LENGTH] = '\0';
+	return run_id_is_valid(ret_id) && strncmp(ret_id, prefix, strlen(prefix)) == 0;
+}
+
+static Berm__Wire__RunPlace *read_place(int directory_fd, const char *name)
+{
+	uint8_t bytes[PLACE_BYTES_MAX];
+	autoclose int fd =
+		openat(directory_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return NULL;
+	n = read(fd, bytes, sizeof(bytes));
+	return n <= 0 ? NULL : berm__wire__run_place__unpack(NULL, (size_t)n, bytes);
+}
+
+/* Another user may say what they like about their own processes, and about nobody else's: a cgroup
+ * may hold others too. */
+static bool is_of(const struct outside *run, uid_t uid)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)run->init_pid);
+	return stat(path, &st) == 0 && st.st_uid == uid && !outside_wait(run, 0);
+}
+
+/* As long as there is a socket its berm still wants to know who killed the run; the socket of one
+ * that was killed goes when runs are listed. */
+static void remove_left(int directory_fd, const char *run_id)
+{
+	char name[NAME_BYTES];
+
+	name_of(name, run_id, ".sock");
+	if (faccessat(directory_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+		runs_place_remove(directory_fd, run_id);
+}
+
+static int look_at(const struct search *search, int directory_fd, uid_t owner, const char *name)
+{
+	struct run_found found = {
+		.berm_uid = owner, .directory_fd = directory_fd, .outside = OUTSIDE_NONE};
+	Berm__Wire__RunPlace *place;
+	int r;
+
+	if (!read_name(name, search->prefix, found.run_id))
+		return 0;
+	place = read_place(directory_fd, name);
+	if (!place)
+		return 0;
+	found.uid = search->foreign ? owner : place->uid;
+	r = outside_open(place, &found.outside, &found.error);
+	berm__wire__run_place__free_unpacked(place, NULL);
+	if (r == -ESRCH) {
+		if (!search->foreign)
+			remove_left(directory_fd, found.run_id);
+		return 0;
+	}
+	if (search->foreign && (r < 0 || !is_of(&found.outside, owner))) {
+		outside_close(&found.outside);
+		return 0;
+	}
+	if (search->foreign)
+		own_close(&found.outside.cgroup_fd);
+	r = search->each(search->context, &found);
+	outside_close(&found.outside);
+	return r;
+}
+
+/* Takes the descriptor. */
+static int look_through(const struct search *search, int directory_fd)
+{
+	DIR *directory = fdopendir(directory_fd);
+	struct dirent *entry;
+	struct stat st;
+	int r = 0;
+
+	if (!directory) {
+		own_close(&directory_fd);
+		return 0;
+	}
+	if (fstat(dirfd(directory), &st) == 0)
+		while (r == 0 && (entry = readdir(directory)))
+			r = look_at(search, dirfd(directory), st.st_uid, entry->d_name);
+	closedir(directory);
+	return r;
+}
+
+/* A directory of runs of another user, with everything on the way to it theirs. */
+static int open_foreign(int parent_fd, const char *const *names, uid_t uid)
+{
+	autoclose int fd = fcntl(parent_fd, F_DUPFD_CLOEXEC, 3);
+	struct stat st;
+
+	for (; fd >= 0 && *names; names++) {
+		int next = openat(fd, *names, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+		own_close(&fd);
+		fd = next;
+		if (fd >= 0 && (fstat(fd, &st) < 0 || st.st_uid != uid || st.st_mode & 022))
+			own_close(&fd);
+	}
+	return take_fd(&fd);
+}
+
+static int look_at_users(
+	struct search *search, const char *parent, const char *prefix, const char *const *beneath)
+{
+	autoclose int parent_fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int listed = parent_fd < 0 ? -1 : fcntl(parent_fd, F_DUPFD_CLOEXEC, 3), r = 0;
+	DIR *directory = listed < 0 ? NULL : fdopendir(listed);
+	struct dirent *entry;
+
+	if (!directory) {
+		own_close(&listed);
+		return 0;
+	}
+	search->foreign = true;
+	while (r == 0 && (entry = readdir(directory))) {
+		const char *const names[] = {entry->d_name, beneath[0], beneath[1], NULL};
+		uint64_t uid;
+		int fd;
+
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 ||
+			!number_parse_u64(entry->d_name + strlen(prefix), &uid) || uid == 0 ||
+			uid > UINT32_MAX)
+			continue;
+		fd = open_foreign(parent_fd, names, (uid_t)uid);
+		if (fd >= 0)
+			r = look_through(search, fd);
+	}
+	closedir(directory);
+	return r;
+}
+
+int runs_find(const char *prefix, bool all_users,
+	int (*each)(void *context, struct run_found *found), void *context, struct error *err)
+{
+	static const char *const runtime[] = {"berm", "runs"}, *const fallback[] = {"runs", NULL};
+	struct search search = {.prefix = prefix, .each = each, .context = context};
+	int fd = runs_directory(err), r;
+
+	if (fd < 0)
+		return fd;
+	r = look_through(&search, fd);
+	if (r != 0 || !all_users || geteuid() != 0)
+		return r;
+	r = look_at_users(&search, USER_RUNTIME, "", runtime);
+	return r != 0 ? r : look_at_users(&search, USER_FALLBACK, "berm-", fallback);
+}

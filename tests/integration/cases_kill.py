@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""berm kill: runs are stopped, looked at and ended without a word from their own berms. What the tools did is looked at
+from outside of the runs."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+import harness
+from sandbox import Skip
+
+AT_ONCE = 20
+# Nothing of what is to be killed lets itself be talked to.
+DEAF = "trap '' INT TERM HUP; "
+WRITES = "i=0; while :; do i=$((i+1)); echo $i > tick.$1; done"
+FORKS = "while :; do (sleep 0.01 & ); sleep 0.002; done"
+DOUBLE = "(setsid sh -c 'while :; do date > late.$1; done' sh $1 &) ; sleep 300"
+
+
+def own_place(sandbox):
+    """A runtime directory of one's own, so that --all means the runs of this row."""
+    place = sandbox.top + "/runtime"
+    os.makedirs(place, mode=0o700, exist_ok=True)
+    return sandbox.environment(XDG_RUNTIME_DIR=place)
+
+
+def kill(sandbox, *words, env=None):
+    return harness.run([sandbox.berm, "kill", *words], env=env or sandbox.environment(), cwd=sandbox.ws)
+
+
+def start(sandbox, script, number=0, env=None):
+    return sandbox.start(["/bin/sh", "-c", script, "sh", str(number)], env=env or sandbox.environment())
+
+
+def id_of(sandbox, process, case, env=None):
+    """The id of the run that this berm has, from berm ps."""
+    until = time.monotonic() + 20 * harness.SLOWER
+    while time.monotonic() < until:
+        result = harness.run([sandbox.berm, "ps", "--json"], env=env or sandbox.environment(), cwd=sandbox.ws)
+        for run in json.loads(result.text)["runs"]:
+            if run["pid"] == process.pid:
+                return run["run"]
+        time.sleep(0.02)
+    case.that(False, "berm ps does not show it")
+    return None
+
+
+def wait_for(condition, seconds=20):
+    until = time.monotonic() + seconds * harness.SLOWER
+    while time.monotonic() < until:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def content(sandbox, name):
+    try:
+        with open(sandbox.ws + "/" + name, encoding="ascii") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def end(process):
+    if process.poll() is None:
+        process.send_signal(signal.SIGCONT)
+        process.send_signal(signal.SIGKILL)
+    return process.communicate(timeout=20 * harness.SLOWER)
+
+
+def one_that_is_deaf_goes(sandbox, case):
+    process = start(sandbox, DEAF + WRITES, 1)
+    run = id_of(sandbox, process, case)
+    case.that(wait_for(lambda: content(sandbox, "tick.1")), "it does not write")
+    result = kill(sandbox, "--json", "--reason", "went\nwrong", run[:20])
+    last = content(sandbox, "tick.1")
+    case.code(result, 0)
+    told = json.loads(result.text)
+    case.that(len(told["killed"]) == 1 and told["killed"][0]["run"] == run and told["killed"][0]["gone"], told)
+    case.that(told["recorded"], result.errors)
+    time.sleep(0.2)
+    case.that(content(sandbox, "tick.1") == last, "it went on after it was said to be gone")
+    _, errors = process.communicate(timeout=20 * harness.SLOWER)
+    case.that(process.returncode == 137, process.returncode)
+    # What the person said is bytes of somebody else to who reads it.
+    case.that(b"killed by uid %d, pid" % os.getuid() in errors and b"went\\x0awrong" in errors, errors)
+    with open("%s/evidence/%s" % (sandbox.state, told["killed"][0]["evidence"]), encoding="utf-8") as file:
+        seen = json.load(file)
+    case.that(any("tick.$1" in " ".join(found["arguments"]) for found in seen["processes"]), seen)
+    log = harness.run([sandbox.berm, "log", "--json"], env=sandbox.environment(), cwd=sandbox.ws)
+    case.that(run in log.text and '"kill"' in log.text, log.text[-2000:])
+    verdict = harness.run([sandbox.berm, "log", "verify"], env=sandbox.environment(), cwd=sandbox.ws)
+    case.code(verdict, 0)
+
+
+def a_stopped_berm_is_not_asked(sandbox, case):
+    """The supervisor of the run is stopped, and so would never answer, reap or write anything."""
+    process = start(sandbox, DEAF + DOUBLE, 2)
+    try:
+        run = id_of(sandbox, process, case)
+        case.that(wait_for(lambda: content(sandbox, "late.2")), "its grandchild does not write")
+        process.send_signal(signal.SIGSTOP)
+        begun = time.monotonic()
+        result = kill(sandbox, "--json", run)
+        took = time.monotonic() - begun
+        last = content(sandbox, "late.2")
+        case.code(result, 0)
+        case.that(json.loads(result.text)["killed"][0]["gone"], result.text)
+        case.that(took < 5 * harness.SLOWER, "%.1f s" % took)
+        time.sleep(0.2)
+        case.that(content(sandbox, "late.2") == last, "it went on")
+        log = harness.run([sandbox.berm, "log", "--json"], env=sandbox.environment(), cwd=sandbox.ws)
+        case.that('"kill"' in log.text, "not in the log while its berm is stopped")
+        case.code(kill(sandbox, run), 2)
+    finally:
+        process.send_signal(signal.SIGCONT)
+        end(process)
+    case.summary = "%.0f ms" % (took * 1000)
+
+
+def all_go_at_once(sandbox, case):
+    """Writers, forkers and orphans together; only as an ordinary user, since root's --all is the whole host."""
+    if sandbox.mode != "user":
+        raise Skip("--all of root would end runs of others")
+    env = own_place(sandbox)
+    scripts = (WRITES, FORKS, DOUBLE)
+    processes = [start(sandbox, DEAF + scripts[number % 3], number, env) for number in range(AT_ONCE)]
+    try:
+        listed = [sandbox.berm, "ps", "--json"]
+        begun = wait_for(
+            lambda: len(json.loads(harness.run(listed, env=env, cwd=sandbox.ws).text)["runs"]) == AT_ONCE, 60)
+        case.that(begun, "not all have begun")
+        ticks = ["%s/tick.%d" % (sandbox.ws, n) for n in range(0, AT_ONCE, 3)]
+        case.that(wait_for(lambda: all(os.path.exists(name) for name in ticks)), "not all write")
+        for process in processes[::2]:
+            process.send_signal(signal.SIGSTOP)
+        result = kill(sandbox, "--all", "--json", env=env)
+        after = {name: content(sandbox, name) for name in os.listdir(sandbox.ws)}
+        case.code(result, 0)
+        told = json.loads(result.text)["killed"]
+        case.that(len(told) == AT_ONCE and all(run["gone"] for run in told), told)
+        time.sleep(0.3)
+        case.that({name: content(sandbox, name) for name in os.listdir(sandbox.ws)} == after, "something went on")
+        case.code(kill(sandbox, "--all", env=env), 0)
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGCONT)
+        for process in processes:
+            case.that(process.wait(20 * harness.SLOWER) == 137, "exit %s" % process.returncode)
+            end(process)
+    case.summary = "%d runs, the last gone after %.0f ms" % (AT_ONCE, max(run["gone_after_us"] for run in told) / 1000)
+
+
+def a_lie_about_the_place_kills_nobody(sandbox, case):
+    """A place that points at a process which is no run's, with everything else as it is in a true one."""
+    env = own_place(sandbox)
+    if sandbox.mode != "user":
+        env = sandbox.environment()
+    process = start(sandbox, "sleep 300", 3, env)
+    victim = subprocess.Popen(["/bin/sleep", "300"])
+    try:
+        run = id_of(sandbox, process, case, env)
+        places = [path for path in (env.get("XDG_RUNTIME_DIR", "") + "/berm/runs", "/run/berm/runs",
+                                    "/tmp/berm-%d/runs" % os.geteuid()) if os.path.exists(path + "/%s.place" % run)]
+        if not case.that(len(places) == 1, "no place", places):
+            return
+        name = places[0] + "/%s.place" % run
+        with open(name, "rb") as file:
+            true = file.read()
+        pid, begun = field(true, 3), field(true, 4)
+        # Also with the time at which the other one began, which anybody can read.
+        other = true.replace(number(3, pid), number(3, victim.pid), 1)
+        lies = [other, other.replace(number(4, begun), number(4, start_of(victim.pid)), 1), b"", b"\xff" * 100,
+                true.replace(number(3, pid), number(3, 1), 1), true.replace(number(4, begun), number(4, begun + 1), 1)]
+        for lie in lies:
+            with open(name, "wb") as file:
+                file.write(lie)
+            result = kill(sandbox, run, env=env)
+            case.that(result.code in (1, 2), "exit %d" % result.code, *result.describe())
+            case.that(victim.poll() is None, "somebody else was killed")
+            case.that(process.poll() is None, "the run was killed by a lie")
+        with open(name, "wb") as file:
+            file.write(true)
+        case.code(kill(sandbox, run, env=env), 0)
+        process.wait(20 * harness.SLOWER)
+        case.that(victim.poll() is None, "somebody else was killed")
+    finally:
+        victim.kill()
+        victim.wait()
+        end(process)
+
+
+def start_of(pid):
+    with open("/proc/%d/stat" % pid, encoding="ascii", errors="replace") as file:
+        return int(file.read().rsplit(")", 1)[1].split()[19])
+
+
+def number(tag, value):
+    """A field of protobuf with a number."""
+    out = bytearray([tag << 3])
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def field(message, tag):
+    """The number of that field, where only fields with one-byte tags come before it."""
+    at = 0
+    while at < len(message):
+        found, kind = message[at] >> 3, message[at] & 7
+        at += 1
+        value, shift = 0, 0
+        while True:
+            value |= (message[at] & 127) << shift
+            at, shift = at + 1, shift + 7
+            if message[at - 1] < 128:
+                break
+        if found == tag:
+            return value
+        if kind == 2:
+            at += value
+    return None
+
+
+def wrong_words_are_refused(sandbox, case):
+    for words in ((), ("--all", "01"), ("a", "b"), ("",), ("no/such",), ("0" * 27,), ("--reason", "x" * 201, "01")):
+        result = kill(sandbox, *words)
+        case.that(result.code == 2 and "usage: berm kill" in result.errors, words, *result.describe())
+    result = kill(sandbox, "7ZZZZZZZZZ")
+    case.that(result.code == 2 and "no run begins with" in result.errors, *result.describe())
+
+
+def somebody_elses_run_stays(sandbox, case):
+    if sandbox.mode != "root":
+        raise Skip("needs two users")
+    sandbox.sudo = False
+    process = start(sandbox, "sleep 300", 4)
+    try:
+        run = id_of(sandbox, process, case)
+        stranger = harness.run(["setpriv", "--reuid=4711", "--regid=4711", "--clear-groups", sandbox.berm, "kill", run],
+                               env=sandbox.environment(HOME="/nonexistent"), cwd="/")
+        case.that(stranger.code == 2, *stranger.describe())
+        case.that(process.poll() is None, "it was killed by a stranger")
+        case.code(kill(sandbox, run), 0)
+        process.wait(20 * harness.SLOWER)
+    finally:
+        end(process)
+
+
+ROWS = [
+    ("a run that ignores signals is killed, with evidence and record", one_that_is_deaf_goes),
+    ("a run is killed while its berm is stopped", a_stopped_berm_is_not_asked),
+    ("all runs go at once", all_go_at_once),
+    ("a lie about the place of a run kills nobody", a_lie_about_the_place_kills_nobody),
+    ("wrong words are refused", wrong_words_are_refused),
+    ("a run of somebody else stays", somebody_elses_run_stays),
+]
