@@ -15,6 +15,7 @@ const struct verb *const verbs[] = {
 	&verb_ps,
 	&verb_inspect,
 	&verb_pace,
+	&verb_top,
 	&verb_kill,
 	&verb_learn,
 	&verb_profile,

@@ -21,6 +21,7 @@ struct verb {
 extern const struct verb verb_run;
 extern const struct verb verb_ps;
 extern const struct verb verb_inspect;
+extern const struct verb verb_top;
 extern const struct verb verb_kill;
 extern const struct verb verb_pace;
 extern const struct verb verb_pace_show;

@@ -72,9 +72,14 @@ bool control_posture_parse(const char *word, unsigned *ret_posture);
 /* The verbs' end. Ask the run behind a connected socket (runs_connect()); its status in
  * *ret_status, released with berm__wire__run_status__free_unpacked(). Every string is bounded, and
  * everything else is what the other end says. Errors: as the run says, kind REFUSED; -ETIMEDOUT
- * where it says nothing for two seconds. */
+ * where it says nothing for five seconds. */
 int control_ask(int fd, const Berm__Wire__ControlRequest *request,
 	Berm__Wire__RunStatus **ret_status, struct error *err) must_check;
+/* The two halves of it, for asking many at once; wait_ms: for the answer. -ETIMEDOUT. */
+int control_ask_begin(
+	int fd, const Berm__Wire__ControlRequest *request, struct error *err) must_check;
+int control_ask_end(
+	int fd, unsigned wait_ms, Berm__Wire__RunStatus **ret_status, struct error *err) must_check;
 /* The answer in a packet. */
 int control_read_reply(const uint8_t *packet, size_t length, Berm__Wire__RunStatus **ret_status,
 	struct error *err) must_check;

@@ -253,7 +253,7 @@ static int find_prefix(
 	return r;
 }
 
-static int connect_own(const char *run_id, struct error *err)
+int runs_connect_listed(const char *run_id, struct error *err)
 {
 	autoclose int directory_fd = runs_directory(err);
 	int fd;
@@ -289,7 +289,7 @@ int runs_connect(const char *words, char ret_id[RUN_ID_LENGTH + 1], struct error
 	if (r < 0)
 		return r;
 	if (fits == 1)
-		return connect_own(ret_id, err);
+		return runs_connect_listed(ret_id, err);
 	if (fits > 1)
 		return error_set(err, -ENOTUNIQ, ERROR_NOT_FOUND,
 			"%zu runs begin with %s; give more of the id", fits, id);

@@ -102,6 +102,12 @@ def a_stopped_berm_is_not_asked(sandbox, case):
         run = id_of(sandbox, process, case)
         case.that(wait_for(lambda: content(sandbox, "late.2")), "its grandchild does not write")
         process.send_signal(signal.SIGSTOP)
+        for words in (("ps", "--json"), ("top", "--once", "--json")):
+            result = harness.run([sandbox.berm, *words], env=sandbox.environment(), cwd=sandbox.ws)
+            listed = json.loads(result.text)
+            case.that([found["run"] for found in listed["silent"]].count(run) == 1, words, listed["silent"])
+        result = harness.run([sandbox.berm, "top", "--once"], env=sandbox.environment(), cwd=sandbox.ws)
+        case.that(run in result.text and "does not answer" in result.text, *result.describe())
         begun = time.monotonic()
         result = kill(sandbox, "--json", run)
         took = time.monotonic() - begun
