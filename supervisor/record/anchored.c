@@ -124,6 +124,7 @@ int found_check_anchor(struct recorder *r, const struct found *f, struct error *
 		return 0;
 	error = anchor->latest(anchor->context, keys_log_id(r->keys), &head, err);
 	r->anchor_linked = error == -ENOENT;
+	r->anchor_error = r->anchor_linked ? 0 : error;
 	if (r->anchor_linked || (error < 0 && !r->options.anchor_required))
 		return 0;
 	if (error < 0)

@@ -342,8 +342,13 @@ static void fill_retention(struct line *l, const Berm__Wire__Record *record)
 static void fill_trouble(struct line *l, const Berm__Wire__Record *record)
 {
 	put(&l->operation, record->trouble->operation, WORD_BYTES);
-	put_error(&l->object, record->trouble->error);
-	text_puts(&l->more, "the recorder had to end");
+	if (record->trouble->error)
+		put_error(&l->object, record->trouble->error);
+	if (!record->trouble->operation || strcmp(record->trouble->operation, "anchor") != 0)
+		text_puts(&l->more, "the recorder had to end");
+	else
+		text_puts(&l->more, record->trouble->error ? "seals are not anchored"
+							   : "seals are anchored again");
 }
 
 static void fill_head(struct line *l, const Berm__Wire__Record *record)

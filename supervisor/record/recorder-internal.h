@@ -78,6 +78,8 @@ struct recorder {
 	size_t committed; /* bytes of the queue that rings hold or are sure to have */
 
 	uint64_t lost, seals, anchor_failures;
+	int anchor_error;  /* of the last seal, 0: it was anchored */
+	bool anchor_noted; /* a record says that seals are not anchored */
 };
 
 /* queue.c */

@@ -33,6 +33,24 @@ static int closed(struct error *err)
 	return error_set(err, -EIO, ERROR_INTERNAL, "the recorder takes no more records");
 }
 
+/* Seals that are not anchored, and that they are again, stand in the log: once each. */
+static void note_anchor(struct recorder *r)
+{
+	Berm__Wire__Record record = BERM__WIRE__RECORD__INIT;
+	Berm__Wire__Trouble trouble = BERM__WIRE__TROUBLE__INIT;
+	char word[] = "anchor";
+
+	if (r->anchor_noted == (r->anchor_error != 0))
+		return;
+	trouble.operation = word;
+	trouble.has_error = r->anchor_error != 0;
+	trouble.error = (uint32_t)-r->anchor_error;
+	record.body_case = BERM__WIRE__RECORD__BODY_TROUBLE;
+	record.trouble = &trouble;
+	if (writer_append(r, NULL, RECORD_RING_DECISIONS, &record) == 0)
+		r->anchor_noted = r->anchor_error != 0;
+}
+
 /* Flush, with a seal for that reason (0: where one is due). */
 static int commit(struct recorder *r, unsigned reason, struct error *err)
 {
@@ -41,6 +59,7 @@ static int commit(struct recorder *r, unsigned reason, struct error *err)
 
 	if (r->failed || r->closed)
 		return closed(err);
+	note_anchor(r);
 	queue_declare_all(r, r->options.queue_bytes - 2 * OWN_FRAME_MAX);
 	writer_time(r, &time);
 	if (!reason && seal_is_due(r, time.boot_ns))

@@ -228,7 +228,8 @@ static int publish(struct recorder *r, struct error *err)
 	if (error < 0)
 		return error;
 	if (!r->anchor_linked)
-		return error_set(err, -EIO, ERROR_INTERNAL, "the anchor cannot be read");
+		return error_set(err, r->anchor_error < 0 ? r->anchor_error : -EIO, ERROR_INTERNAL,
+			"the anchor cannot be read");
 	recorder_head(r, &head);
 	return anchor->publish(anchor->context, &head, err);
 }
@@ -251,6 +252,7 @@ int writer_sealed(struct recorder *r, struct error *err)
 	if (!r->options.anchor)
 		return 0;
 	error = publish(r, &local);
+	r->anchor_error = error;
 	if (error == 0)
 		return 0;
 	r->anchor_failures++;
