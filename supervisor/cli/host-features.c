@@ -5,9 +5,13 @@
 #include "apply/probe.h"
 #include "base/io.h"
 #include "base/number.h"
+#include "daemon/anchor-role.h"
+#include "daemon/anchors.h"
 #include "daemon/metering.h"
+#include "daemon/places.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 
 #define SYSFS_LIMIT_BYTES 4096
@@ -260,6 +264,73 @@ static void look_pins(const Berm__Wire__HostFacts *facts, struct finding *findin
 	finding->state = metering_pins(facts, &finding->detail) ? FEATURE_YES : FEATURE_NO;
 }
 
+/* The state directory that runs of this caller use. */
+static char *find_state(struct error *err)
+{
+	const struct places_request request = {.state_dir = getenv("BERM_STATE_DIR")};
+	struct places places;
+	struct caller caller;
+	char *state;
+
+	caller_identify(&caller);
+	if (places_find(&caller, &request, &places, err) < 0)
+		return NULL;
+	state = places.state ? strdup(places.state) : NULL;
+	if (!state)
+		error_set(err, -ENOENT, ERROR_INPUT, "no state directory is known");
+	places_finish(&places);
+	return state;
+}
+
+/* What the process that anchors said last. */
+static void look_at_anchoring(const char *state, struct finding *finding)
+{
+	autoclose int fd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct anchor_status status = {0};
+	struct error err = {0};
+
+	if (fd < 0 || anchor_status_read(fd, &status, &err) < 0) {
+		text_puts(&finding->detail, "; nothing was published yet");
+		return;
+	}
+	finding->state = status.code ? FEATURE_WEAKER : FEATURE_YES;
+	text_printf(&finding->detail, "; record %" PRIu64 " was published last", status.sequence);
+	if (!status.code)
+		return;
+	text_printf(&finding->detail, "; it fails: %s", status.text);
+	finding->costs = "what is not anchored can be taken off the log's end unseen";
+	finding->how = "make that place work; `anchor: {required: true}` lets no run go on without";
+}
+
+static void look_anchor(const Berm__Wire__HostFacts *facts, struct finding *finding)
+{
+	autorecorderfile struct recorder_file file = {0};
+	autotext struct text diagnostics = {0};
+	struct error err = {0};
+	autofree char *state = find_state(&err);
+
+	(void)facts;
+	if (!state || recorder_file_read(state, geteuid(), &file, &diagnostics, &err) < 0) {
+		text_puts(&finding->detail, err.text);
+		finding->how = "mend what is named there; until then no recorder starts";
+		return;
+	}
+	if (!recorder_file_has_anchor(&file)) {
+		text_printf(&finding->detail, "%s/%s names none", state, RECORDER_FILE);
+		return;
+	}
+	finding->state = FEATURE_WEAKER;
+	finding->costs = "until then an older copy of the log is not noticed";
+	finding->how = "run something";
+	text_printf(&finding->detail, "%s%s%s%s%s%s", file.anchor_directory ? "directory " : "",
+		file.anchor_directory ? file.anchor_directory : "",
+		file.anchor_directory && file.anchor_command ? ", " : "",
+		file.anchor_command ? "command " : "",
+		file.anchor_command ? file.anchor_command[0] : "",
+		file.anchor_required ? ", required" : "");
+	look_at_anchoring(state, finding);
+}
+
 static void look_lockdown(const Berm__Wire__HostFacts *facts, struct finding *finding)
 {
 	autofree char *modes = NULL;
@@ -326,6 +397,10 @@ const struct feature features[] = {
 		"root, in the pid namespace and cgroup hierarchy of those who pinned them; a runtime directory /run/berm that "
 		"is root's alone",
 		look_pins, NULL},
+	{"anchor", "shows that the end of the log was taken off, or that an older copy was put in its place",
+		"berm log verify cannot notice either",
+		"`anchor: {directory: …}` or `{command: […]}` in recorder.yaml of the state directory (docs/recorder.md)",
+		look_anchor, NULL},
 	{"lockdown", "nothing; it is told because it decides about bpf",
 		"integrity may refuse BPF programs that steer the kernel, confidentiality refuses most of bpf",
 		"the mode comes from Secure Boot or the boot parameter lockdown=; mount securityfs to let berm see it",

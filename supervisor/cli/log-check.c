@@ -87,6 +87,7 @@ int log_check_run(const struct log_place *place, struct log_check *check, struct
 void log_check_finish(struct log_check *check)
 {
 	own_free(&check->key_path);
+	own_free(&check->anchor_from);
 }
 
 void log_check_warn(const struct verb *verb, const struct log_check *check)

@@ -3,6 +3,7 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "daemon/anchors.h"
 #include "daemon/places.h"
 #include "record/anchor.h"
 #include "record/keys.h"
@@ -33,6 +34,7 @@ int log_place_open(
 	if (r < 0)
 		return r;
 	if (places.state) {
+		place.state = strdup(places.state);
 		place.path = beneath(places.state, "log");
 		place.keys = beneath(places.state, "keys");
 	}
@@ -40,7 +42,7 @@ int log_place_open(
 		r = error_set(err, -ENOENT, ERROR_INPUT,
 			"there is no home directory to look for the log in: name it with "
 			"--state-dir");
-	else if (!place.path || !place.keys)
+	else if (!place.state || !place.path || !place.keys)
 		r = error_errno(err, "the log");
 	else
 		place.dir = open(place.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -59,6 +61,7 @@ int log_place_open(
 
 void log_place_close(struct log_place *place)
 {
+	own_free(&place->state);
 	own_free(&place->path);
 	own_free(&place->keys);
 	own_close(&place->dir);
@@ -193,4 +196,51 @@ int log_check_key(const struct log_request *request, const struct log_place *pla
 		return error_set(err, -EINVAL, ERROR_INPUT, "--anchor needs the key of the log: %s",
 			check->why_not);
 	return r < 0 || !request->anchor ? r : read_anchor(request, check, err);
+}
+
+/* "directory DIR and command PROGRAM". */
+static char *name_places(const struct recorder_file *file)
+{
+	const char *directory = file->anchor_directory;
+	const char *program = file->anchor_command ? file->anchor_command[0] : NULL;
+	char *words = NULL;
+
+	return asprintf(&words, "%s%s%s%s%s", directory ? "directory " : "",
+		       directory ? directory : "", directory && program ? " and " : "",
+		       program ? "command " : "", program ? program : "") < 0
+		       ? NULL
+		       : words;
+}
+
+int log_check_operators_anchor(const struct log_request *request, const struct log_place *place,
+	struct log_check *check, struct error *err)
+{
+	autorecorderfile struct recorder_file file = {0};
+	autotext struct text diagnostics = {0};
+	autoanchors struct anchors places = {.dir_fd = -1};
+	struct anchor anchor;
+	int r;
+
+	if (request->anchor || !check->pinned)
+		return 0;
+	r = recorder_file_read(place->state, geteuid(), &file, &diagnostics, err);
+	if (r == -EPERM || r == -EACCES) {
+		snprintf(check->anchor_not, sizeof(check->anchor_not), "%s", err->text);
+		*err = (struct error){0};
+		return 0;
+	}
+	if (r < 0 || !recorder_file_has_anchor(&file))
+		return r;
+	anchors_init(&places, &file);
+	places.all = true;
+	anchor = anchors_anchor(&places);
+	r = anchor.latest(anchor.context, check->pin.log_id, &check->anchor, err);
+	if (r == -ENOENT)
+		err->kind = ERROR_INPUT;
+	if (r < 0)
+		return error_wrap(
+			err, "what was anchored (--anchor names one copy of it to go by)");
+	check->has_anchor = true;
+	check->anchor_from = name_places(&file);
+	return check->anchor_from ? 0 : error_errno(err, "the anchor");
 }

@@ -16,6 +16,7 @@ struct log_request {
 
 /* Release with log_place_close(). */
 struct log_place {
+	char *state;
 	char *path; /* of the log's directory, for messages */
 	char *keys; /* of the directory of keys */
 	int dir;    /* -1: there is no log */
@@ -43,6 +44,8 @@ struct log_check {
 	unsigned key_owner;           /* uid of that file's owner */
 	char why_not[ERROR_TEXT_MAX]; /* why there is no key */
 	bool has_anchor;
+	char *anchor_from;               /* the operator's places, where it is of them; owned */
+	char anchor_not[ERROR_TEXT_MAX]; /* why those were not asked; "" */
 	struct log_head anchor;
 	bool live; /* somebody is writing it */
 	struct verify_result result;
@@ -53,6 +56,12 @@ struct log_check {
  * log and nobody but its owner can change it. Never one that is in the log. No key is no error
  * unless --key names it. Errors: kind INPUT. */
 int log_check_key(const struct log_request *request, const struct log_place *place,
+	struct log_check *check, struct error *err) must_check;
+/* Ask the places that the operator named in recorder.yaml for the anchor, where the caller named
+ * none: a command is executed with the caller's rights, so only a file of root's or the caller's
+ * own counts. Errors: kind INPUT where the file is wrong, or no place knows this log; INTERNAL
+ * where one of them cannot be asked. */
+int log_check_operators_anchor(const struct log_request *request, const struct log_place *place,
 	struct log_check *check, struct error *err) must_check;
 /* Check the log with that key; nothing without one. A log that is being written is looked at again
  * before it is said to be bad. */

@@ -52,6 +52,7 @@ static void put_json(const struct log_place *place, const struct log_check *chec
 	json_put_bool(&j, "live", check->live);
 	json_put_bool(&j, "closed", r->closed);
 	json_put_bool(&j, "anchor", check->has_anchor);
+	json_put_string(&j, "anchor_from", check->anchor_from);
 	json_put_bool(&j, "anchored", r->anchored);
 	json_put_u64(&j, "beyond_anchor", r->beyond_anchor);
 	json_put_u64(&j, "segments", r->segments);
@@ -115,13 +116,23 @@ static void put_lines(const struct log_place *place, const struct log_check *che
 	text_puts(out, "  key       ");
 	put_path(out, check->key_path);
 	text_printf(out, " (of uid %u)\n", check->key_owner);
-	if (!check->has_anchor)
+	if (!check->has_anchor) {
 		text_puts(out, "  anchor    none: what is missing at the end cannot be noticed\n");
-	else if (r->anchored)
+		if (check->anchor_not[0]) {
+			text_puts(out, "            the operator's were not asked: ");
+			text_escape(out, check->anchor_not, strlen(check->anchor_not), 400);
+			text_puts(out, "\n");
+		}
+	} else if (r->anchored)
 		text_printf(out, "  anchor    reached; %" PRIu64 " records came after it\n",
 			r->beyond_anchor);
 	else
 		text_puts(out, "  anchor    not reached\n");
+	if (check->anchor_from) {
+		text_puts(out, "            kept in ");
+		put_path(out, check->anchor_from);
+		text_puts(out, "\n");
+	}
 	if (r->pass && check->live)
 		text_printf(out, "  open end  %" PRIu64 " records are not sealed yet\n",
 			r->unsealed_records);
@@ -143,6 +154,8 @@ static int verify(const struct verb *verb, const void *values, int argc, char **
 	r = log_place_open(&words->request, &place, &err);
 	if (r == 0)
 		r = log_check_key(&words->request, &place, &check, &err);
+	if (r == 0 && place.dir >= 0)
+		r = log_check_operators_anchor(&words->request, &place, &check, &err);
 	if (r < 0)
 		return verb_failed(verb, &err);
 	if (!check.pinned && place.dir < 0) {
@@ -177,6 +190,7 @@ const struct verb verb_log_verify = {
 		"--key. Without --key the one in the state directory is used, which who owns that "
 		"could have\n"
 		"replaced together with the log. Never a key out of the log.\n"
+		"Without --anchor the places that `anchor` in recorder.yaml names are asked.\n"
 		"Exit: 0 PASS, 1 FAIL, 2 wrong words or files, 3 it cannot be read or there is no "
 		"key.",
 	.options = {.specs = specs,

@@ -3,6 +3,7 @@
 
 #include "base/io.h"
 #include "base/memory.h"
+#include "daemon/anchor-client.h"
 #include "daemon/recorder-file.h"
 #include "daemon/recorder-place.h"
 #include "daemon/recorder-server.h"
@@ -23,6 +24,8 @@
 
 /* Descriptors beside those of the clients. */
 #define OWN_DESCRIPTORS 64
+/* More than a socket holds. */
+#define FIRST_PACKETS 1024
 
 struct role {
 	struct recorder_place place;
@@ -30,6 +33,8 @@ struct role {
 	struct recorder_server *server;
 	int listen_fd, signal_fd;
 	struct recorder_file file; /* what the operator wants */
+	struct anchor_client anchor_client;
+	struct anchor anchor;
 	uint8_t host_id[RECORD_ID_BYTES], boot_id[RECORD_ID_BYTES];
 };
 
@@ -129,6 +134,23 @@ static int read_operator(struct role *role, const char *state, struct error *err
 	return recorder_file_read(state, geteuid(), &role->file, &diagnostics, err);
 }
 
+/* Heads are brought elsewhere by a process of its own. */
+static int open_anchor(
+	struct role *role, const char *state, struct recorder_options *options, struct error *err)
+{
+	int r;
+
+	if (!recorder_file_has_anchor(&role->file))
+		return 0;
+	r = anchor_client_start(state, &role->anchor_client, err);
+	if (r < 0)
+		return r;
+	role->anchor = anchor_client_anchor(&role->anchor_client);
+	options->anchor = &role->anchor;
+	options->anchor_required = role->file.anchor_required;
+	return 0;
+}
+
 static int open_log(struct role *role, const char *state, struct error *err)
 {
 	struct recorder_options options = {.storage = &storage_system, .create = true};
@@ -137,6 +159,9 @@ static int open_log(struct role *role, const char *state, struct error *err)
 	if (r < 0)
 		return r;
 	r = read_operator(role, state, err);
+	if (r < 0)
+		return r;
+	r = open_anchor(role, state, &options, err);
 	if (r < 0)
 		return r;
 	options.log_dir = role->place.log_fd;
@@ -227,9 +252,12 @@ static int refuse_first(int fd, const struct error *why)
 	if (why->code == -EWOULDBLOCK)
 		reply.error = -EAGAIN;
 	snprintf(reply.reason, sizeof(reply.reason), "%s", why->text);
-	if (fd >= 0)
-		(void)!send(fd, packet, recorder_reply_write(&reply, packet),
-			MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (fd < 0)
+		return 1;
+	(void)!send(fd, packet, recorder_reply_write(&reply, packet), MSG_DONTWAIT | MSG_NOSIGNAL);
+	/* A socket that is closed with packets in it takes away what was said (ECONNRESET). */
+	for (unsigned i = 0; i < FIRST_PACKETS && recv(fd, packet, 1, MSG_DONTWAIT) > 0; i++)
+		;
 	return 1;
 }
 
@@ -265,6 +293,8 @@ static void finish(struct role *role)
 		let_old_go(role);
 		(void)!recorder_close(role->recorder, NULL);
 	}
+	/* While the log is still locked: the next one to write it finds this one's last head. */
+	anchor_client_finish(&role->anchor_client);
 	recorder_destroy(role->recorder);
 	own_close(&role->signal_fd);
 	recorder_place_close(&role->place);
@@ -273,7 +303,10 @@ static void finish(struct role *role)
 
 int recorder_role(int argc, char **argv)
 {
-	struct role role = {.place = RECORDER_PLACE_NONE, .listen_fd = -1, .signal_fd = -1};
+	struct role role = {.place = RECORDER_PLACE_NONE,
+		.listen_fd = -1,
+		.signal_fd = -1,
+		.anchor_client = {.fd = -1}};
 	autoclose int first_fd = ROLE_FD;
 	struct error err = {0};
 	int r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/role.h"
 
+#include "daemon/anchor-role.h"
 #include "daemon/recorder-role.h"
 #include "daemon/sinks-role.h"
 
@@ -17,6 +18,7 @@ static const struct {
 } roles[ROLE_COUNT] = {
 	[ROLE_RECORDER] = {"--role=recorder", recorder_role},
 	[ROLE_SINKS] = {"--role=sinks", sinks_role},
+	[ROLE_ANCHOR] = {"--role=anchor", anchor_role},
 };
 
 enum role_kind role_find(int argc, char **argv)

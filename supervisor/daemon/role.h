@@ -7,7 +7,7 @@
 
 /* The processes that berm starts beside a run: berm executes itself, with a word that says what it
  * is to be, and a state directory. */
-enum role_kind { ROLE_RECORDER, ROLE_SINKS, ROLE_COUNT };
+enum role_kind { ROLE_RECORDER, ROLE_SINKS, ROLE_ANCHOR, ROLE_COUNT };
 
 /* Descriptor that a role is started with; what it is, the role says. */
 #define ROLE_FD 3

@@ -8,6 +8,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "support")]
 
+import cases_anchor  # noqa: E402
 import cases_learn  # noqa: E402
 import cases_kill  # noqa: E402
 import cases_live  # noqa: E402
@@ -22,8 +23,9 @@ import harness  # noqa: E402
 import sandbox as sandboxes  # noqa: E402
 
 SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools.ROWS, "meter": cases_meter.ROWS,
-          "live": cases_live.ROWS, "kill": cases_kill.ROWS, "record": cases_record.ROWS + cases_sinks.ROWS,
-          "profiles": cases_profiles.ROWS, "learn": cases_learn.ROWS, "slow": cases_tools.SLOW + cases_learn.SLOW}
+          "live": cases_live.ROWS, "kill": cases_kill.ROWS,
+          "record": cases_record.ROWS + cases_anchor.ROWS + cases_sinks.ROWS, "profiles": cases_profiles.ROWS,
+          "learn": cases_learn.ROWS, "slow": cases_tools.SLOW + cases_learn.SLOW}
 USUAL = ("run", "world", "tools", "profiles", "meter", "live", "kill", "learn", "record")
 
 

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "daemon/recorder-file.h"
+#include "record/anchor-command.h"
+
+/* The places where an operator keeps the heads of a log, a directory, a command or both, as one
+ * anchor: what is published goes to all of them, and the latest is what the one says that knows
+ * most. */
+
+struct anchors {
+	const struct recorder_file *file; /* borrowed */
+	struct anchor_directory directory;
+	struct anchor_command command;
+	int dir_fd; /* -1: not open yet, or not there */
+	bool all;   /* latest() fails where one place cannot be asked; else where none can */
+};
+
+void anchors_init(struct anchors *anchors, const struct recorder_file *file);
+void anchors_finish(struct anchors *anchors);
+#define autoanchors __attribute__((cleanup(anchors_finish)))
+
+/* publish(): the first error of any place, -ESTALE before all others; all places are tried.
+ * latest(): beside what struct anchor says -EBADMSG where two places have different heads under one
+ * number. A directory that is not there is looked for again each time. */
+struct anchor anchors_anchor(struct anchors *anchors);
