@@ -9,8 +9,9 @@
 #include <sys/resource.h>
 
 struct facts_request {
-	const char *const *paths; /* NULL-terminated, absolute; or NULL */
-	const char *const *globs; /* likewise */
+	const char *const *paths;    /* NULL-terminated, absolute; or NULL */
+	const char *const *globs;    /* likewise */
+	const char *const *programs; /* likewise: of paths, those whose files are to be hashed */
 	bool no_cgroup; /* nobody will put a value into a cgroup: its facts stay empty, which saves
 			   a start some twenty files */
 	bool thorough;  /* prove each feature in a forked child (milliseconds) instead of asking the

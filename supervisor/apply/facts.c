@@ -2,6 +2,7 @@
 #include "apply/facts.h"
 
 #include "apply/caller.h"
+#include "apply/content.h"
 #include "apply/probe.h"
 #include "base/io.h"
 
@@ -186,6 +187,41 @@ static int gather_paths(const char *const *paths, Berm__Wire__HostFacts *facts, 
 	return r;
 }
 
+/* What does not open or is not what it was a moment ago says so: the plan decides. */
+static int hash_program(Berm__Wire__PathFact *fact, struct error *err)
+{
+	autoclose int fd = -1;
+	int r;
+
+	if (fact->resolved_kind != BERM__WIRE__FILE_KIND__FILE_REGULAR || fact->content.len)
+		return 0;
+	fact->content.data = malloc(CONTENT_DIGEST_BYTES);
+	if (!fact->content.data)
+		return error_errno(err, "host facts");
+	fd = open(fact->resolved, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	r = fd < 0 ? -errno
+		   : content_take(fd, -1, CONTENT_MAX_BYTES, fact->content.data, &fact->size_bytes);
+	if (r < 0)
+		fact->content_error = (uint32_t)-r;
+	else
+		fact->content.len = CONTENT_DIGEST_BYTES;
+	return 0;
+}
+
+static int gather_programs(
+	const char *const *programs, Berm__Wire__HostFacts *facts, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; programs && programs[i]; i++) {
+		for (size_t k = 0; r == 0 && k < facts->n_paths; k++) {
+			if (strcmp(facts->paths[k]->path, programs[i]) == 0)
+				r = hash_program(facts->paths[k], err);
+		}
+	}
+	return r;
+}
+
 static int gather_globs(const char *const *globs, Berm__Wire__HostFacts *facts, struct error *err)
 {
 	size_t count = count_words(globs);
@@ -224,6 +260,8 @@ int facts_gather(
 		r = gather_paths(request->paths, facts, err);
 	if (r == 0)
 		r = gather_globs(request->globs, facts, err);
+	if (r == 0)
+		r = gather_programs(request->programs, facts, err);
 	if (r < 0) {
 		berm__wire__host_facts__free_unpacked(facts, NULL);
 		return r;

@@ -15,13 +15,18 @@ static size_t ruleset_size(uint32_t abi)
 			  : offsetof(struct sys_landlock_ruleset, handled_net);
 }
 
-static int add_path(int ruleset, const Berm__Wire__LandlockPath *rule, struct error *err)
+static int add_path(const struct launch *launch, int ruleset, const Berm__Wire__LandlockPath *rule,
+	struct error *err)
 {
 	struct landlock_path_beneath_attr attr = {.allowed_access = rule->access};
 	autoclose int fd = open(rule->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int r;
 
 	if (fd < 0)
 		return error_errno(err, "landlock: open %s", rule->path);
+	r = copies_check(launch, rule->path, fd, err);
+	if (r < 0)
+		return r;
 	attr.parent_fd = fd;
 	if (sys_landlock_add_rule(ruleset, SYS_LANDLOCK_RULE_PATH, &attr) < 0)
 		return error_errno(err, "landlock: add a rule for %s", rule->path);
@@ -74,7 +79,7 @@ int landlock_apply(struct launch *launch, struct error *err)
 	if (ruleset < 0)
 		return error_errno(err, "landlock: make a ruleset");
 	for (size_t i = 0; i < plan->n_paths; i++) {
-		r = add_path(ruleset, plan->paths[i], err);
+		r = add_path(launch, ruleset, plan->paths[i], err);
 		if (r < 0)
 			return r;
 	}

@@ -23,6 +23,12 @@ struct grant {
 	bool is_tree; /* fd is a detached mount tree made by a privileged supervisor */
 };
 
+/* Which object something is. */
+struct file_id {
+	dev_t dev;
+	ino_t ino;
+};
+
 /* A placeholder directory made on the host; removed again, if still empty. */
 struct placeholder {
 	int parent_fd;    /* O_PATH directory that it was made in */
@@ -58,6 +64,10 @@ struct launch {
 	pid_t network_pid;
 	dev_t own_tmpfs[LAUNCH_OWN_TMPFS_MAX];
 	size_t own_tmpfs_count;
+	int copies_fd;      /* file system of the copies, while they are made; -1: none yet */
+	size_t copies_made; /* names its files */
+	struct file_id
+		*copies; /* one for each plan->mounts entry: the copy that a COPY step made */
 	int cover_fd; /* directory of berm's own, beneath the mount at /proc: cover objects and the
 			 Landlock probe */
 };
@@ -142,6 +152,20 @@ int mounts_bind_tree(
 /* Takes *tree on success and leaves the descriptor open: child_main() closes them all. */
 int mounts_attach(
 	int *tree, int point, const Berm__Wire__Mount *mount, struct error *err) must_check;
+/* Read-only, nosuid and so on: MOUNT_ATTR_… for a detached tree. */
+int mounts_restrict(int tree, uint64_t attributes, const Berm__Wire__Mount *mount,
+	struct error *err) must_check;
+/* A descriptor of the step's target in the new root, no link followed; flags as of openat2(2). -1
+ * and errno. */
+int mounts_open_target(const struct launch *launch, const char *target, uint64_t flags) must_check;
+/* A COPY step: the file at its target is copied and hashed in one go, and the copy mounted over it.
+ * ERROR_REFUSED where it does not hold what the plan says. */
+int copies_mount(struct launch *launch, size_t index, struct error *err) must_check;
+/* The copies stay, where they are mounted; what they were made in goes. */
+int copies_finish(struct launch *launch, struct error *err) must_check;
+/* What the path of a COPY step leads to must be its copy. 0 for all other paths. */
+int copies_check(
+	const struct launch *launch, const char *path, int fd, struct error *err) must_check;
 int mounts_remember_tmpfs(struct launch *launch, int fd, struct error *err) must_check;
 /* Start making the run's network namespace, with lo up, in a second process; network_join() waits
  * for it and enters. */

@@ -21,12 +21,17 @@ static int step_failed(const Berm__Wire__Mount *mount, const char *what, struct 
 	return error_errno(err, "%s %s", what, mount->target);
 }
 
-static int open_target(const struct launch *launch, const char *target)
+int mounts_open_target(const struct launch *launch, const char *target, uint64_t flags)
 {
 	if (strcmp(target, "/") == 0)
-		return openat(launch->root_fd, ".", O_PATH | O_CLOEXEC);
+		return openat(launch->root_fd, ".", (int)flags | O_CLOEXEC);
 	return sys_openat2(
-		launch->root_fd, target + 1, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0, RESOLVE_INSIDE);
+		launch->root_fd, target + 1, flags | O_NOFOLLOW | O_CLOEXEC, 0, RESOLVE_INSIDE);
+}
+
+static int open_target(const struct launch *launch, const char *target)
+{
+	return mounts_open_target(launch, target, O_PATH);
 }
 
 /* Split target into its parent, opened and proven to be on a tmpfs of this run, and its last
@@ -230,7 +235,7 @@ static int clone_here(const Berm__Wire__Mount *mount, int pinned, int *ret_tree,
 	return *ret_tree < 0 ? error_errno(err, "clone the mount tree of %s", mount->source) : 0;
 }
 
-static int restrict_tree(
+int mounts_restrict(
 	int tree, uint64_t attributes, const Berm__Wire__Mount *mount, struct error *err)
 {
 	struct mount_attr attr = {.attr_set = attributes};
@@ -259,7 +264,7 @@ int mounts_bind_tree(struct launch *launch, size_t index, int *ret_tree, struct 
 		*ret_tree = take_fd(&grant->fd);
 	else if ((r = clone_here(mount, grant->fd, ret_tree, err)) < 0)
 		return r;
-	return restrict_tree(*ret_tree, attributes, mount, err);
+	return mounts_restrict(*ret_tree, attributes, mount, err);
 }
 
 static int mount_bind(struct launch *launch, size_t index, struct error *err)
@@ -308,7 +313,7 @@ static int mount_self(
 	if (tree < 0)
 		return step_failed(mount, "clone", err);
 	if (mount->kind == BERM__WIRE__MOUNT_KIND__MOUNT_SEAL)
-		r = restrict_tree(tree, MOUNT_ATTR_SAFE | MOUNT_ATTR_RDONLY, mount, err);
+		r = mounts_restrict(tree, MOUNT_ATTR_SAFE | MOUNT_ATTR_RDONLY, mount, err);
 	return r < 0 ? r : mounts_attach(&tree, point, mount, err);
 }
 
@@ -337,7 +342,7 @@ static int mount_cover(
 		launch->cover_fd, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
 	if (tree < 0)
 		return step_failed(mount, "cover", err);
-	r = restrict_tree(
+	r = mounts_restrict(
 		tree, MOUNT_ATTR_SAFE | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC, mount, err);
 	return r < 0 ? r : mounts_attach(&tree, point, mount, err);
 }
@@ -385,6 +390,8 @@ int mounts_step(struct launch *launch, size_t index, struct error *err)
 	case BERM__WIRE__MOUNT_KIND__MOUNT_SEAL:
 	case BERM__WIRE__MOUNT_KIND__MOUNT_PIN:
 		return mount_self(launch, mount, err);
+	case BERM__WIRE__MOUNT_KIND__MOUNT_COPY:
+		return copies_mount(launch, index, err);
 	case BERM__WIRE__MOUNT_KIND__MOUNT_READ_ONLY:
 		return make_read_only(launch, mount, err);
 	case BERM__WIRE__MOUNT_KIND__MOUNT_UNSPECIFIED:

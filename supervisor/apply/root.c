@@ -21,6 +21,7 @@ static const struct {
 	{"hidden-file", 0, false},
 	{"reserved", 0555, true},
 	{"probe", 0444, false},
+	{"copies", 0700, true},
 };
 
 static int make_covers(struct launch *launch, struct error *err)
@@ -115,6 +116,8 @@ int root_build(struct launch *launch, struct error *err)
 	}
 	for (size_t i = first; r == 0 && i < launch->plan->n_mounts; i++)
 		r = mounts_step(launch, i, err);
+	if (r == 0)
+		r = copies_finish(launch, err);
 	if (r == 0)
 		r = enter_root(launch, err);
 	umask(mask);

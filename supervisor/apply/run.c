@@ -67,8 +67,10 @@ static int prepare_arguments(struct launch *launch, struct error *err)
 	launch->argv = calloc(plan->n_argv + 1, sizeof(char *));
 	launch->environment = calloc(plan->n_environment + 1, sizeof(char *));
 	launch->grants = calloc(plan->n_mounts + 1, sizeof(*launch->grants));
+	launch->copies = calloc(plan->n_mounts + 1, sizeof(*launch->copies));
 	launch->placeholders = calloc(plan->n_mounts + 1, sizeof(*launch->placeholders));
-	if (!launch->argv || !launch->environment || !launch->grants || !launch->placeholders)
+	if (!launch->argv || !launch->environment || !launch->grants || !launch->placeholders ||
+		!launch->copies)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
 	for (size_t i = 0; i < plan->n_mounts; i++)
 		launch->grants[i].fd = -1;
@@ -171,6 +173,7 @@ static void release(struct launch *launch)
 	free(launch->candidates);
 	free(launch->grants);
 	free(launch->placeholders);
+	free(launch->copies);
 }
 
 static void reap_init(const struct launch *launch, struct rusage *usage)
@@ -318,6 +321,7 @@ void run_plan(const Berm__Wire__Plan *plan, const struct run_callbacks *callback
 		.root_fd = -1,
 		.network_fd = -1,
 		.filter_fd = -1,
+		.copies_fd = -1,
 		.cover_fd = -1};
 	struct supervision s = {.launch = &launch,
 		.callbacks = callbacks,

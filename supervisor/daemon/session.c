@@ -146,7 +146,7 @@ static bool needs_cgroup(const struct profile *p)
 
 int session_check(struct session *session, struct error *err)
 {
-	autofree const char **of_profile = NULL, **globs = NULL, **paths = NULL;
+	autofree const char **of_profile = NULL, **globs = NULL, **paths = NULL, **programs = NULL;
 	struct facts_request request = {.thorough = session->request->thorough,
 		.no_cgroup = !session->request->thorough && !needs_cgroup(session->profile)};
 	int r = profile_paths(session->profile, &of_profile, &globs);
@@ -155,12 +155,14 @@ int session_check(struct session *session, struct error *err)
 		return error_set(err, r, ERROR_INTERNAL, "cannot list the paths of the profile: %s",
 			strerror(-r));
 	paths = all_paths(session, of_profile);
-	if (!paths)
+	programs = profile_programs(session->profile);
+	if (!paths || !programs)
 		return error_errno(err, "facts");
 	if (session->request->record && session->places.state)
 		own_state_prepare(session);
 	request.paths = paths;
 	request.globs = globs;
+	request.programs = programs;
 	r = facts_gather(&request, &session->facts, err);
 	/* Nobody but root can make a link, and nobody else needs to be able to read the file. */
 	if (r == 0 && session->facts->privileged)

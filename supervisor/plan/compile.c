@@ -28,10 +28,12 @@ static void finish(struct compiler *c)
 	free(c->areas);
 	free(c->protections);
 	free(c->links);
+	free(c->programs);
 	/* What was written to it had no message to go to. */
 	if (c->spare_mount.source != protobuf_c_empty_string)
 		free(c->spare_mount.source);
 	free(c->spare_mount.content.data);
+	free(c->spare_mount.digest.data);
 }
 
 static int plan_argv(struct compiler *c)
@@ -154,6 +156,7 @@ static int (*const steps[])(struct compiler *c) = {
 	plan_owner,
 	plan_areas,
 	plan_protections,
+	plan_programs,
 	plan_mounts,
 	plan_network,
 	plan_meter_scope,

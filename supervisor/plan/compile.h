@@ -34,6 +34,7 @@ enum rule_section {
 	RULES_EXEC_ALLOW,
 	RULES_EXEC_ASK,
 	RULES_EXEC_DENY,
+	RULES_EXEC_HASH,
 	RULES_ENV_PASS,
 	RULES_ENV_SET,
 	RULES_ENV_HIDE,
@@ -127,6 +128,12 @@ struct link {
 	uint32_t rule;
 };
 
+/* A program of exec.allow that runs as it is now: exec.hash. */
+struct program {
+	const Berm__Wire__PathFact *fact;
+	uint32_t rule;
+};
+
 /* Paths and patterns that lines of one meaning name. */
 enum cover_set {
 	COVERS_DENY,    /* fs.deny, fs.canaries, fs.ask for reading */
@@ -166,6 +173,8 @@ struct compiler {
 	size_t area_count, area_capacity;
 	struct protection *protections;
 	size_t protection_count, protection_capacity;
+	struct program *programs;
+	size_t program_count, program_capacity;
 	struct link *links;
 	size_t link_count, link_capacity;
 	void **kept; /* freed with the compiler */
@@ -229,6 +238,13 @@ const struct area *area_around(const struct compiler *c, const char *path);
 
 /* protect.c: what is denied or protected inside a grant. */
 int plan_protections(struct compiler *c) must_check;
+
+/* programs.c: exec.hash. Which programs run as they are now, after the protections. */
+int plan_programs(struct compiler *c) must_check;
+/* Their steps, for mounts.c. */
+void plan_program_mounts(struct compiler *c);
+/* True where exec.allow names this file, and exec.hash holds what is in it. */
+bool program_is_pinned(const struct compiler *c, const char *path);
 
 /* mounts.c */
 int plan_mounts(struct compiler *c) must_check;

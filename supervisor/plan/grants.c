@@ -125,6 +125,9 @@ static void add_exec_part(
 		if (section != RULES_EXEC_ALLOW &&
 			fact->resolved_kind != BERM__WIRE__FILE_KIND__FILE_DIRECTORY)
 			continue;
+		/* Its copy is what is run: the file itself stays where nothing is. */
+		if (section == RULES_EXEC_ALLOW && program_is_pinned(c, fact->resolved))
+			continue;
 		for (size_t k = 0; k < count; k++) {
 			if (strcmp(c->grants[k].path, fact->resolved) &&
 				path_is_beneath(fact->resolved, c->grants[k].path) &&

@@ -128,6 +128,15 @@ static void add_grants(struct compiler *c)
 static const char *const interpreters[] = {"/lib64/ld-linux-x86-64.so.2",
 	"/lib/ld-linux-aarch64.so.1", "/lib/ld-musl-x86_64.so.1", "/lib/ld-musl-aarch64.so.1"};
 
+/* Where the run may write nothing can be run, but for the copies of the programs that are pinned.
+ */
+static void add_pinned(struct compiler *c)
+{
+	for (size_t i = 0; i < c->program_count; i++)
+		add_path(c, c->programs[i].fact->resolved, LANDLOCK_ACCESS_FS_EXECUTE,
+			c->programs[i].rule);
+}
+
 /* exec.default: deny (or ask): only what exec.allow names is executable. Landlock looks at the file
  * that execve(2) opens and at its interpreter, not at what an interpreter then maps. */
 static void add_programs(struct compiler *c)
@@ -236,6 +245,7 @@ int plan_landlock(struct compiler *c)
 		return 0;
 	add_own(c);
 	add_grants(c);
+	add_pinned(c);
 	add_programs(c);
 	return c->out_of_memory ? -ENOMEM : 0;
 }

@@ -2,7 +2,7 @@
 #include "plan/compile.h"
 
 /* Steps at one path: what makes it, then what takes away from it. */
-enum step_phase { STEP_MAKE, STEP_PROTECT };
+enum step_phase { STEP_MAKE, STEP_PROTECT, STEP_COPY };
 
 static enum step_phase step_phase(const Berm__Wire__Mount *m)
 {
@@ -12,6 +12,8 @@ static enum step_phase step_phase(const Berm__Wire__Mount *m)
 	case BERM__WIRE__MOUNT_KIND__MOUNT_PIN:
 	case BERM__WIRE__MOUNT_KIND__MOUNT_RESERVE:
 		return STEP_PROTECT;
+	case BERM__WIRE__MOUNT_KIND__MOUNT_COPY:
+		return STEP_COPY;
 	case BERM__WIRE__MOUNT_KIND__MOUNT_UNSPECIFIED:
 	case BERM__WIRE__MOUNT_KIND__MOUNT_TMPFS:
 	case BERM__WIRE__MOUNT_KIND__MOUNT_BIND:
@@ -181,6 +183,7 @@ int plan_mounts(struct compiler *c)
 		emit_area(c, &c->areas[i]);
 	emit_links(c);
 	emit_protections(c);
+	plan_program_mounts(c);
 	plan_devices(c);
 	plan_synthetic_files(c);
 	sort_steps(c);

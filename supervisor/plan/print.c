@@ -157,6 +157,8 @@ static void print_mounts(const Berm__Wire__Plan *plan, struct text *out)
 		if (m->size_bytes)
 			text_printf(out, " size=%s",
 				number_format_size(m->size_bytes, size, sizeof(size)));
+		for (size_t k = 0; k < m->digest.len; k++)
+			text_printf(out, "%s%02x", k ? "" : " blake2b=", m->digest.data[k]);
 		if (m->mode)
 			text_printf(out, " mode=%04o", m->mode);
 		if (m->source_ino)

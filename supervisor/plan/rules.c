@@ -48,6 +48,7 @@ static const struct {
 	[RULES_EXEC_ALLOW]           = {"exec.allow",          SHAPE_EXECS,        AT(exec.allow)},
 	[RULES_EXEC_ASK]             = {"exec.ask",            SHAPE_EXECS,        AT(exec.ask)},
 	[RULES_EXEC_DENY]            = {"exec.deny",           SHAPE_EXECS,        AT(exec.deny)},
+	[RULES_EXEC_HASH]            = {"exec.hash",           SHAPE_WORD,         0},
 	[RULES_ENV_PASS]             = {"env.pass",            SHAPE_STRINGS,      AT(env.pass)},
 	[RULES_ENV_SET]              = {"env.set",             SHAPE_SETS,         AT(env.set)},
 	[RULES_ENV_HIDE]             = {"env.hide",            SHAPE_STRINGS,      AT(env.hide)},
@@ -211,6 +212,7 @@ static void add_word(struct compiler *c, enum rule_section section)
 {
 	static const char *const decisions[DECISION_COUNT] = {"deny", "ask", "allow"};
 	static const char *const modes[NETWORK_MODE_COUNT] = {"scoped", "host"};
+	static const char *const hashes[EXEC_HASH_COUNT] = {"off", "pin"};
 	static const char *const states[ON_EXCEED_COUNT] = {
 		"deny", "alternate", "contingency", "emergency"};
 	const struct profile *p = c->profile;
@@ -221,6 +223,8 @@ static void add_word(struct compiler *c, enum rule_section section)
 	} words[] = {
 		{RULES_NETWORK_MODE, modes[p->network.mode], &p->network.mode_at},
 		{RULES_EXEC_DEFAULT, decisions[p->exec.default_decision], &p->exec.default_at},
+		{RULES_EXEC_HASH, p->exec.hash_at.line ? hashes[p->exec.hash] : NULL,
+			&p->exec.hash_at},
 		{RULES_BLAST_ON_EXCEED,
 			p->blast_radius.on_exceed_at.line ? states[p->blast_radius.on_exceed]
 							  : NULL,

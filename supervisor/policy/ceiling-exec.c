@@ -222,6 +222,13 @@ void narrow_exec(struct narrowing *n)
 			&c->exec.default_at);
 		now->exec.default_at = c->exec.default_at;
 	}
+	if (c->exec.hash == EXEC_HASH_PIN && was->exec.hash != EXEC_HASH_PIN) {
+		if (was->exec.hash_at.line)
+			narrow_note(
+				n, "exec.hash:", "off", was->exec.hash_at, "pin", &c->exec.hash_at);
+		now->exec.hash = EXEC_HASH_PIN;
+		now->exec.hash_at = c->exec.hash_at;
+	}
 	narrow_asks(n, was, &asking, c);
 	narrow_asks(n, c, &asked, was);
 	narrow_add_all(n, &now->exec.deny, &c->exec.deny);

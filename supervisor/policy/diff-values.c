@@ -33,6 +33,7 @@ static const struct scalar {
 	{"fs.home.size", MEASURE_CAP, {0}},
 	{"network.mode", MEASURE_WORD, {0, 1}},
 	{"exec.default", MEASURE_WORD, {0, 1, 2}},
+	{"exec.hash", MEASURE_WORD, {1, 0}},
 	{"syscalls.base", MEASURE_WORD, {1, 0}},
 	{"syscalls.on_deny", MEASURE_WORD, {1, 1, 0}},
 	{"limits.cpu", MEASURE_CAP, {0}},
@@ -296,8 +297,7 @@ static const struct {
 	const char *key;
 	enum diff_direction direction; /* of writing it */
 } pending_words[] = {
-	{"mode", DIFF_WIDER},         /* audit: decisions are not applied */
-	{"exec.hash", DIFF_NARROWER}, /* pin */
+	{"mode", DIFF_WIDER}, /* audit: decisions are not applied */
 };
 
 static bool is_stored(const struct pending *p)

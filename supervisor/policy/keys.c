@@ -210,9 +210,10 @@ static const struct key keys_exec[] = {
 	 .help = "Wins over allow: a person is asked. Enforced as denied until approvals are there."},
 	{"deny", VALUE_EXEC_RULES, .of = SECTION_EXEC_RULE, .example = "[/usr/bin/sudo]", STORED(exec.deny),
 	 .help = "Wins over allow and ask, in any order."},
-	{"hash", VALUE_WORD, WORDS("off", "pin"), NEEDS(NULL, "the exec meter"),
-	 .default_text = "off", .example = "pin",
-	 .help = "pin: programs named by path must keep the content they had when the run started."},
+	{"hash", VALUE_WORD, WORDS("off", "pin"), .default_text = "off", .example = "pin",
+	 STORED(exec.hash), AT(exec.hash_at),
+	 .help = "pin: the programs that exec.allow names run as they were when the plan was made, byte for byte, whatever "
+		 "becomes of their files. The entries must then be files, and exec.default deny or ask."},
 	{0},
 };
 

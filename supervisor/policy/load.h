@@ -47,6 +47,9 @@ static inline void profile_cleanup(struct profile **p)
  * array (caller frees the array, not the strings). */
 int profile_paths(
 	const struct profile *profile, const char ***ret_paths, const char ***ret_globs) must_check;
+/* The paths among them of which plan/ wants to know what the files hold (exec.hash: pin), in a new
+ * NULL-terminated array (caller frees the array, not the strings). NULL: out of memory. */
+const char **profile_programs(const struct profile *profile) must_check;
 
 /* Check the profile's paths against what they are on this host: absent without `optional`, behind
  * a link, writable grants that cover what must not be written … Problems are appended to

@@ -44,6 +44,18 @@ static void tidy(const char **list, size_t count)
 	list[kept] = NULL;
 }
 
+const char **profile_programs(const struct profile *p)
+{
+	const char **paths = calloc(p->exec.allow.count + 1, sizeof(*paths));
+	size_t count = 0;
+
+	for (size_t i = 0; paths && p->exec.hash == EXEC_HASH_PIN && i < p->exec.allow.count; i++) {
+		if (p->exec.allow.items[i].path)
+			paths[count++] = p->exec.allow.items[i].path;
+	}
+	return paths;
+}
+
 int profile_paths(const struct profile *p, const char ***ret_paths, const char ***ret_globs)
 {
 	const struct path_rules *lists[] = {&p->fs.read, &p->fs.write, &p->fs.ask, &p->fs.deny,

@@ -213,6 +213,8 @@ enum syscall_base { SYSCALL_BASE_DEFAULT, SYSCALL_BASE_STRICT, SYSCALL_BASE_COUN
 
 enum deny_action { DENY_EPERM, DENY_ENOSYS, DENY_KILL, DENY_ACTION_COUNT };
 
+enum exec_hash { EXEC_HASH_OFF, EXEC_HASH_PIN, EXEC_HASH_COUNT };
+
 enum feedback {
 	FEEDBACK_CODE, /* the tool sees an error number */
 	FEEDBACK_NONE,
@@ -276,6 +278,8 @@ struct profile {
 		enum decision default_decision; /* allow where not written */
 		struct source default_at;
 		struct exec_rules allow, ask, deny;
+		enum exec_hash hash;
+		struct source hash_at;
 	} exec;
 
 	struct {

@@ -40,7 +40,7 @@ static const struct {
 	{"exec.allow",             "Landlock, mounts with noexec"},
 	{"exec.ask",               "as exec.deny"},
 	{"exec.deny",              "covered by a mount"},
-	{"exec.hash",              "exec meter"},
+	{"exec.hash",              "a copy made and hashed at the start, mounted over the file; Landlock"},
 	{"syscalls.base",          "seccomp"},
 	{"syscalls.allow",         "seccomp"},
 	{"syscalls.deny",          "seccomp"},

@@ -13,6 +13,7 @@ import cases_learn  # noqa: E402
 import cases_kill  # noqa: E402
 import cases_live  # noqa: E402
 import cases_meter  # noqa: E402
+import cases_pinned  # noqa: E402
 import cases_profiles  # noqa: E402
 import cases_record  # noqa: E402
 import cases_run  # noqa: E402
@@ -25,8 +26,8 @@ import sandbox as sandboxes  # noqa: E402
 SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools.ROWS, "meter": cases_meter.ROWS,
           "live": cases_live.ROWS, "kill": cases_kill.ROWS,
           "record": cases_record.ROWS + cases_anchor.ROWS + cases_sinks.ROWS, "profiles": cases_profiles.ROWS,
-          "learn": cases_learn.ROWS, "slow": cases_tools.SLOW + cases_learn.SLOW}
-USUAL = ("run", "world", "tools", "profiles", "meter", "live", "kill", "learn", "record")
+          "learn": cases_learn.ROWS, "pinned": cases_pinned.ROWS, "slow": cases_tools.SLOW + cases_learn.SLOW}
+USUAL = ("run", "world", "tools", "profiles", "meter", "live", "kill", "learn", "record", "pinned")
 
 
 def main():

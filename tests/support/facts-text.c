@@ -58,6 +58,21 @@ static void *grown(void *items, size_t *count, size_t size)
 	return need(realloc(items, (*count + 1) * size));
 }
 
+/* "32*ab": so many bytes of one value. */
+static void set_bytes(ProtobufCBinaryData *bytes, const char *value)
+{
+	unsigned count, byte;
+
+	if (sscanf(value, "%u*%x", &count, &byte) != 2 || count > 4096) {
+		give_up("no COUNT*BYTE");
+		return;
+	}
+	free(bytes->data);
+	bytes->data = need(malloc(count));
+	memset(bytes->data, (int)byte, count);
+	bytes->len = count;
+}
+
 static void set_field(ProtobufCMessage *message, const char *name, const char *value)
 {
 	const ProtobufCFieldDescriptor *field =
@@ -87,6 +102,8 @@ static void set_field(ProtobufCMessage *message, const char *name, const char *v
 		*(uint64_t *)(void *)at = number(value);
 	} else if (field->type == PROTOBUF_C_TYPE_UINT32) {
 		*(uint32_t *)(void *)at = (uint32_t)number(value);
+	} else if (field->type == PROTOBUF_C_TYPE_BYTES) {
+		set_bytes((ProtobufCBinaryData *)(void *)at, value);
 	} else if (field->type == PROTOBUF_C_TYPE_ENUM) {
 		*(int *)(void *)at = kind_number(value);
 	} else {

@@ -103,6 +103,9 @@ static struct reach mount_reach(const Berm__Wire__Plan *plan, const char *path)
 		case BERM__WIRE__MOUNT_KIND__MOUNT_BIND:
 			r = (struct reach){true, !m->read_only, !m->no_exec};
 			break;
+		case BERM__WIRE__MOUNT_KIND__MOUNT_COPY:
+			r = (struct reach){true, false, true};
+			break;
 		case BERM__WIRE__MOUNT_KIND__MOUNT_SEAL:
 			r.write = false;
 			break;

@@ -183,6 +183,35 @@ static void what_a_ceiling_demands_and_nobody_can_enforce_yet_is_pending(void **
 	assert_string_equal(l.profile->pending.items[0].key, "blast_radius.tool_calls");
 }
 
+static void a_ceiling_that_pins_programs_pins_them_whatever_a_profile_says(void **state)
+{
+	static const struct {
+		const char *profile, *ceiling;
+		enum exec_hash hash;
+	} cases[] = {
+		{"", "exec: {hash: pin}", EXEC_HASH_PIN},
+		{"exec: {hash: \"off\"}", "exec: {hash: pin}", EXEC_HASH_PIN},
+		{"exec: {hash: pin}", "", EXEC_HASH_PIN},
+		{"exec: {hash: pin}", "exec: {hash: \"off\"}", EXEC_HASH_PIN},
+		{"", "", EXEC_HASH_OFF},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(cases); i++) {
+		autoloading struct loading l;
+		char profile[96], ceiling[96];
+
+		loading_init(&l);
+		snprintf(profile, sizeof(profile), HEAD "%s\n", cases[i].profile);
+		snprintf(ceiling, sizeof(ceiling), HEAD "%s\n", cases[i].ceiling);
+		load_under(&l, profile, ceiling);
+		assert_int_equal(l.profile->exec.hash, cases[i].hash);
+		if (strstr(cases[i].profile, "off"))
+			assert_non_null(strstr(text_string(&l.out),
+				"p.yaml:3:8: note[N001]: exec.hash: off is narrowed to pin by"));
+	}
+}
+
 static void a_ceiling_with_an_error_refuses_the_profile(void **state)
 {
 	autoloading struct loading l;
@@ -226,6 +255,7 @@ int main(void)
 		cmocka_unit_test(numbers_take_the_lower_one),
 		cmocka_unit_test(what_is_taken_away_is_noted_with_both_places),
 		cmocka_unit_test(what_a_ceiling_demands_and_nobody_can_enforce_yet_is_pending),
+		cmocka_unit_test(a_ceiling_that_pins_programs_pins_them_whatever_a_profile_says),
 		cmocka_unit_test(a_ceiling_with_an_error_refuses_the_profile),
 		cmocka_unit_test(every_one_of_several_ceilings_narrows),
 	};
