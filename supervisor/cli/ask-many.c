@@ -139,7 +139,8 @@ uint64_t ask_nearest_share(const Berm__Wire__RunStatus *status)
 void ask_put_heading(struct text *out)
 {
 	text_printf(out, "%-*s  %-*s  %-10s  %-11s  %-7s  %s\n", RUN_ID_LENGTH, "RUN",
-		PROFILE_BYTES, "PROFILE", "POSTURE", "PHASE", "UP", "NEAREST CAPS, COMMAND");
+		PROFILE_BYTES, "AGENT OR PROFILE", "POSTURE", "PHASE", "UP",
+		"NEAREST CAPS, COMMAND");
 }
 
 static void put_status(struct text *out, const Berm__Wire__RunStatus *status)
@@ -147,7 +148,10 @@ static void put_status(struct text *out, const Berm__Wire__RunStatus *status)
 	autotext struct text run = {0}, profile = {0}, uptime = {0};
 
 	text_escape(&run, status->run, strlen(status->run), RUN_ID_LENGTH);
-	ask_put(&profile, status->profile, PROFILE_BYTES);
+	if (status->agent[0])
+		text_escape(&profile, status->agent, strlen(status->agent), PROFILE_BYTES);
+	else
+		ask_put(&profile, status->profile, PROFILE_BYTES);
 	ask_put_time(&uptime, status->uptime_ms);
 	text_printf(out, "%-*s  %-*s  %-10s  %-11s  %-7s  ", RUN_ID_LENGTH, text_string(&run),
 		PROFILE_BYTES, text_string(&profile), posture_name(status->posture),

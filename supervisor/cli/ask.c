@@ -144,6 +144,9 @@ void ask_json(struct json *j, const char *key, const Berm__Wire__RunStatus *stat
 {
 	json_object_begin(j, key);
 	json_put_string(j, "run", status->run);
+	json_put_string(j, "agent", status->agent[0] ? status->agent : NULL);
+	json_put_string(j, "agent_id", status->agent_id[0] ? status->agent_id : NULL);
+	json_put_string(j, "group", status->group[0] ? status->group : NULL);
 	put_bytes(j, "profile", status->profile);
 	json_array_begin(j, "command");
 	for (size_t i = 0; i < status->n_command; i++)

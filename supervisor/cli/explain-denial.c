@@ -106,7 +106,9 @@ static void put_rule(
 	put(out, "\n  rule:      ", rule && rule->key ? rule->key : "not recorded");
 	if (rule && rule->file && rule->file[0]) {
 		put(out, "  (", rule->file);
-		text_printf(out, ":%u)", rule->line);
+		if (rule->line)
+			text_printf(out, ":%u", rule->line);
+		text_puts(out, ")");
 	} else if (rule) {
 		text_puts(out, "  (the default)");
 	}

@@ -29,7 +29,9 @@ static void put_rule(struct text *out, const Berm__Wire__RunRule *rule)
 	if (rule->file.len) {
 		text_puts(out, " (");
 		ask_put(out, rule->file, LINE_BYTES);
-		text_printf(out, ":%u)", rule->line);
+		if (rule->line)
+			text_printf(out, ":%u", rule->line);
+		text_puts(out, ")");
 	}
 }
 

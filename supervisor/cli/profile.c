@@ -41,7 +41,8 @@ void profile_put_place(struct text *out, const char *file, uint32_t line)
 		return;
 	}
 	profile_put(out, file);
-	text_printf(out, ":%u", line);
+	if (line)
+		text_printf(out, ":%u", line);
 }
 
 static const struct verb *const children[] = {

@@ -16,6 +16,7 @@
 struct run_options {
 	const char *profile;
 	const char *agent;
+	const char *task;
 	uint64_t timeout_ms;
 	struct word_list env;
 	const char *directory;
@@ -36,7 +37,10 @@ static const struct run_options defaults = {.status_fd = -1};
 static const struct option_spec specs[] = {
 	{"profile", 'p', OPTION_TEXT, at(profile), "PROFILE", "BERM_PROFILE",
 		"what the tool may do: a file, or a name on the search path"},
-	{"agent", 0, OPTION_TEXT, at(agent), "NAME", "BERM_AGENT", "run for a registered agent (needs the supervisor)"},
+	{"agent", 0, OPTION_TEXT, at(agent), "NAME", "BERM_AGENT",
+		"run for this agent (\"berm agent\"): its profile and what is left of its budgets"},
+	{"task", 0, OPTION_TEXT, at(task), "TASK", "BERM_TASK",
+		"what the agent is at: the same command is tried again only so often in one task"},
 	{"timeout", 0, OPTION_DURATION, at(timeout_ms), "TIME", "BERM_TIMEOUT",
 		"end the run after this time (30s, 15m); exit 124"},
 	{"env", 0, OPTION_WORDS, at(env), "K[=V]", NULL, "give the tool a variable beside those of the profile; repeatable"},
@@ -87,6 +91,10 @@ static int check_options(const struct verb *verb, const struct run_options *opti
 		return verb_misused(verb, "--status-fd: %s", err.text);
 	if (session_check_features(options->allow_degraded.items, &err) < 0)
 		return verb_misused(verb, "--allow-degraded: %s", err.text);
+	if (options->profile && options->agent)
+		return verb_misused(verb, "an agent has its own profile: --agent or --profile");
+	if (options->task && !options->agent)
+		return verb_misused(verb, "--task is for runs of an agent");
 	if (!options->profile && !options->agent)
 		return verb_misused(verb, "no profile: give one with -p or BERM_PROFILE; shipped "
 					  "are base-linux, coding-agent, coding-agent-metered, "
@@ -143,6 +151,7 @@ static int report_failure(
 		.plan = session->plan,
 		.denials = &session->denials,
 		.effects = &session->effects,
+		.agent = session_agent(session),
 	};
 
 	if (session->diagnostics.length && err->kind == ERROR_INPUT)
@@ -174,6 +183,7 @@ static int report_result(const struct run_options *options, const struct session
 		.effects = &session->effects,
 		.duration_ms = result->duration_ms,
 		.recorder = recording_words(session),
+		.agent = session_agent(session),
 	};
 
 	if (failed)
@@ -188,11 +198,28 @@ static int report_result(const struct run_options *options, const struct session
 	return status.code;
 }
 
+/* What was said outweighs what the environment says. */
+static struct run_options settle(const struct run_options *said)
+{
+	struct run_options options = *said;
+	bool profile_of_environment = said->profile && said->profile == getenv("BERM_PROFILE");
+
+	if (said->agent && profile_of_environment)
+		options.profile = NULL;
+	else if (said->agent && said->profile && said->agent == getenv("BERM_AGENT"))
+		options.agent = NULL;
+	if (!options.agent && said->task && said->task == getenv("BERM_TASK"))
+		options.task = NULL;
+	return options;
+}
+
 static int run(const struct verb *verb, const void *values, int argc, char **argv)
 {
-	const struct run_options *options = values;
+	const struct run_options settled = settle(values), *options = &settled;
 	const struct session_request request = {
 		.profile = options->profile,
+		.agent = options->agent,
+		.task = options->task,
 		.argv = (const char *const *)argv,
 		.directory = options->directory,
 		.env_extra = options->env.items,
@@ -210,10 +237,9 @@ static int run(const struct verb *verb, const void *values, int argc, char **arg
 
 	if (code)
 		return code;
-	if (options->agent || options->socket)
+	if (options->socket)
 		r = error_set(&err, -ENOSYS, ERROR_UNSUPPORTED,
-			"--agent and --socket need the supervisor, which this build does not have "
-			"yet; use --profile");
+			"--socket needs the supervisor, which this build does not have yet");
 	else
 		r = session_load(&request, &session, &err);
 	if (r == 0)
@@ -229,7 +255,7 @@ static int run(const struct verb *verb, const void *values, int argc, char **arg
 const struct verb verb_run = {
 	.name = "run",
 	.summary = "Run a tool behind the walls of a profile",
-	.usage = "[-p PROFILE] [OPTIONS] [--] CMD [ARG]...",
+	.usage = "[-p PROFILE | --agent NAME] [OPTIONS] [--] CMD [ARG]...",
 	.details = "The options end at \"--\" or at the first word that is no option; the rest is "
 		   "the tool's command line.\n"
 		   "Its stdin, stdout and stderr are untouched. berm is silent unless something "

@@ -14,6 +14,7 @@ const struct verb *const verbs[] = {
 	&verb_run,
 	&verb_ps,
 	&verb_inspect,
+	&verb_agent,
 	&verb_pace,
 	&verb_top,
 	&verb_kill,

@@ -181,6 +181,7 @@ static int add_degraded(const Berm__Wire__Plan *plan, Berm__Wire__RunStatus *sta
 int live_status(const struct session *session, uint64_t uptime_ms, Berm__Wire__RunStatus *status)
 {
 	const struct effects *e = &session->effects;
+	const Berm__Wire__Agent *agent = session_agent(session);
 	int r;
 
 	status->run = copy(session->run_id);
@@ -193,7 +194,10 @@ int live_status(const struct session *session, uint64_t uptime_ms, Berm__Wire__R
 	status->posture = e->posture;
 	status->phase = e->phase;
 	status->events_lost = e->events_lost;
-	if (!status->run || !status->make)
+	status->agent = copy(agent ? agent->name : "");
+	status->agent_id = copy(agent ? agent->id : "");
+	status->group = copy(agent ? agent->group : "");
+	if (!status->run || !status->make || !status->agent || !status->agent_id || !status->group)
 		return -ENOMEM;
 	r = add_command(session->plan, status);
 	if (r == 0)

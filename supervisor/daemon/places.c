@@ -115,11 +115,13 @@ static char *beside(const char *profile)
 }
 
 static void find_search_path(
-	const struct caller *caller, const char *profile, struct places *places)
+	const struct caller *caller, const struct places_request *request, struct places *places)
 {
 	char *const found[PLACES_SEARCH_MAX] = {
-		beside(profile),
-		xdg(caller, places->home, "XDG_CONFIG_HOME", ".config", "berm/profiles"),
+		beside(request->profile),
+		request->operators_profiles && caller->uid != geteuid()
+			? NULL
+			: xdg(caller, places->home, "XDG_CONFIG_HOME", ".config", "berm/profiles"),
 		strdup(OPERATOR_PROFILES),
 		strdup(SHIPPED_PROFILES),
 	};
@@ -140,7 +142,7 @@ int places_find(const struct caller *caller, const struct places_request *reques
 		places.home = strdup("");
 	if (!places.home)
 		return error_errno(err, "places");
-	find_search_path(caller, request->profile, &places);
+	find_search_path(caller, request, &places);
 	r = find_state(caller, request, &places, err);
 	if (r == 0)
 		r = find_ceilings(request->ceiling, &places, err);

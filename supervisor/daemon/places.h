@@ -4,6 +4,8 @@
 #include "apply/caller.h"
 #include "base/error.h"
 
+#include <stdbool.h>
+
 #define PLACES_SEARCH_MAX 4
 
 /* Where things of this caller are. Nothing of it is ever the working directory, unless
@@ -20,7 +22,8 @@ struct places {
 
 /* What the caller named; each may be NULL. */
 struct places_request {
-	const char *profile; /* path or name */
+	const char *profile;     /* path or name */
+	bool operators_profiles; /* the caller's own are not looked at */
 	const char *state_dir;
 	const char *ceiling;
 };

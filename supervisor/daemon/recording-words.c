@@ -133,6 +133,8 @@ void recording_tell_start(struct recording *recording, const struct session *ses
 	const Berm__Wire__Plan *plan = session->plan;
 	Berm__Wire__Record record = BERM__WIRE__RECORD__INIT;
 	Berm__Wire__RunStart start = BERM__WIRE__RUN_START__INIT;
+	Berm__Wire__DecisionChain chain = BERM__WIRE__DECISION_CHAIN__INIT;
+	const Berm__Wire__Agent *agent = session_agent(session);
 	size_t count = count_words(argv);
 	autofree ProtobufCBinaryData *rows = calloc(count + 1, sizeof(*rows));
 	autofree struct text *words = calloc(count + 1, sizeof(*words));
@@ -166,6 +168,11 @@ void recording_tell_start(struct recording *recording, const struct session *ses
 		start.has_keep_ms = true;
 		start.keep_ms = plan->recorder->keep_ms;
 		fill_sinks(plan->recorder, &start);
+	}
+	if (agent) {
+		chain.agent_nhi = agent->name;
+		chain.accountable_human = agent->accountable_human;
+		record.chain = &chain;
 	}
 	record.body_case = BERM__WIRE__RECORD__BODY_RUN_START;
 	record.run_start = &start;

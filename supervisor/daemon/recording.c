@@ -79,9 +79,12 @@ static int fail(struct recording *recording, const struct error *why, struct err
 static int open_recording(struct session *session, struct recording *recording, struct error *err)
 {
 	const Berm__Wire__Plan *plan = session->plan;
+	const Berm__Wire__Agent *agent = session_agent(session);
 	const struct recorder_client_options options = {
 		.state = session->places.state,
 		.info = {.run = session->run_id,
+			.agent_id = agent ? agent->id : NULL,
+			.group = agent && agent->group[0] ? agent->group : NULL,
 			.profile_digest = session->profile ? session->profile->digest : NULL,
 			.enforcement = plan ? recording_enforcement(plan) : 0},
 	};

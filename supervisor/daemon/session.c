@@ -57,24 +57,44 @@ struct profile_variables session_variables(const struct session *session)
 	};
 }
 
+const Berm__Wire__Agent *session_agent(const struct session *session)
+{
+	return session->agent_run ? session->agent_run->agent : NULL;
+}
+
 static int load_profile(struct session *session, struct error *err)
 {
 	const char *const named[] = {session->request->ceiling, NULL};
+	const Berm__Wire__Agent *agent = session_agent(session);
 	const struct profile_request request = {
-		.profile = session->request->profile,
+		.profile = agent ? agent->profile : session->request->profile,
 		.search_path = (const char *const *)session->places.search,
 		.ceilings = session->request->for_comparing ? named : session->places.ceilings,
 		.variables = session_variables(session),
-		.trusted_uid = session->caller.uid,
+		/* Who starts an agent has no say in what it may do. */
+		.trusted_uid = agent ? geteuid() : session->caller.uid,
 	};
 
 	return profile_load(&request, &session->profile, &session->diagnostics, err);
 }
 
+/* An agent's own directory is where its runs start, unless its operator says otherwise. */
+static int find_directory(struct session *session, struct error *err)
+{
+	const Berm__Wire__Agent *agent = session_agent(session);
+	const char *directory = session->request->directory;
+
+	if (!directory && agent && agent->directory[0])
+		directory = agent->directory;
+	return places_directory(directory, &session->directory, err);
+}
+
 int session_begin(const struct session_request *request, struct session *session, struct error *err)
 {
-	const struct places_request places = {
-		request->profile, request->state_dir, request->ceiling};
+	struct places_request places = {.profile = request->profile,
+		.state_dir = request->state_dir,
+		.ceiling = request->ceiling,
+		.operators_profiles = request->agent != NULL};
 	int r;
 
 	session->request = request;
@@ -85,16 +105,24 @@ int session_begin(const struct session_request *request, struct session *session
 		r = session_check_features(request->allow_degraded, err);
 	if (r == 0)
 		r = places_find(&session->caller, &places, &session->places, err);
-	if (r == 0)
-		r = places_directory(request->directory, &session->directory, err);
-	return r;
+	if (r == 0 && request->agent)
+		r = agent_run_find(session, err);
+	if (r == 0 && session->agent_run) {
+		/* Its profile is known now, and what lies beside that. */
+		places.profile = session->agent_run->agent->profile;
+		places_finish(&session->places);
+		r = places_find(&session->caller, &places, &session->places, err);
+	}
+	return r == 0 ? find_directory(session, err) : r;
 }
 
 int session_load(const struct session_request *request, struct session *session, struct error *err)
 {
 	int r = session_begin(request, session, err);
 
-	return r < 0 ? r : load_profile(session, err);
+	if (r == 0)
+		r = load_profile(session, err);
+	return r == 0 && session->agent_run ? agent_run_admit(session, err) : r;
 }
 
 static size_t count_words(const char *const *words)
@@ -188,6 +216,7 @@ int session_compile(struct session *session, struct error *err)
 		.allow_degraded = asked->allow_degraded,
 		.run_id = session->run_id,
 		.trace_denials = asked->trace_denials,
+		.agent = session_agent(session),
 	};
 	int r = plan_compile(
 		session->profile, session->facts, &request, &session->plan, &session->notes, err);
@@ -203,6 +232,8 @@ int session_compile(struct session *session, struct error *err)
 	}
 	if (r < 0)
 		return r;
+	if (session->agent_run && agent_run_check(session, err) < 0)
+		return err->code;
 	r = plan_digest(session->plan, session->plan_digest);
 	return r < 0 ? error_set(err, r, ERROR_INTERNAL, "cannot hash the plan: %s", strerror(-r))
 		     : 0;
@@ -211,6 +242,7 @@ int session_compile(struct session *session, struct error *err)
 void session_run(struct session *session, struct run_result *ret_result)
 {
 	live_run(session, ret_result);
+	agent_run_end(session, ret_result);
 }
 
 void session_refused(struct session *session, const struct run_result *result)
@@ -222,6 +254,7 @@ void session_refused(struct session *session, const struct run_result *result)
 void session_finish(struct session *session)
 {
 	recording_close(session);
+	agent_run_end(session, NULL);
 	denials_finish(&session->denials);
 	text_finish(&session->notes);
 	text_finish(&session->diagnostics);
@@ -229,6 +262,7 @@ void session_finish(struct session *session)
 	if (session->facts)
 		berm__wire__host_facts__free_unpacked(session->facts, NULL);
 	profile_destroy(session->profile);
+	agent_run_finish(session->agent_run);
 	own_free(&session->own_deny);
 	own_free(&session->directory);
 	places_finish(&session->places);

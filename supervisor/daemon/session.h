@@ -4,6 +4,7 @@
 #include "apply/apply.h"
 #include "apply/caller.h"
 #include "base/text.h"
+#include "daemon/agent-run.h"
 #include "daemon/denials.h"
 #include "daemon/effects.h"
 #include "daemon/places.h"
@@ -25,7 +26,9 @@ struct session_observer {
 
 /* What the caller asks for. All borrowed. */
 struct session_request {
-	const char *profile;               /* path or name */
+	const char *profile;               /* path or name; NULL: that of the agent */
+	const char *agent;                 /* name or id, or NULL */
+	const char *task;                  /* of the agent: --task, or NULL */
 	const char *const *argv;           /* NULL-terminated, or NULL where nothing is to run */
 	const char *directory;             /* -C, or NULL */
 	const char *const *env_extra;      /* --env, NULL-terminated, or NULL */
@@ -62,6 +65,7 @@ struct session {
 	struct effects effects;      /* of the run */
 	struct path_rule *own_deny;  /* owned: the profile's fs.deny and berm's own line */
 	struct recording *recording; /* owned; NULL: nothing is recorded */
+	struct agent_run *agent_run; /* owned; NULL: of no agent */
 };
 
 /* Find out who and where we are and make the run's id: the first half of session_load(). */
@@ -73,6 +77,8 @@ struct profile_variables session_variables(const struct session *session);
  * ceilings. */
 int session_load(const struct session_request *request, struct session *session,
 	struct error *err) must_check;
+/* What is known of the session's agent, or NULL. */
+const Berm__Wire__Agent *session_agent(const struct session *session);
 /* Gather the facts about the host that the loaded profile needs and check its paths against them.
  */
 int session_check(struct session *session, struct error *err) must_check;

@@ -199,7 +199,10 @@ void status_record(const struct status *status, struct text *out)
 	json_object_begin(&j, NULL);
 	json_put_u64(&j, "version", 1);
 	json_put_string(&j, "run", status->run_id);
-	json_put_null(&j, "agent");
+	json_put_string(&j, "agent", status->agent ? status->agent->name : NULL);
+	json_put_string(&j, "agent_id", status->agent ? status->agent->id : NULL);
+	json_put_string(&j, "group",
+		status->agent && status->agent->group[0] ? status->agent->group : NULL);
 	json_put_string(&j, "outcome", status_outcome_word(status->outcome));
 	json_put_i64(&j, "code", status->code);
 	if (status->signal)
@@ -251,7 +254,9 @@ static void footer_rule(const struct denial_rule *rule, struct text *out)
 	if (rule->file[0]) {
 		text_puts(out, " (");
 		put_escaped(out, rule->file);
-		text_printf(out, ":%u)", rule->line);
+		if (rule->line)
+			text_printf(out, ":%u", rule->line);
+		text_puts(out, ")");
 	} else {
 		text_puts(out, " (the default)");
 	}

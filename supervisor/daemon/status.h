@@ -21,7 +21,8 @@ struct status {
 	const struct denials *denials;
 	const struct effects *effects; /* or NULL */
 	uint64_t duration_ms;
-	const char *recorder; /* recording_words(), or NULL */
+	const char *recorder;           /* recording_words(), or NULL */
+	const Berm__Wire__Agent *agent; /* whose run it is, or NULL */
 };
 
 /* The status record of docs/status-record.md: one line of JSON with its line feed. Text

@@ -218,8 +218,9 @@ static bool has_budget(const struct question *q)
 			continue;
 		answer->counter = i;
 		wait = agent_wait_ms(q->agent, (enum agent_window)budget->window, i, q->now);
-		snprintf(answer->words, WORDS, "the agent %s has nothing left of %s (%llu a %s)%s",
-			q->agent->name, effect_counter_name(i), (unsigned long long)budget->limit,
+		snprintf(answer->words, WORDS,
+			"the agent %s has nothing left of %s (%llu per %s)%s", q->agent->name,
+			effect_counter_name(i), (unsigned long long)budget->limit,
 			agent_window_name(budget->window),
 			is_reserved(q->agent, i)
 				? "; runs that last have reserved it, as much as their profile's "

@@ -92,6 +92,22 @@ static int plan_working_directory(struct compiler *c)
 	return 0;
 }
 
+static void plan_agent(struct compiler *c)
+{
+	const Berm__Wire__Agent *agent = c->request->agent;
+	Berm__Wire__PlanAgent *to = agent ? malloc(sizeof(*to)) : NULL;
+
+	c->out_of_memory |= agent && !to;
+	if (!to)
+		return;
+	berm__wire__plan_agent__init(to);
+	to->id = message_string(c, agent->id);
+	to->name = message_string(c, agent->name);
+	to->group = message_string(c, agent->group);
+	to->tier = agent->tier;
+	c->plan->agent = to;
+}
+
 static int plan_settings(struct compiler *c)
 {
 	c->plan->version = PLAN_VERSION;
@@ -105,6 +121,7 @@ static int plan_settings(struct compiler *c)
 		note(c, "--trace-denials: this host has no seccomp user notification, so path "
 			"denials are not "
 			"seen");
+	plan_agent(c);
 	return plan_argv(c);
 }
 

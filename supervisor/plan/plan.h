@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "policy/profile.h"
+#include "wire/agent.pb-c.h"
 #include "wire/facts.pb-c.h"
 #include "wire/plan.pb-c.h"
 
@@ -23,6 +24,7 @@ struct plan_request {
 	const char *const *allow_degraded; /* feature names, NULL-terminated, or NULL */
 	const char *run_id;
 	bool trace_denials;
+	const Berm__Wire__Agent *agent; /* whose run it is, or NULL */
 };
 
 /* Paths beside those of profile_paths() that plan_compile() wants facts about, NULL-terminated and

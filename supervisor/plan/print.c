@@ -71,6 +71,15 @@ static void print_head(const Berm__Wire__Plan *plan, struct text *out)
 	else
 		out->failed = true;
 	print_bytes(out, "profile", plan->profile_digest.data, plan->profile_digest.len);
+	if (plan->agent) {
+		print_begin(out, "agent");
+		print_escaped(out, plan->agent->name);
+		text_puts(out, " id=");
+		print_escaped(out, plan->agent->id);
+		text_printf(out, " tier=%u group=", plan->agent->tier);
+		print_escaped(out, plan->agent->group);
+		print_end(out);
+	}
 	print_begin(out, "command");
 	for (size_t i = 0; i < plan->n_argv; i++) {
 		text_puts(out, i ? " " : "");

@@ -183,7 +183,8 @@ void export_rule_place(const Berm__Wire__RecordRule *rule, struct text *out)
 {
 	if (rule->file && rule->file[0]) {
 		put_string(out, rule->file);
-		text_printf(out, ":%u", rule->line);
+		if (rule->line)
+			text_printf(out, ":%u", rule->line);
 	} else {
 		put_string(out, rule->key);
 	}

@@ -438,7 +438,9 @@ static void put_rule(struct text *out, const Berm__Wire__RecordRule *rule)
 	slash = strrchr(rule->file, '/');
 	text_puts(out, " ");
 	put(out, slash && slash[1] ? slash + 1 : rule->file, RULE_BYTES);
-	text_printf(out, ":%u", rule->line);
+	/* What is not of a file has no line: an agent's budget. */
+	if (rule->line)
+		text_printf(out, ":%u", rule->line);
 }
 
 void line_fill(struct line *line, const Berm__Wire__Record *record)

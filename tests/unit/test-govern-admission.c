@@ -208,7 +208,7 @@ static void what_runs_that_last_may_do_is_reserved(void **state)
 	assert_int_equal(try_with(&request, 0, &answer), 0);
 	assert_int_equal(answer.rule, ADMISSION_BUDGET);
 	assert_int_equal(answer.counter, COUNTER_FILES_CHANGED);
-	assert_non_null(strstr(answer.words, "files_changed (100 a day)"));
+	assert_non_null(strstr(answer.words, "files_changed (100 per day)"));
 	assert_non_null(strstr(answer.words, "reserved"));
 	/* What was not done comes back, what was done does not. */
 	end_at(1000, first, ADMISSION_WORKED, 10);

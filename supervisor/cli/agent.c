@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/agent.h"
+
+#include "apply/caller.h"
+#include "base/number.h"
+#include "daemon/places.h"
+
+#include <string.h>
+#include <time.h>
+
+#define WORDS_BYTES 400
+
+int agent_open(const struct agent_common *options, struct agents *ret_agents, struct error *err)
+{
+	const struct places_request request = {.state_dir = options->state_dir};
+	struct places places = {0};
+	struct caller caller;
+	int r;
+
+	caller_identify(&caller);
+	r = places_find(&caller, &request, &places, err);
+	if (r < 0)
+		return r;
+	r = places.state ? agents_open(places.state, ret_agents, err)
+			 : error_set(err, -ENOENT, ERROR_INTERNAL,
+				   "no state directory is known, since there is no home directory");
+	places_finish(&places);
+	return r;
+}
+
+static void put(struct text *out, const char *name, const char *words)
+{
+	text_printf(out, "%-18s ", name);
+	text_escape(out, words, strlen(words), WORDS_BYTES);
+	text_puts(out, "\n");
+}
+
+static void put_number(struct text *out, const char *name, uint64_t value)
+{
+	text_printf(out, "%-18s %llu\n", name, (unsigned long long)value);
+}
+
+static void put_time(struct text *out, uint64_t wall_ms)
+{
+	time_t seconds = (time_t)(wall_ms / 1000);
+	char words[40] = "?";
+	struct tm t;
+
+	if (gmtime_r(&seconds, &t))
+		strftime(words, sizeof(words), "%Y-%m-%dT%H:%M:%SZ", &t);
+	text_puts(out, words);
+}
+
+static void put_starters(const Berm__Wire__Agent *agent, struct text *out)
+{
+	text_printf(out, "%-18s its operator", "may start it");
+	for (size_t i = 0; i < agent->n_may_start; i++)
+		text_printf(out, ", %s %u", agent->may_start[i]->group ? "group" : "user",
+			agent->may_start[i]->id);
+	text_puts(out, "\n");
+}
+
+static void put_budgets(
+	const Berm__Wire__Agent *agent, const struct agent_now *now, struct text *out)
+{
+	if (!agent->n_budgets)
+		text_puts(out, "budgets            none\n");
+	for (size_t i = 0; i < agent->n_budgets; i++) {
+		const Berm__Wire__AgentBudget *b = agent->budgets[i];
+
+		text_printf(out, "%-18s %s %llu of %llu per %s\n", i ? "" : "budgets",
+			effect_counter_name(b->counter),
+			(unsigned long long)agent_used(
+				agent, (enum agent_window)b->window, b->counter, now),
+			(unsigned long long)b->limit, agent_window_name(b->window));
+	}
+}
+
+static void put_runs(const Berm__Wire__Agent *agent, struct text *out)
+{
+	for (size_t i = 0; i < agent->n_runs; i++) {
+		const Berm__Wire__AgentRun *run = agent->runs[i];
+
+		text_printf(out, "%-18s %s", i ? "" : "running", run->run);
+		if (run->task[0])
+			text_printf(out, " task %s", run->task);
+		text_printf(out, " started by %u at ", run->uid);
+		put_time(out, run->since->wall_ms);
+		text_puts(out, "\n");
+	}
+}
+
+void agent_put(const Berm__Wire__Agent *agent, const struct agent_now *now, struct text *out)
+{
+	char buffer[32];
+
+	put(out, "agent", agent->name);
+	put(out, "id", agent->id);
+	put(out, "role", agent->role);
+	put(out, "accountable human", agent->accountable_human);
+	put(out, "profile", agent->profile);
+	put(out, "directory", agent->directory[0] ? agent->directory : "where its operator is");
+	text_printf(out, "%-18s %u (%s)\n", "tier", agent->tier, agent_tier(agent->tier)->name);
+	put(out, "group", agent->group[0] ? agent->group : "none");
+	put_starters(agent, out);
+	text_printf(out, "%-18s %llu of %llu within an hour, %llu in all\n", "runs",
+		(unsigned long long)agent_runs(agent, now),
+		(unsigned long long)agent->runs_per_hour, (unsigned long long)agent->runs_total);
+	put_number(out, "runs at once", agent->running_max);
+	put_number(out, "retries", agent->retries);
+	put(out, "cooldown", number_format_duration(agent->cooldown_ms, buffer, sizeof(buffer)));
+	put(out, "task", agent->task_required ? "each run has to name one" : "optional");
+	put_budgets(agent, now, out);
+	put_runs(agent, out);
+	text_printf(out, "%-18s ", "created");
+	put_time(out, agent->created->wall_ms);
+	text_puts(out, "\n");
+	if (agent->retired) {
+		text_printf(out, "%-18s ", "retired");
+		put_time(out, agent->retired->wall_ms);
+		text_puts(out, ": ");
+		text_escape(out, agent->retired_reason, strlen(agent->retired_reason), WORDS_BYTES);
+		text_puts(out, "\n");
+	}
+}
+
+static void json_budgets(
+	const Berm__Wire__Agent *agent, const struct agent_now *now, struct json *j)
+{
+	json_array_begin(j, "budgets");
+	for (size_t i = 0; i < agent->n_budgets; i++) {
+		const Berm__Wire__AgentBudget *b = agent->budgets[i];
+
+		json_object_begin(j, NULL);
+		json_put_string(j, "counter", effect_counter_name(b->counter));
+		json_put_string(j, "window", agent_window_name(b->window));
+		json_put_u64(j, "limit", b->limit);
+		json_put_u64(j, "used",
+			agent_used(agent, (enum agent_window)b->window, b->counter, now));
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
+static void json_runs(const Berm__Wire__Agent *agent, struct json *j)
+{
+	json_array_begin(j, "running");
+	for (size_t i = 0; i < agent->n_runs; i++) {
+		const Berm__Wire__AgentRun *run = agent->runs[i];
+
+		json_object_begin(j, NULL);
+		json_put_string(j, "run", run->run);
+		json_put_string(j, "task", run->task[0] ? run->task : NULL);
+		json_put_u64(j, "uid", run->uid);
+		json_put_u64(j, "since_ms", run->since->wall_ms);
+		json_object_begin(j, "reserved");
+		for (unsigned c = 0; c < run->n_reserved; c++)
+			if (run->reserved[c])
+				json_put_u64(j, effect_counter_name(c), run->reserved[c]);
+		json_object_end(j);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
+static void json_starters(const Berm__Wire__Agent *agent, struct json *j)
+{
+	json_array_begin(j, "may_start");
+	for (size_t i = 0; i < agent->n_may_start; i++) {
+		json_object_begin(j, NULL);
+		json_put_u64(
+			j, agent->may_start[i]->group ? "gid" : "uid", agent->may_start[i]->id);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
+static const char *or_null(const char *words)
+{
+	return words[0] ? words : NULL;
+}
+
+void agent_json(const Berm__Wire__Agent *agent, const struct agent_now *now, struct json *j)
+{
+	json_put_string(j, "name", agent->name);
+	json_put_string(j, "id", agent->id);
+	json_put_string(j, "role", agent->role);
+	json_put_string(j, "accountable_human", agent->accountable_human);
+	json_put_string(j, "profile", agent->profile);
+	json_put_string(j, "directory", or_null(agent->directory));
+	json_put_u64(j, "tier", agent->tier);
+	json_put_string(j, "group", or_null(agent->group));
+	json_starters(agent, j);
+	json_put_u64(j, "runs_per_hour", agent->runs_per_hour);
+	json_put_u64(j, "runs_within_hour", agent_runs(agent, now));
+	json_put_u64(j, "runs_total", agent->runs_total);
+	json_put_u64(j, "running_max", agent->running_max);
+	json_put_u64(j, "retries", agent->retries);
+	json_put_u64(j, "cooldown_ms", agent->cooldown_ms);
+	json_put_bool(j, "task_required", agent->task_required);
+	json_budgets(agent, now, j);
+	json_object_begin(j, "lifetime");
+	for (unsigned i = 0; i < agent->n_lifetime; i++)
+		json_put_u64(j, effect_counter_name(i), agent->lifetime[i]);
+	json_object_end(j);
+	json_runs(agent, j);
+	json_put_u64(j, "created_ms", agent->created->wall_ms);
+	if (agent->retired)
+		json_put_u64(j, "retired_ms", agent->retired->wall_ms);
+	else
+		json_put_null(j, "retired_ms");
+	json_put_string(j, "retired_reason", or_null(agent->retired_reason));
+}
+
+int agent_print(const struct agent_common *options, Berm__Wire__Agent *agent)
+{
+	autotext struct text out = {0};
+	struct json j = {.out = &out};
+	struct agent_now now = {0};
+	struct error ignored = {0};
+
+	(void)!agents_now(&now, &ignored);
+	if (options->json) {
+		json_object_begin(&j, NULL);
+		agent_json(agent, &now, &j);
+		json_object_end(&j);
+		text_puts(&out, "\n");
+	} else {
+		agent_put(agent, &now, &out);
+	}
+	agent_free(&agent);
+	return verb_print(&out, CLI_GOOD);
+}
+
+static const struct verb *const children[] = {&verb_agent_add, &verb_agent_set, &verb_agent_list,
+	&verb_agent_show, &verb_agent_retire, NULL};
+
+const struct verb verb_agent = {
+	.name = "agent",
+	.summary = "Register agents, and see what they used up",
+	.children = children,
+};

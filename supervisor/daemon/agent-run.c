@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/agent-run.h"
+
+#include "base/log.h"
+#include "daemon/agent-group.h"
+#include "daemon/session.h"
+
+#include <fcntl.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define MARKS "agents.alive"
+#define MARK_BITS 0x3fffffffffffffffULL /* an offset that fcntl(2) takes, and one more */
+
+/* ---- who asks for whom ---- */
+
+/* What an ordinary caller must not choose for an agent of somebody else: each could widen what the
+ * agent was given, or show files that the caller may not read. */
+static const char *chosen_by_caller(const struct session_request *request)
+{
+	if (request->directory)
+		return "-C";
+	if (request->env_extra && request->env_extra[0])
+		return "--env";
+	if (request->allow_degraded && request->allow_degraded[0])
+		return "--allow-degraded";
+	return request->ceiling ? "--ceiling" : NULL;
+}
+
+static int check_caller(
+	const struct session *session, const struct agent_run *run, struct error *err)
+{
+	const char *chosen = chosen_by_caller(session->request);
+
+	if (run->is_operator)
+		return 0;
+	if (chosen)
+		return error_set(err, -EPERM, ERROR_REFUSED,
+			"%s is for the operator of the agent %s alone", chosen, run->agent->name);
+	if (!run->agent->directory[0])
+		return error_set(err, -EPERM, ERROR_REFUSED,
+			"the agent %s has no directory of its own, so that only its operator can "
+			"start it (berm agent set --directory DIR)",
+			run->agent->name);
+	return 0;
+}
+
+int agent_run_find(struct session *session, struct error *err)
+{
+	struct agent_run *run = calloc(1, sizeof(*run));
+	int r;
+
+	if (!run)
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	run->mark_fd = -1;
+	run->agents = AGENTS_NONE;
+	session->agent_run = run;
+	run->is_operator = session->caller.uid == geteuid();
+	if (!session->places.state)
+		return error_set(err, -ENOENT, ERROR_INTERNAL,
+			"no state directory is known, since there is no home directory");
+	r = agents_open(session->places.state, &run->agents, err);
+	if (r == 0)
+		r = agents_read(&run->agents, session->request->agent, &run->agent, err);
+	if (r < 0) {
+		/* For a run NOT_FOUND is its command. */
+		if (err->kind == ERROR_NOT_FOUND)
+			err->kind = ERROR_INPUT;
+		return r;
+	}
+	snprintf(run->label, sizeof(run->label), "agent %s", run->agent->name);
+	return check_caller(session, run, err);
+}
+
+/* ---- marks of runs that last ---- */
+
+static int open_marks(const struct agents *agents, struct error *err)
+{
+	autoclose int fd = openat(agents->state_fd, MARKS,
+		O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_errno(err, "open %s", MARKS);
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 077)
+		return error_set(err, -EPERM, ERROR_REFUSED,
+			"%s belongs to somebody else, or others may hold it", MARKS);
+	return take_fd(&fd);
+}
+
+static uint64_t mark_of(const char *run_id)
+{
+	uint64_t mark = 0;
+
+	crypto_generichash((unsigned char *)&mark, sizeof(mark), (const unsigned char *)run_id,
+		strlen(run_id), NULL, 0);
+	return mark & MARK_BITS;
+}
+
+/* A lock of the open file (fcntl(2), F_OFD_SETLK): the kernel takes it away with the last process
+ * of berm that has it, so that no pid is ever taken for another one's. */
+static int hold_mark(int fd, uint64_t mark, struct error *err)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)mark, .l_len = 1};
+
+	return fcntl(fd, F_OFD_SETLK, &lock) < 0 ? error_errno(err, "mark the run") : 0;
+}
+
+static bool is_marked(int fd, uint64_t mark)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)mark, .l_len = 1};
+
+	return fcntl(fd, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
+}
+
+/* Runs whose berm was killed: nobody knows what they did, so that it is all they could. */
+static int end_lost(const struct agents *agents, Berm__Wire__Agent *agent,
+	const struct agent_now *now, struct error *err)
+{
+	autoclose int fd = agent->n_runs ? open_marks(agents, err) : -1;
+	int r = agent->n_runs && fd < 0 ? fd : 0;
+
+	for (size_t i = agent->n_runs; r == 0 && i-- > 0;) {
+		char run[AGENT_ID_BYTES + 1];
+
+		if (is_marked(fd, agent->runs[i]->mark))
+			continue;
+		snprintf(run, sizeof(run), "%s", agent->runs[i]->run);
+		r = admission_end(agent, run, ADMISSION_LOST, NULL, now);
+		if (r < 0)
+			error_set(err, r, ERROR_INTERNAL, "out of memory");
+	}
+	return r;
+}
+
+/* ---- what the profile says and has to say ---- */
+
+/* The caps that a profile can hold. */
+static const struct {
+	enum effect_counter counter;
+	size_t offset;
+} caps[] = {
+	{COUNTER_FILES_CHANGED, offsetof(struct profile, blast_radius.files_changed)},
+	{COUNTER_FILES_DELETED, offsetof(struct profile, blast_radius.files_deleted)},
+	{COUNTER_BYTES_WRITTEN, offsetof(struct profile, blast_radius.bytes_written)},
+	{COUNTER_BYTES_SENT, offsetof(struct profile, blast_radius.bytes_sent)},
+	{COUNTER_HOSTS_CONTACTED, offsetof(struct profile, blast_radius.hosts_contacted)},
+	{COUNTER_PROCESSES_STARTED, offsetof(struct profile, blast_radius.processes_started)},
+};
+
+static struct limit *cap_at(struct profile *profile, size_t index)
+{
+	return (struct limit *)(void *)((char *)profile + caps[index].offset);
+}
+
+bool agent_can_budget(unsigned counter)
+{
+	for (size_t i = 0; i < array_size(caps); i++)
+		if (caps[i].counter == counter)
+			return true;
+	return false;
+}
+
+static void tighten(struct limit *limit, uint64_t value, const char *label)
+{
+	if (limit->set && limit->value <= value)
+		return;
+	*limit = (struct limit){.set = true, .value = value, .at = {.file = label}};
+}
+
+/* All that may be written may be read, and nothing is sent. */
+static int start_read_only(struct agent_run *run, struct profile *p, struct error *err)
+{
+	size_t reads = p->fs.read.count, writes = p->fs.write.count;
+	struct path_rule *items = calloc(reads + writes + 1, sizeof(*items));
+
+	if (!items)
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	if (reads)
+		memcpy(items, p->fs.read.items, reads * sizeof(*items));
+	if (writes)
+		memcpy(items + reads, p->fs.write.items, writes * sizeof(*items));
+	run->kept_read = items;
+	p->fs.read.items = items;
+	p->fs.read.count = reads + writes;
+	p->fs.write.count = 0;
+	p->fs.protect.count = 0;
+	p->network.mode = NETWORK_MODE_SCOPED;
+	p->network.allow.count = p->network.ask.count = p->network.listen.count = 0;
+	p->network.unix_sockets.count = 0;
+	return 0;
+}
+
+static int check_tier(const struct agent_run *run, struct profile *p, struct error *err)
+{
+	const struct agent_tier *tier = agent_tier(run->agent->tier);
+	bool capped = false;
+
+	for (size_t i = 0; i < array_size(caps); i++)
+		capped |= cap_at(p, i)->set;
+	if (tier->wants_caps && !capped)
+		return error_set(err, -EPERM, ERROR_REFUSED,
+			"an agent of tier %u has to have a cap: neither blast_radius of its "
+			"profile nor a budget of the agent %s says any",
+			run->agent->tier, run->agent->name);
+	if (tier->wants_breaker && !p->pace.alternate.when.count)
+		return error_set(err, -EPERM, ERROR_REFUSED,
+			"an agent of tier %u has to have a breaker: pace.alternate.when of its "
+			"profile is empty",
+			run->agent->tier);
+	if (tier->time_box_ms)
+		tighten(&p->limits.wall_time_ms, tier->time_box_ms, run->label);
+	return 0;
+}
+
+static int tighten_profile(struct agent_run *run, struct profile *p, struct error *err)
+{
+	int r = run->answer.read_only ? start_read_only(run, p, err) : 0;
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < array_size(caps); i++)
+		if (run->answer.caps[caps[i].counter] != AGENT_UNLIMITED)
+			tighten(cap_at(p, i), run->answer.caps[caps[i].counter], run->label);
+	return check_tier(run, p, err);
+}
+
+/* ---- admission ---- */
+
+static void hash_call(const char *const *argv, uint8_t call[AGENT_CALL_BYTES])
+{
+	crypto_generichash_state state;
+
+	crypto_generichash_init(&state, NULL, 0, AGENT_CALL_BYTES);
+	for (; argv && *argv; argv++)
+		crypto_generichash_update(&state, (const unsigned char *)*argv, strlen(*argv) + 1);
+	crypto_generichash_final(&state, call, AGENT_CALL_BYTES);
+}
+
+static int make_request(const struct session *session, uint8_t call[AGENT_CALL_BYTES],
+	struct admission_request *ret_request, struct error *err)
+{
+	const struct session_request *asked = session->request;
+
+	if (asked->task && !agent_name_is_good(asked->task))
+		return error_set(err, -EINVAL, ERROR_INPUT,
+			"a task's name is 1 to %d of a-z, 0-9, \"_\" and \"-\"", AGENT_NAME_MAX);
+	hash_call(asked->argv, call);
+	*ret_request = (struct admission_request){.run = session->run_id,
+		.mark = mark_of(session->run_id),
+		.uid = session->caller.uid,
+		.gid = session->caller.gid,
+		.is_operator = session->agent_run->is_operator,
+		.task = asked->task ? asked->task : "",
+		.call = call};
+	for (unsigned i = 0; i < COUNTER_COUNT; i++)
+		ret_request->caps[i] = AGENT_UNLIMITED;
+	for (size_t i = 0; i < array_size(caps); i++) {
+		const struct limit *cap = cap_at(session->profile, i);
+
+		if (cap->set)
+			ret_request->caps[caps[i].counter] = cap->value;
+	}
+	return 0;
+}
+
+/* As it is now; it may have got another name since. */
+static int read_again(const struct agent_run *run, Berm__Wire__Agent **ret_agent, struct error *err)
+{
+	struct error ignored = {0};
+
+	if (agents_read(&run->agents, run->agent->name, ret_agent, &ignored) == 0) {
+		if (strcmp((*ret_agent)->id, run->agent->id) == 0)
+			return 0;
+		agent_free(ret_agent);
+	}
+	return agents_read(&run->agents, run->agent->id, ret_agent, err);
+}
+
+/* Under the lock: the agent as it is now, without the runs that were killed. */
+static int ask(struct agent_run *run, const struct admission_request *request, struct error *err)
+{
+	struct admission_group group = {0};
+	autoagent Berm__Wire__Agent *agent = NULL;
+	struct agent_now now;
+	int r = agents_now(&now, err);
+
+	if (r == 0)
+		r = read_again(run, &agent, err);
+	if (r == 0)
+		r = end_lost(&run->agents, agent, &now, err);
+	if (r == 0)
+		r = agent_group(&run->agents, agent, &now, &group, err);
+	if (r < 0)
+		return r;
+	admit(agent, &group, request, &now, &run->answer);
+	if (run->answer.rule != ADMISSION_YES)
+		return error_set(err, -EPERM, ERROR_REFUSED, "%s", run->answer.words);
+	run->mark_fd = open_marks(&run->agents, err);
+	if (run->mark_fd < 0)
+		return run->mark_fd;
+	r = hold_mark(run->mark_fd, request->mark, err);
+	if (r == 0 && admission_begin(agent, &run->answer, request, &now) < 0)
+		r = error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	if (r == 0)
+		r = agents_write(&run->agents, agent, err);
+	if (r < 0)
+		own_close(&run->mark_fd);
+	return r;
+}
+
+int agent_run_admit(struct session *session, struct error *err)
+{
+	struct agent_run *run = session->agent_run;
+	struct admission_request request;
+	uint8_t call[AGENT_CALL_BYTES];
+	autounlock int lock = -1;
+	int r = make_request(session, call, &request, err);
+
+	if (r < 0)
+		return r;
+	lock = agents_lock(&run->agents, err);
+	if (lock < 0)
+		return lock;
+	r = ask(run, &request, err);
+	state_unlock(&lock);
+	return r < 0 ? r : tighten_profile(run, session->profile, err);
+}
+
+int agent_run_check(const struct session *session, struct error *err)
+{
+	const struct agent_run *run = session->agent_run;
+	const Berm__Wire__Meter *meter = session->plan->meter;
+
+	for (unsigned i = 0; i < COUNTER_COUNT; i++) {
+		bool counted = false;
+
+		if (run->answer.caps[i] == AGENT_UNLIMITED)
+			continue;
+		for (size_t k = 0; meter && k < meter->n_caps; k++)
+			counted |= meter->caps[k]->counter == i;
+		if (!counted)
+			return error_set(err, -EOPNOTSUPP, ERROR_UNSUPPORTED,
+				"the agent %s has a budget of %s, which nothing counts here; it is "
+				"not started without",
+				run->agent->name, effect_counter_name(i));
+	}
+	if (agent_tier(run->agent->tier)->never_degraded && session->plan->n_degraded)
+		return error_set(err, -EPERM, ERROR_REFUSED,
+			"an agent of tier %u never does without what its host lacks (%s)",
+			run->agent->tier, session->plan->degraded[0]);
+	return 0;
+}
+
+/* ---- the end ---- */
+
+static enum admission_end end_of(const struct run_result *result)
+{
+	if (!result || result->outcome == RUN_SETUP_FAILED || result->outcome == RUN_REFUSED)
+		return ADMISSION_NEVER_RAN;
+	return result->outcome == RUN_EXITED && result->code == 0 ? ADMISSION_WORKED
+								  : ADMISSION_FAILED;
+}
+
+static int settle(const struct session *session, enum admission_end end, struct error *err)
+{
+	const struct agent_run *run = session->agent_run;
+	autounlock int lock = agents_lock(&run->agents, err);
+	autoagent Berm__Wire__Agent *agent = NULL;
+	struct agent_now now;
+	int r = lock < 0 ? lock : agents_now(&now, err);
+
+	if (r == 0)
+		r = read_again(run, &agent, err);
+	if (r == 0 && admission_end(agent, session->run_id, end, session->effects.done, &now) < 0)
+		r = error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	return r < 0 ? r : agents_write(&run->agents, agent, err);
+}
+
+void agent_run_end(struct session *session, const struct run_result *result)
+{
+	struct agent_run *run = session->agent_run;
+	struct error err = {0};
+
+	if (!run || run->mark_fd < 0 || run->ended)
+		return;
+	run->ended = true;
+	if (settle(session, end_of(result), &err) < 0)
+		log_line("run: what the run did could not be told to the agent %s, so that all "
+			 "that was reserved counts as done: %s",
+			run->agent->name, err.text);
+	own_close(&run->mark_fd);
+}
+
+void agent_run_finish(struct agent_run *run)
+{
+	if (!run)
+		return;
+	own_close(&run->mark_fd);
+	agent_free(&run->agent);
+	agents_close(&run->agents);
+	own_free(&run->kept_read);
+	free(run);
+}

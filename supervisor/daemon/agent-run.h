@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "daemon/agents.h"
+#include "govern/admission.h"
+
+/* A run of an agent: its profile and its budgets come from there. The steps belong between those of
+ * session.h. */
+
+struct session;
+struct run_result;
+
+struct agent_run {
+	struct agents agents;
+	Berm__Wire__Agent *agent; /* owned: as it was read */
+	bool is_operator;         /* who asks is the owner of the state directory */
+	struct admission answer;
+	int mark_fd; /* owned: the lock of AgentRun.mark; -1: not admitted */
+	bool ended;
+	const struct path_rule *kept_read; /* owned: what fs.read is in a read-only start */
+	char label[AGENT_NAME_MAX + 8];    /* "agent NAME": where limits come from */
+};
+
+/* Find the agent that was asked for and who asks; what others must not choose is refused. The
+ * session has its places. */
+int agent_run_find(struct session *session, struct error *err) must_check;
+/* Ask for admission, reserve what the run may do, and let the loaded profile say so. */
+int agent_run_admit(struct session *session, struct error *err) must_check;
+/* The plan holds and counts everything that the agent has a budget for. */
+int agent_run_check(const struct session *session, struct error *err) must_check;
+/* Count what it did; result NULL: it never came to be. Fine where there is no agent. */
+void agent_run_end(struct session *session, const struct run_result *result);
+/* A profile can hold a cap on that counter, so that an agent can have a budget of it. */
+bool agent_can_budget(unsigned counter);
+void agent_run_finish(struct agent_run *run); /* NULL is fine */
