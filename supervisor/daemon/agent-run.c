@@ -286,16 +286,21 @@ static int ask(struct agent_run *run, const struct admission_request *request, s
 	struct admission_group group = {0};
 	autoagent Berm__Wire__Agent *agent = NULL;
 	struct agent_now now;
+	size_t lasted = 0;
 	int r = agents_now(&now, err);
 
 	if (r == 0)
 		r = read_again(run, &agent, err);
+	lasted = r == 0 ? agent->n_runs : 0;
 	if (r == 0)
 		r = end_lost(&run->agents, agent, &now, err);
 	if (r == 0)
 		r = agent_group(&run->agents, agent, &now, &group, err);
 	if (r < 0)
 		return r;
+	/* Written down whatever the answer is: a run is lost once, not at each attempt anew. */
+	if (agent->n_runs < lasted && agents_write(&run->agents, agent, err) < 0)
+		return err->code;
 	admit(agent, &group, request, &now, &run->answer);
 	if (run->answer.rule != ADMISSION_YES)
 		return error_set(err, -EPERM, ERROR_REFUSED, "%s", run->answer.words);

@@ -1,0 +1,427 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Agents from outside: identity, who may start one, and budgets that outlive a run, a kill and a rename."""
+import hashlib
+import json
+import os
+import shutil
+import signal
+import stat
+import struct
+import subprocess
+import time
+
+import harness
+import inventory
+from sandbox import Skip
+
+BREAKER = "pace:\n  alternate:\n    when: [{event: denial, count: 50, within: 1m}]\n"
+AT_ONCE = 200
+BUDGET = 12
+
+
+class World:
+    """A state directory of one row, and berm's words for it."""
+
+    def __init__(self, sandbox, name, caps="blast_radius: {files_changed: 5}\n"):
+        self.sandbox = sandbox
+        self.state = "%s/agents-%s" % (sandbox.top, name)
+        shutil.rmtree(self.state, ignore_errors=True)
+        self.profile = sandbox.write_profile("agent-" + name, caps + BREAKER)
+        os.chmod(self.profile, 0o644)
+
+    def environment(self, operator=True):
+        values = self.sandbox.environment(BERM_STATE_DIR=self.state)
+        if operator:
+            values.pop("SUDO_UID", None)
+            values.pop("SUDO_GID", None)
+        return values
+
+    def berm(self, *words, operator=True, timeout=60):
+        return harness.run([self.sandbox.berm, *words], env=self.environment(operator), cwd=self.sandbox.ws,
+                           timeout=timeout)
+
+    def add(self, name="worker", *options, tier="2"):
+        return self.berm("agent", "add", name, "--json", "--role", "does things", "--accountable-human",
+                         "Ada <ada@example.org>", "-p", self.profile, "-C", self.sandbox.ws, "--tier", tier, *options)
+
+    def command(self, tool, *options, agent="worker"):
+        return [self.sandbox.berm, "run", "--agent", agent, *options, "--", *tool]
+
+    def run(self, tool, *options, agent="worker", operator=True):
+        return self.berm(*self.command(tool, *options, agent=agent)[1:], operator=operator)
+
+    def shell(self, script, *options, **more):
+        return self.run(["/bin/sh", "-c", script], *options, **more)
+
+    def show(self, name="worker"):
+        result = self.berm("agent", "show", "--json", name)
+        return json.loads(result.text) if result.code == 0 else {}
+
+    def used(self, name="worker"):
+        return {(row["counter"], row["window"]): row["used"] for row in self.show(name).get("budgets", [])}
+
+    def close(self):
+        inventory.end_recorders(self.state)
+        shutil.rmtree(self.state, ignore_errors=True)
+
+
+def row(name, **more):
+    """A row with a state directory of its own, that is removed whatever comes of it."""
+    def wrap(function):
+        def judged(sandbox, case):
+            world = World(sandbox, name, **more)
+            try:
+                function(world, sandbox, case)
+            finally:
+                world.close()
+        return judged
+    return wrap
+
+
+def touch(*names):
+    return "; ".join("echo x > %s" % name for name in names)
+
+
+@row("life")
+def an_agent_is_who_it_was(world, sandbox, case):
+    case.code(world.add("worker", "--budget", "files_changed=9/day", "--group", "lab"), 0)
+    first = world.show()
+    case.that(first.get("role") == "does things" and first.get("accountable_human") == "Ada <ada@example.org>", first)
+    case.that(stat.S_IMODE(os.stat(world.state + "/agents").st_mode) == 0o700, "agents/ is open to others")
+    case.that(stat.S_IMODE(os.stat(world.state + "/agents/worker").st_mode) == 0o600, "its file is open to others")
+    case.code(world.add(), 1)
+    case.code(world.shell(touch("a", "b", "c")), 0)
+    case.code(world.berm("agent", "set", "worker", "--name", "other"), 0)
+    case.that(world.run(["true"]).code == 2, "the old name runs")
+    renamed = world.show("other")
+    case.that(renamed.get("id") == first.get("id") and renamed.get("runs_total") == 1, renamed)
+    case.that(world.used("other").get(("files_changed", "day")) == 3, renamed)
+    case.code(world.berm("agent", "retire", "other"), 2)
+    case.code(world.berm("agent", "retire", "other", "--reason", "its work is done"), 0)
+    case.that(world.run(["true"], agent="other").code == 2, "a retired agent runs")
+    result = world.run(["true"], agent=first["id"])
+    case.that(result.code == 126 and "its work is done" in result.errors, *result.describe())
+    # The name is free, the id and what was used up are another's.
+    case.code(world.add("other"), 0)
+    case.that(world.show("other").get("id") != first["id"], "an id was used again")
+    case.that(world.show(first["id"]).get("retired_reason") == "its work is done", world.show(first["id"]))
+    listed = json.loads(world.berm("agent", "list", "--json", "--retired").text)["agents"]
+    case.that(len(listed) == 2, listed)
+
+
+@row("words")
+def what_is_mandatory_is_demanded(world, sandbox, case):
+    base = ["agent", "add", "worker", "-p", world.profile, "--tier", "2"]
+    human, role = ["--accountable-human", "Ada"], ["--role", "r"]
+    for words in (base + human, base + role, base + role + ["--accountable-human", " "],
+                  base + human + ["--role", "two\nlines"], base + human + ["--role", "x" * 201],
+                  base + human + role + ["--tier", "4"], base + human + role + ["--budget", "files_changed=5"],
+                  base + human + role + ["--budget", "denials=5/day"],
+                  base + human + role + ["--budget", "files_changed=-1/day"],
+                  base + human + role + ["--budget", "files_changed=5/week"],
+                  base + human + role + ["--may-start", "nobody-has-this-name"],
+                  base + human + role + ["--group", "../lab"],
+                  ["agent", "add", "../worker"] + base[3:] + human + role,
+                  ["agent", "add", "Worker"] + base[3:] + human + role):
+        result = world.berm(*words)
+        case.that(result.code == 2, words, *result.describe())
+    case.that(not os.listdir(world.state + "/agents"), os.listdir(world.state + "/agents"))
+    result = world.berm("run", "--agent", "worker", "-p", world.profile, "--", "true")
+    case.that(result.code == 2 and "own profile" in result.errors, *result.describe())
+    case.that(world.run(["true"]).code == 2, "an agent that is none")
+
+
+@row("budget", caps="blast_radius: {files_changed: 6}\n")
+def a_budget_outlives_runs(world, sandbox, case):
+    case.code(world.add("worker", "--budget", "files_changed=10/day", "--budget", "files_changed=1000/lifetime"), 0)
+    case.code(world.shell(touch(*"abcd")), 0)
+    case.that(world.used() == {("files_changed", "day"): 4, ("files_changed", "lifetime"): 4}, world.used())
+    # Six are left, and six the profile allows; then none.
+    result = world.shell(touch(*"ABCDEFGH"))
+    case.that(len(os.listdir(sandbox.ws)) == 10, os.listdir(sandbox.ws), *result.describe())
+    result = world.run(["true"])
+    case.that(result.code == 126 and "files_changed (10 per day)" in result.errors, *result.describe())
+    case.that(len(os.listdir(sandbox.ws)) == 10, os.listdir(sandbox.ws))
+    inventory.end_recorders(world.state)
+    log = world.berm("log", "--json")
+    case.that("files_changed (10 per day)" in log.text and world.show()["id"] in log.text, log.text[-500:])
+    # Another agent of the same profile has its own.
+    case.code(world.add("second", "--budget", "files_changed=10/day"), 0)
+    case.code(world.run(["true"], agent="second"), 0)
+    case.that(world.show()["lifetime"]["files_changed"] == 10, world.show())
+
+
+@row("status")
+def a_run_says_whose_it_is(world, sandbox, case):
+    case.code(world.add("worker", "--group", "lab"), 0)
+    result = world.run(["true"], "--json")
+    told = [json.loads(line) for line in result.errors.splitlines() if line.startswith("{")]
+    case.that(len(told) == 1 and told[0]["agent"] == "worker" and told[0]["agent_id"] == world.show()["id"] and
+              told[0]["group"] == "lab", *result.describe())
+    process = subprocess.Popen(world.command(["sleep", "30"]), env=world.environment(), cwd=sandbox.ws,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        rows, end = [], time.monotonic() + 20
+        while not rows and time.monotonic() < end:
+            answer = world.berm("ps", "--json")
+            rows = [run for run in json.loads(answer.text or "{}").get("runs", []) if run["pid"] == process.pid]
+        case.that(rows and rows[0]["agent"] == "worker" and rows[0]["group"] == "lab", rows)
+        case.that("worker" in world.berm("ps").text, world.berm("ps").text)
+        running = world.show()["running"]
+        case.that(rows and len(running) == 1 and running[0]["run"] == rows[0]["run"] and
+                  running[0]["reserved"] == {}, running)
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+    case.that(world.show()["running"] == [], world.show()["running"])
+
+
+@row("once")
+def of_many_at_once_exactly_so_many_start(world, sandbox, case):
+    """The budget of runs an hour, asked for by many at the same time."""
+    case.code(world.add("worker", "--runs-per-hour", str(BUDGET), "--running", "1000"), 0)
+    processes = []
+    for number in range(AT_ONCE):
+        processes.append(subprocess.Popen(world.command(["/bin/sh", "-c", "echo ran"]), env=world.environment(),
+                                          cwd=sandbox.ws, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                          stderr=subprocess.PIPE))
+    ran, refused, other = 0, 0, []
+    for process in processes:
+        out, errors = process.communicate(timeout=300)
+        ran += out == b"ran\n"
+        if process.returncode == 126 and b"runs_per_hour: %d" % BUDGET in errors:
+            refused += 1
+        elif process.returncode != 0:
+            other.append((process.returncode, errors[-300:]))
+    case.that(ran == BUDGET, "%d ran, not %d" % (ran, BUDGET))
+    case.that(ran + refused == AT_ONCE, "%d refused" % refused, other[:3])
+    agent = world.show()
+    case.that(agent["runs_total"] == BUDGET and agent["running"] == [], agent)
+    case.summary = "%d of %d" % (ran, AT_ONCE)
+
+
+@row("reserve", caps="blast_radius: {files_changed: 3}\n")
+def runs_at_once_have_no_more_together(world, sandbox, case):
+    case.code(world.add("worker", "--budget", "files_changed=7/day", "--running", "100"), 0)
+    processes = [subprocess.Popen(world.command(["/bin/sh", "-c", "for i in 1 2 3 4 5; do echo x > $$.%d.$i; done; "
+                                                 "sleep 1" % number]),
+                                  env=world.environment(), cwd=sandbox.ws, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for number in range(12)]
+    for process in processes:
+        process.wait(timeout=120)
+    made = len(os.listdir(sandbox.ws))
+    case.that(made <= 7, "%d files were made with a budget of 7" % made)
+    case.that(world.used()[("files_changed", "day")] == made, world.used(), made)
+    # What came back may be used, and no more than that.
+    for _ in range(4):
+        world.shell("for i in 1 2 3 4 5; do echo x > again.$$.$(date +%N).$i; done")
+    case.that(len(os.listdir(sandbox.ws)) == 7, os.listdir(sandbox.ws))
+
+
+@row("killed", caps="blast_radius: {files_changed: 4}\n")
+def a_run_that_was_killed_is_not_free(world, sandbox, case):
+    case.code(world.add("worker", "--budget", "files_changed=10/day", "--cooldown", "none"), 0)
+    for used in (4, 8, 10):
+        process = subprocess.Popen(world.command(["/bin/sh", "-c", "echo x > made; echo; exec sleep 60"]),
+                                   env=world.environment(), cwd=sandbox.ws, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        process.wait(timeout=20)
+        process.stdout.close()
+        # It still counts as running until somebody asks to start; either way it counts.
+        case.that(world.used()[("files_changed", "day")] == used, used, world.used())
+        end = time.monotonic() + 10
+        while inventory.processes([sandbox.token]) and time.monotonic() < end:
+            time.sleep(0.05)
+    result = world.run(["true"])
+    case.that(result.code == 126 and "files_changed (10 per day)" in result.errors, *result.describe())
+    case.that("reserved" not in result.errors and world.show()["lifetime"]["files_changed"] == 10, *result.describe())
+    case.that(world.show()["running"] == [], world.show())
+
+
+@row("tries")
+def the_same_call_again_has_to_wait(world, sandbox, case):
+    case.code(world.add("worker", "--cooldown", "none", "--retries", "2"), 0)
+    for _ in range(3):
+        case.code(world.shell("exit 3", "--task", "t1"), 3)
+    result = world.shell("exit 3", "--task", "t1")
+    case.that(result.code == 126 and "retries: 2" in result.errors, *result.describe())
+    case.code(world.shell("exit 3", "--task", "t2"), 3)
+    case.code(world.shell("exit 4", "--task", "t1"), 4)
+    case.code(world.shell("exit 3"), 3)
+    case.code(world.berm("agent", "set", "worker", "--cooldown", "1h", "--task-required"), 0)
+    result = world.shell("exit 4", "--task", "t1")
+    case.that(result.code == 126 and "cooldown" in result.errors, *result.describe())
+    result = world.shell("exit 0")
+    case.that(result.code == 126 and "name its task" in result.errors, *result.describe())
+    case.code(world.shell("exit 0", "--task", "t3"), 0)
+
+
+@row("tier")
+def tiers_differ(world, sandbox, case):
+    plain = sandbox.write_profile("agent-tier-plain")
+    capped = sandbox.write_profile("agent-tier-capped", "blast_radius: {files_changed: 5}\n")
+    case.code(world.add("one", tier="1"), 0)
+    result = world.shell("cat seen; echo x > new || echo refused", agent="one")
+    sandbox.file("seen", "mine\n")
+    result = world.shell("cat seen; echo x > new || echo refused", agent="one")
+    case.that(result.text.split() == ["mine", "refused"], *result.describe())
+    for tier in ("2", "3"):
+        case.code(world.berm("agent", "set", "one", "--tier", tier, "-p", plain), 0)
+        result = world.run(["true"], agent="one")
+        case.that(result.code == 126 and "has to have a cap" in result.errors, *result.describe())
+        case.code(world.berm("agent", "set", "one", "-p", capped), 0)
+        result = world.run(["true"], agent="one")
+        case.that(result.code == 126 and "has to have a breaker" in result.errors, *result.describe())
+        case.code(world.berm("agent", "set", "one", "-p", world.profile), 0)
+        case.code(world.shell("echo x > new-" + tier, agent="one"), 0)
+
+
+@row("blind")
+def what_nobody_counts_is_not_started(world, sandbox, case):
+    """Bytes written are counted in the kernel only; where nobody does, degrading is no way around a budget."""
+    case.code(world.add("worker", "--budget", "bytes_written=1MiB/day"), 0)
+    if world.run(["true"]).code == 0:
+        raise Skip("this host counts bytes")
+    result = world.run(["true"], "--allow-degraded=bpf")
+    case.that(result.code == 125 and "budget of bytes_written" in result.errors, *result.describe())
+    case.that(world.show()["running"] == [] and world.used()[("bytes_written", "day")] == 0, world.show())
+
+
+def forge(state, name, change):
+    """Another message with a good checksum."""
+    path = state + "/agents/" + name
+    with open(path, "rb") as file:
+        raw = file.read()
+    payload = change(raw[48:])
+    head = b"BERMSTAT" + struct.pack("<II", 1, len(payload))
+    digest = hashlib.blake2b(head + b"berm.wire.Agent\0" + payload, digest_size=32, person=b"berm state file").digest()
+    with open(path, "wb") as file:
+        file.write(head + digest + payload)
+
+
+@row("forged")
+def a_file_that_is_not_ours_is_refused_with_words(world, sandbox, case):
+    case.code(world.add(), 0)
+    path = world.state + "/agents/worker"
+    with open(path, "rb") as file:
+        good = file.read()
+
+    def put(data):
+        with open(path, "wb") as file:
+            file.write(data)
+
+    def refused(code, words):
+        for result in (world.run(["true"]), world.berm("agent", "show", "worker")):
+            case.that(result.code == code(result), words, *result.describe())
+            case.that(words in result.errors, words, *result.describe())
+
+    def host(result):
+        return 125 if "berm: run" in result.errors else 3
+
+    def no(result):
+        return 126 if "berm: run" in result.errors else 1
+
+    forge(world.state, "worker", lambda payload: payload)
+    case.code(world.run(["true"]), 0)
+    good = open(path, "rb").read()
+    put(good[:-1])
+    refused(host, "another length")
+    put(good[:20])
+    refused(host, "was cut")
+    put(good[:-1] + bytes([good[-1] ^ 1]))
+    refused(host, "checksum")
+    put(good.replace(b"BERMSTAT\1", b"BERMSTAT\2", 1))
+    refused(host, "version")
+    put(good)
+    forge(world.state, "worker", lambda payload: payload + b"\xf8\x07\x01")
+    refused(host, "does not know")
+    put(good)
+    forge(world.state, "worker", lambda payload: payload.replace(b"does things", b"does\x1b[2Jgs!"))
+    refused(host, "role")
+    put(good)
+    shutil.copy(path, world.state + "/agents/copy")
+    result = world.run(["true"], agent="copy")
+    case.that(result.code == 125 and "copied" in result.errors, *result.describe())
+    listed = world.berm("agent", "list")
+    case.that(listed.code == 1 and "1 cannot be read" in listed.errors and "worker" in listed.text, *listed.describe())
+    os.unlink(world.state + "/agents/copy")
+    os.chmod(path, 0o640)
+    refused(no, "others have a right")
+    os.chmod(path, 0o600)
+    os.rename(path, world.state + "/agents/away")
+    os.symlink("away", path)
+    refused(host, "is no file")
+    os.unlink(path)
+    os.mkfifo(path, 0o600)
+    refused(host, "is no file")
+    os.unlink(path)
+    os.rename(world.state + "/agents/away", path)
+    os.chmod(world.state + "/agents", 0o777)
+    refused(no, "others may write")
+    os.chmod(world.state + "/agents", 0o700)
+    case.code(world.run(["true"]), 0)
+
+
+@row("others")
+def others_start_only_what_they_may(world, sandbox, case):
+    if sandbox.mode != "root":
+        # There is one user here: what belongs to another one is refused as such.
+        case.code(world.add("worker", "--may-start", "12345,@12345"), 0)
+        case.that(world.show()["may_start"] == [{"uid": 12345}, {"gid": 12345}], world.show())
+        case.code(world.run(["true"]), 0)
+        return
+    # The profile is the operator's, and nobody else can write to where it is.
+    case.code(world.add(), 0)
+    result = world.run(["true"], operator=False)
+    case.that(result.code == 126 and "may_start" in result.errors, *result.describe())
+    case.that("Ada" not in result.errors, "who may not start it learns about it", result.errors)
+    for words in (str(sandbox.uid), "@%d" % sandbox.uid):
+        case.code(world.berm("agent", "set", "worker", "--may-start", words), 0)
+        result = world.shell("id -u; pwd", operator=False)
+        case.that(result.code == 0 and result.text.split() == [str(sandbox.uid), sandbox.ws], *result.describe())
+    for options in (["-C", "/"], ["--env", "A=b"], ["--allow-degraded=bpf"], ["--ceiling", world.profile]):
+        result = world.run(["true"], *options, operator=False)
+        case.that(result.code == 126 and "operator" in result.errors, options, *result.describe())
+    # A profile of the caller's own is never that of the operator's agent.
+    os.chown(world.profile, sandbox.uid, sandbox.uid)
+    result = world.run(["true"], operator=False)
+    case.that(result.code == 2, *result.describe())
+    os.chown(world.profile, 0, 0)
+    case.code(world.berm("agent", "set", "worker", "-C", "none", "--may-start", str(sandbox.uid)), 0)
+    result = world.run(["true"], operator=False)
+    case.that(result.code == 126 and "no directory of its own" in result.errors, *result.describe())
+    case.code(world.berm("agent", "set", "worker", "--may-start", "none"), 0)
+    case.that(world.run(["true"], operator=False).code == 126, "who may no longer start it did")
+
+
+@row("full")
+def a_start_that_cannot_be_written_down_is_none(world, sandbox, case):
+    case.code(world.add(), 0)
+    # A directory in the place of the temporary file cannot be taken away by a write.
+    os.mkdir(world.state + "/agents/worker.new")
+    result = world.shell("echo x > ran")
+    case.that(result.code == 125 and "cannot write the state file" in result.errors, *result.describe())
+    case.that(not os.path.exists(sandbox.ws + "/ran"), "it ran")
+    os.rmdir(world.state + "/agents/worker.new")
+    case.code(world.run(["true"]), 0)
+    case.that(world.show()["runs_total"] == 1, world.show())
+
+
+ROWS = [
+    ("an agent keeps its id and what it used up; a retired one never comes back", an_agent_is_who_it_was),
+    ("role, accountable human, profile and tier are mandatory, and everything is read strictly",
+     what_is_mandatory_is_demanded),
+    ("a budget narrows each run and outlives them all", a_budget_outlives_runs),
+    ("status record, berm ps and berm agent show name the agent and the run", a_run_says_whose_it_is),
+    ("of many starts at once exactly as many as the budget has are admitted", of_many_at_once_exactly_so_many_start),
+    ("runs at once have no more together than the budget", runs_at_once_have_no_more_together),
+    ("a run whose berm was killed counts as all that it had reserved", a_run_that_was_killed_is_not_free),
+    ("retries, cooldown and tasks", the_same_call_again_has_to_wait),
+    ("tier 1 changes nothing, tiers 2 and 3 want caps and a breaker", tiers_differ),
+    ("a budget of what nobody counts here refuses the start by name", what_nobody_counts_is_not_started),
+    ("a damaged, forged, copied or replaced file is refused with words", a_file_that_is_not_ours_is_refused_with_words),
+    ("others start only what they may, and choose nothing about it", others_start_only_what_they_may),
+    ("a start that cannot be written down does not run", a_start_that_cannot_be_written_down_is_none),
+]
