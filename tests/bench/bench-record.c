@@ -2,6 +2,8 @@
 /* Records a second, written sealed and durable, and verified: bench-record DIRECTORY [RECORDS]
  * The directory must be on a disk; log and keys stay in it. */
 
+#include "activity.h"
+
 #include "record/keys.h"
 #include "record/recorder.h"
 #include "record/verify.h"
@@ -51,27 +53,9 @@ static uint64_t boot_now(void)
 
 static int append(struct recorder *r, struct record_run *run, uint64_t n)
 {
-	Berm__Wire__Record record = BERM__WIRE__RECORD__INIT;
-	Berm__Wire__FileActivity file = BERM__WIRE__FILE_ACTIVITY__INIT;
-	Berm__Wire__Evidence evidence = BERM__WIRE__EVIDENCE__INIT;
-	char operation[] = "open", path[64];
+	struct activity a;
 
-	snprintf(path, sizeof(path), "/srv/repo/src/module/file-%llu.c",
-		(unsigned long long)n % 5000);
-	file.operation = operation;
-	file.has_path = file.has_inode = file.has_device = file.has_flags = true;
-	file.path = (ProtobufCBinaryData){strlen(path), (uint8_t *)path};
-	file.inode = 1000000 + n % 5000;
-	file.device = 0xfe00;
-	file.flags = 0x8241;
-	evidence.has_event_boot_ns = evidence.has_kernel_sequence = evidence.has_pid = true;
-	evidence.event_boot_ns = 1234567890123 + n;
-	evidence.kernel_sequence = n;
-	evidence.pid = 4711;
-	record.evidence = &evidence;
-	record.body_case = BERM__WIRE__RECORD__BODY_FILE;
-	record.file = &file;
-	return recorder_append(r, run, RECORD_RING_ACTIVITY, &record);
+	return recorder_append(r, run, RECORD_RING_ACTIVITY, activity_make(&a, n));
 }
 
 /* A producer that never waits: a full queue is committed at once, else the interval decides. */

@@ -3,6 +3,8 @@
  * The directory must be on a disk; log and keys stay in it. This program is the recorder as well.
  */
 
+#include "activity.h"
+
 #include "base/io.h"
 #include "base/number.h"
 #include "daemon/recorder-client.h"
@@ -89,44 +91,11 @@ static void append_end(struct recorder_client *client)
 	recorder_client_append(client, RECORD_RING_DECISIONS, &record);
 }
 
-struct activity {
-	Berm__Wire__Record record;
-	Berm__Wire__FileActivity file;
-	Berm__Wire__Evidence evidence;
-	char path[64];
-};
-
-static const Berm__Wire__Record *make_activity(struct activity *a, uint64_t n)
-{
-	static char operation[] = "open";
-
-	berm__wire__record__init(&a->record);
-	berm__wire__file_activity__init(&a->file);
-	berm__wire__evidence__init(&a->evidence);
-	snprintf(a->path, sizeof(a->path), "/srv/repo/src/module/file-%llu.c",
-		(unsigned long long)n % 5000);
-	a->file.operation = operation;
-	a->file.has_path = a->file.has_inode = a->file.has_device = a->file.has_flags = true;
-	a->file.path = (ProtobufCBinaryData){strlen(a->path), (uint8_t *)a->path};
-	a->file.inode = 1000000 + n % 5000;
-	a->file.device = 0xfe00;
-	a->file.flags = 0x8241;
-	a->evidence.has_event_boot_ns = a->evidence.has_kernel_sequence = true;
-	a->evidence.has_pid = true;
-	a->evidence.event_boot_ns = 1234567890123 + n;
-	a->evidence.kernel_sequence = n;
-	a->evidence.pid = 4711;
-	a->record.evidence = &a->evidence;
-	a->record.body_case = BERM__WIRE__RECORD__BODY_FILE;
-	a->record.file = &a->file;
-	return &a->record;
-}
-
 static void append_activity(struct recorder_client *client, uint64_t n)
 {
 	struct activity a;
 
-	recorder_client_append(client, RECORD_RING_ACTIVITY, make_activity(&a, n));
+	recorder_client_append(client, RECORD_RING_ACTIVITY, activity_make(&a, n));
 }
 
 static int check(int r, const struct error *err)
@@ -168,7 +137,7 @@ static double library(const char *state, uint64_t records)
 		struct activity a;
 		struct timespec t;
 
-		check(recorder_append(r, run, RECORD_RING_ACTIVITY, make_activity(&a, n)), &err);
+		check(recorder_append(r, run, RECORD_RING_ACTIVITY, activity_make(&a, n)), &err);
 		if (n % 64 != 0)
 			continue;
 		clock_gettime(CLOCK_BOOTTIME, &t);

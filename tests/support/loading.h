@@ -74,6 +74,26 @@ static inline int loading_text(struct loading *l, const char *text)
 	return loading_load(l, "p");
 }
 
+/* The same, of a profile that must be good. Its warnings are in l->out. */
+static inline void loading_good(struct loading *l, const char *text)
+{
+	if (loading_text(l, text) < 0)
+		fail_msg("%s%s", text_string(&l->out), l->err.text);
+}
+
+/* The same, under a ceiling. */
+static inline void loading_under(struct loading *l, const char *text, const char *ceiling)
+{
+	char path[PATH_MAX];
+	const char *paths[] = {path, NULL};
+
+	snprintf(path, sizeof(path), "%s/ceiling.yaml", l->dir);
+	loading_string(l, "ceiling.yaml", ceiling);
+	l->request.ceilings = paths;
+	loading_good(l, text);
+	l->request.ceilings = NULL;
+}
+
 static inline int loading_unlink(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)st;

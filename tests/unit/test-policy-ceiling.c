@@ -6,18 +6,6 @@
 
 #define HEAD "version: 1\nname: p\n"
 
-static void load_under(struct loading *l, const char *profile, const char *ceiling)
-{
-	static char path[PATH_MAX];
-	static const char *const paths[] = {path, NULL};
-
-	loading_string(l, "ceiling.yaml", ceiling);
-	snprintf(path, sizeof(path), "%s/ceiling.yaml", l->dir);
-	l->request.ceilings = paths;
-	if (loading_text(l, profile) < 0)
-		fail_msg("%s%s", text_string(&l->out), l->err.text);
-}
-
 static const char *decided(const struct profile *p, const char *operation, const char *object)
 {
 	struct verdict v;
@@ -112,7 +100,7 @@ static void the_result_is_the_stricter_of_the_two(void **state)
 		loading_init(&l);
 		snprintf(profile, sizeof(profile), HEAD "%s\n", rows[i].profile);
 		snprintf(ceiling, sizeof(ceiling), HEAD "%s\n", rows[i].ceiling);
-		load_under(&l, profile, ceiling);
+		loading_under(&l, profile, ceiling);
 		got = decided(l.profile, rows[i].operation, rows[i].object);
 		if (strcmp(got, rows[i].decision) != 0)
 			fail_msg("%s under %s: %s %s is %s, not %s", rows[i].profile,
@@ -128,7 +116,7 @@ static void numbers_take_the_lower_one(void **state)
 
 	(void)state;
 	loading_init(&l);
-	load_under(&l,
+	loading_under(&l,
 		HEAD "limits: {pids: 100, memory: 2GiB}\nfs: {tmp: {size: 1GiB}}\n"
 		     "requires: {landlock: 3}\non_unsupported: degrade\n",
 		HEAD "limits: {pids: 200, memory: 1GiB, wall_time: 5m, io_weight: 500}\n"
@@ -153,7 +141,7 @@ static void what_is_taken_away_is_noted_with_both_places(void **state)
 
 	(void)state;
 	loading_init(&l);
-	load_under(&l, HEAD "fs:\n  write: [/srv]\n  read: [/opt]\nlimits: {pids: 9}\n",
+	loading_under(&l, HEAD "fs:\n  write: [/srv]\n  read: [/opt]\nlimits: {pids: 9}\n",
 		HEAD "fs:\n  write:\n    - /srv/a\n    - /srv/b\nlimits: {pids: 5}\n");
 	snprintf(wanted, sizeof(wanted),
 		"p.yaml:4:11: note[N001]: fs.write /srv is narrowed to /srv/a, /srv/b by "
@@ -177,7 +165,7 @@ static void what_a_ceiling_demands_and_nobody_can_enforce_yet_is_pending(void **
 
 	(void)state;
 	loading_init(&l);
-	load_under(&l, HEAD "network: {allow: [{host: example.com}]}\n",
+	loading_under(&l, HEAD "network: {allow: [{host: example.com}]}\n",
 		HEAD "blast_radius: {tool_calls: 5}\n");
 	assert_int_equal(l.profile->pending.count, 1);
 	assert_string_equal(l.profile->pending.items[0].key, "blast_radius.tool_calls");
@@ -204,7 +192,7 @@ static void a_ceiling_that_pins_programs_pins_them_whatever_a_profile_says(void 
 		loading_init(&l);
 		snprintf(profile, sizeof(profile), HEAD "%s\n", cases[i].profile);
 		snprintf(ceiling, sizeof(ceiling), HEAD "%s\n", cases[i].ceiling);
-		load_under(&l, profile, ceiling);
+		loading_under(&l, profile, ceiling);
 		assert_int_equal(l.profile->exec.hash, cases[i].hash);
 		if (strstr(cases[i].profile, "off"))
 			assert_non_null(strstr(text_string(&l.out),

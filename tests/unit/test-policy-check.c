@@ -8,8 +8,7 @@
 
 static void load_good(struct loading *l, const char *text)
 {
-	if (loading_text(l, text) < 0)
-		fail_msg("%s%s", text_string(&l->out), l->err.text);
+	loading_good(l, text);
 	text_finish(&l->out);
 }
 

@@ -5,12 +5,6 @@
 
 #define HEAD "version: 1\nname: p\n"
 
-static void load_good(struct loading *l, const char *text)
-{
-	if (loading_text(l, text) < 0)
-		fail_msg("%s%s", text_string(&l->out), l->err.text);
-}
-
 static void refused(struct loading *l, const char *text, const char *wanted)
 {
 	assert_int_equal(loading_text(l, text), -EINVAL);
@@ -31,8 +25,8 @@ static void lists_are_added_and_single_values_replaced(void **state)
 		"limits: {pids: 3, memory: 1GiB}\non_unsupported: degrade\n"
 		"env: {set: {A: base, B: base}}\n"
 		"tests: [{do: read /x, expect: deny}]\n");
-	load_good(&l, HEAD "extends: [base]\nfs: {read: [/opt]}\nlimits: {pids: 9}\n"
-			   "on_unsupported: refuse\nenv: {set: {B: mine}}\n");
+	loading_good(&l, HEAD "extends: [base]\nfs: {read: [/opt]}\nlimits: {pids: 9}\n"
+			      "on_unsupported: refuse\nenv: {set: {B: mine}}\n");
 	p = l.profile;
 	assert_string_equal(p->name, "p");
 	assert_null(p->description);
@@ -61,7 +55,7 @@ static void a_profile_that_comes_twice_is_read_once(void **state)
 	loading_string(&l, "root.yaml", HEAD "fs: {read: [/usr]}\n");
 	loading_string(&l, "a.yaml", HEAD "extends: [root]\nfs: {read: [/a]}\n");
 	loading_string(&l, "b.yaml", HEAD "extends: [root]\nfs: {read: [/b]}\n");
-	load_good(&l, HEAD "extends: [a, b, ./root.yaml]\n");
+	loading_good(&l, HEAD "extends: [a, b, ./root.yaml]\n");
 	assert_int_equal(l.profile->fs.read.count, 3);
 	assert_int_equal(l.profile->file_count, 4);
 }
@@ -95,12 +89,12 @@ static void remove_takes_exact_entries_out(void **state)
 	(void)state;
 	loading_init(&l);
 	loading_string(&l, "base.yaml", removable);
-	load_good(&l, HEAD "extends: [base]\nremove:\n"
-			   "  fs.read: [\"${HOME}/x\", /opt]\n  fs.deny: [\"/srv/*\"]\n"
-			   "  network.allow: [A.example, 10.0.0.0/8]\n  exec.deny: [git push]\n"
-			   "  syscalls.deny: [bpf]\n  syscalls.deny_groups: [mount]\n"
-			   "  env.pass: [\"B*\"]\n  env.set: [C]\n  env.hide: [\"*_KEY\"]\n"
-			   "fs: {read: [/opt]}\n");
+	loading_good(&l, HEAD "extends: [base]\nremove:\n"
+			      "  fs.read: [\"${HOME}/x\", /opt]\n  fs.deny: [\"/srv/*\"]\n"
+			      "  network.allow: [A.example, 10.0.0.0/8]\n  exec.deny: [git push]\n"
+			      "  syscalls.deny: [bpf]\n  syscalls.deny_groups: [mount]\n"
+			      "  env.pass: [\"B*\"]\n  env.set: [C]\n  env.hide: [\"*_KEY\"]\n"
+			      "fs: {read: [/opt]}\n");
 	p = l.profile;
 	assert_int_equal(p->fs.read.count, 2);
 	assert_string_equal(p->fs.read.items[0].path, "/usr");
@@ -273,11 +267,11 @@ static void a_ceiling_of_root_extends_files_of_root(void **state)
 	l.request.search_path = both;
 	l.request.trusted_uid = 4242;
 	l.request.ceilings = ceilings;
-	load_good(&l, HEAD "fs: {read: [/usr, /srv]}\n");
+	loading_good(&l, HEAD "fs: {read: [/usr, /srv]}\n");
 	assert_int_equal(l.profile->fs.read.count, 1);
 	/* Where the ceiling is the user's own, so may be what it extends. */
 	assert_int_equal(chown(ceiling, 4242, 0), 0);
-	load_good(&l, HEAD "fs: {read: [/usr, /srv]}\n");
+	loading_good(&l, HEAD "fs: {read: [/usr, /srv]}\n");
 	assert_int_equal(l.profile->fs.read.count, 2);
 }
 
@@ -289,15 +283,15 @@ static void the_digest_covers_every_byte_of_every_file(void **state)
 	(void)state;
 	loading_init(&l);
 	loading_string(&l, "base.yaml", HEAD "#\n");
-	load_good(&l, HEAD "extends: [base]\n");
+	loading_good(&l, HEAD "extends: [base]\n");
 	memcpy(first, l.profile->digest, sizeof(first));
-	load_good(&l, HEAD "extends: [base]\n");
+	loading_good(&l, HEAD "extends: [base]\n");
 	assert_memory_equal(first, l.profile->digest, sizeof(first));
 	loading_string(&l, "base.yaml", HEAD "# \n");
-	load_good(&l, HEAD "extends: [base]\n");
+	loading_good(&l, HEAD "extends: [base]\n");
 	assert_memory_not_equal(first, l.profile->digest, sizeof(first));
 	loading_string(&l, "base.yaml", HEAD);
-	load_good(&l, HEAD "extends: [base]\n#\n");
+	loading_good(&l, HEAD "extends: [base]\n#\n");
 	assert_memory_not_equal(first, l.profile->digest, sizeof(first));
 }
 

@@ -5,12 +5,6 @@
 
 #define HEAD "version: 1\nname: p\n"
 
-static void load_good(struct loading *l, const char *text)
-{
-	if (loading_text(l, text) < 0)
-		fail_msg("%s%s", text_string(&l->out), l->err.text);
-}
-
 static void check_empty(const struct profile *p)
 {
 	assert_int_equal(p->fs.read.count + p->fs.write.count + p->fs.ask.count, 0);
@@ -42,7 +36,7 @@ static void nothing_written_means_nothing_allowed(void **state)
 		autoloading struct loading l;
 
 		loading_init(&l);
-		load_good(&l, rows[i]);
+		loading_good(&l, rows[i]);
 		check_empty(l.profile);
 	}
 }
@@ -53,14 +47,14 @@ static void an_empty_list_of_families_allows_no_socket(void **state)
 
 	(void)state;
 	loading_init(&l);
-	load_good(&l, HEAD);
+	loading_good(&l, HEAD);
 	assert_int_equal(l.profile->syscalls.families.count, 2);
 	assert_int_equal(l.profile->syscalls.families.items[0].at.line, 0);
-	load_good(&l, HEAD "syscalls: {families: []}\n");
+	loading_good(&l, HEAD "syscalls: {families: []}\n");
 	assert_int_equal(l.profile->syscalls.families.count, 0);
-	load_good(&l, HEAD "syscalls: {families: }\n");
+	loading_good(&l, HEAD "syscalls: {families: }\n");
 	assert_int_equal(l.profile->syscalls.families.count, 0);
-	load_good(&l, HEAD "syscalls: {families: [unix]}\n");
+	loading_good(&l, HEAD "syscalls: {families: [unix]}\n");
 	assert_int_equal(l.profile->syscalls.families.count, 1);
 }
 
@@ -71,7 +65,7 @@ static void values_arrive_in_their_fields_with_their_places(void **state)
 
 	(void)state;
 	loading_init(&l);
-	load_good(&l,
+	loading_good(&l,
 		HEAD "on_unsupported: degrade\n"
 		     "requires: {landlock: 4, notify: true, cgroup: v2, bpf: false}\n"
 		     "limits: {cpu: 0.5, memory: 2GiB, pids: 256, open_files: 1024,\n"
@@ -124,7 +118,7 @@ static void paths_are_expanded_and_normal(void **state)
 
 		loading_init(&l);
 		snprintf(text, sizeof(text), HEAD "fs: {read: [\"%s\"]}\n", rows[i].written);
-		load_good(&l, text);
+		loading_good(&l, text);
 		assert_string_equal(l.profile->fs.read.items[0].path, rows[i].path);
 		assert_string_equal(l.profile->fs.read.items[0].written, rows[i].written);
 		assert_int_equal(l.profile->fs.read.items[0].at.line, 3);
@@ -139,7 +133,7 @@ static void a_glob_character_in_a_variable_is_no_glob(void **state)
 	(void)state;
 	loading_init(&l);
 	l.request.variables.workdir = "/srv/a[1]";
-	load_good(&l, HEAD "fs: {write: [\"${WORKDIR}\"], deny: [\"${WORKDIR}/x\", /y/*]}\n");
+	loading_good(&l, HEAD "fs: {write: [\"${WORKDIR}\"], deny: [\"${WORKDIR}/x\", /y/*]}\n");
 	assert_false(l.profile->fs.write.items[0].is_glob);
 	assert_false(l.profile->fs.deny.items[0].is_glob);
 	assert_true(l.profile->fs.deny.items[1].is_glob);
@@ -156,10 +150,11 @@ static void what_cannot_be_enforced_yet_is_remembered_by_key_and_line(void **sta
 
 	(void)state;
 	loading_init(&l);
-	load_good(&l, HEAD "mode: audit\nlimits: {output: 1MiB}\nblast_radius:\n  tool_calls: 5\n"
-			   "orphan: kill\nnetwork: {allow: [{host: example.com}]}\n"
-			   "exec: {deny: [{command: [git, push]}]}\n"
-			   "tests: [{do: read /etc/shadow, expect: deny}]\n");
+	loading_good(&l,
+		HEAD "mode: audit\nlimits: {output: 1MiB}\nblast_radius:\n  tool_calls: 5\n"
+		     "orphan: kill\nnetwork: {allow: [{host: example.com}]}\n"
+		     "exec: {deny: [{command: [git, push]}]}\n"
+		     "tests: [{do: read /etc/shadow, expect: deny}]\n");
 	assert_int_equal(l.profile->pending.count, array_size(rows));
 	for (size_t i = 0; i < array_size(rows); i++) {
 		assert_string_equal(l.profile->pending.items[i].key, rows[i].key);
@@ -178,7 +173,7 @@ static void a_later_file_takes_a_pending_word_back(void **state)
 	(void)state;
 	loading_init(&l);
 	loading_string(&l, "base.yaml", "version: 1\nname: base\nmode: audit\n");
-	load_good(&l, HEAD "extends: [base]\nmode: enforce\n");
+	loading_good(&l, HEAD "extends: [base]\nmode: enforce\n");
 	assert_int_equal(l.profile->pending.count, 0);
 }
 

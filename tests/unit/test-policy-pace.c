@@ -71,24 +71,6 @@ static void every_mistake_is_reported_at_its_place(void **state)
 	assert_int_equal(wrong, 0);
 }
 
-static void load_good(struct loading *l, const char *text)
-{
-	if (loading_text(l, text) < 0)
-		fail_msg("%s%s", text_string(&l->out), l->err.text);
-}
-
-static void load_under(struct loading *l, const char *text, const char *ceiling)
-{
-	char path[128];
-	const char *paths[] = {path, NULL};
-
-	snprintf(path, sizeof(path), "%s/ceiling.yaml", l->dir);
-	loading_string(l, "ceiling.yaml", ceiling);
-	l->request.ceilings = paths;
-	load_good(l, text);
-	l->request.ceilings = NULL;
-}
-
 static void assert_limit(const struct limit *limit, uint64_t value, unsigned line, unsigned column)
 {
 	assert_true(limit->set);
@@ -104,16 +86,17 @@ static void caps_and_states_are_read_with_their_places(void **state)
 
 	(void)state;
 	loading_init(&l);
-	load_good(&l, HEAD "blast_radius: {files_changed: 500, bytes_written: 1GiB, warn_at: 50%,\n"
-			   "  on_exceed: contingency}\n"
-			   "pace:\n"
-			   "  alternate:\n"
-			   "    when:\n"
-			   "      - {event: denial, count: 3, within: 10m}\n"
-			   "      - {event: blast_radius, above: 150%}\n"
-			   "    then: {fs_write: ask, exec: deny}\n"
-			   "  emergency: {when: [{event: escape_attempt}], then: {run: kill}, "
-			   "recover: never}\n");
+	loading_good(&l,
+		HEAD "blast_radius: {files_changed: 500, bytes_written: 1GiB, warn_at: 50%,\n"
+		     "  on_exceed: contingency}\n"
+		     "pace:\n"
+		     "  alternate:\n"
+		     "    when:\n"
+		     "      - {event: denial, count: 3, within: 10m}\n"
+		     "      - {event: blast_radius, above: 150%}\n"
+		     "    then: {fs_write: ask, exec: deny}\n"
+		     "  emergency: {when: [{event: escape_attempt}], then: {run: kill}, "
+		     "recover: never}\n");
 	assert_limit(&l.profile->blast_radius.files_changed, 500, 3, 16);
 	assert_limit(&l.profile->blast_radius.bytes_written, 1ULL << 30, 3, 36);
 	assert_limit(&l.profile->blast_radius.warn_at, 50, 3, 57);
@@ -159,7 +142,7 @@ static void what_a_state_means_is_its_response_or_its_own_nature(void **state)
 	(void)state;
 	loading_init(&l);
 	for (size_t i = 0; i < array_size(cases); i++) {
-		load_good(&l, cases[i].text);
+		loading_good(&l, cases[i].text);
 		for (enum phase phase = PHASE_ALTERNATE; phase < PHASE_COUNT; phase++)
 			assert_int_equal(pace_posture(pace_rules(l.profile, phase), phase),
 				cases[i].postures[phase - PHASE_ALTERNATE]);
@@ -178,7 +161,7 @@ static void a_file_that_extends_replaces_numbers_and_adds_triggers(void **state)
 		"blast_radius: {files_deleted: 5, files_changed: 7, on_exceed: emergency}\n"
 		"pace: {alternate: {when: [{event: tool_changed}], then: {network: deny, exec: "
 		"deny}, recover: {after: 5m}}}\n");
-	load_good(&l,
+	loading_good(&l,
 		HEAD "extends: [base]\nblast_radius: {files_deleted: 9, on_exceed: alternate}\n"
 		     "pace: {alternate: {when: [{event: escape_attempt}], then: {exec: ask}, "
 		     "recover: manual}}\n");
@@ -201,7 +184,7 @@ static void a_ceiling_keeps_the_lower_cap_and_the_stricter_answer(void **state)
 
 	(void)state;
 	loading_init(&l);
-	load_under(&l,
+	loading_under(&l,
 		HEAD "blast_radius: {files_deleted: 9, files_changed: 7, warn_at: 90%}\n"
 		     "pace: {alternate: {when: [{event: blast_radius, above: 80%}], then: {exec: "
 		     "ask}}}\n",
@@ -241,17 +224,17 @@ static void no_side_makes_a_state_weaker_by_writing_less(void **state)
 
 	(void)state;
 	loading_init(&l);
-	load_under(&l, exec_only, bare);
+	loading_under(&l, exec_only, bare);
 	assert_int_equal(pace_posture(&l.profile->pace.alternate, PHASE_ALTERNATE),
 		POSTURE_READ_ONLY | POSTURE_NO_EXEC);
-	load_under(&l, bare, exec_only);
+	loading_under(&l, bare, exec_only);
 	assert_int_equal(pace_posture(&l.profile->pace.alternate, PHASE_ALTERNATE),
 		POSTURE_READ_ONLY | POSTURE_NO_EXEC);
-	load_under(&l, exec_only, exceeding);
+	loading_under(&l, exec_only, exceeding);
 	assert_int_equal(pace_posture(&l.profile->pace.alternate, PHASE_ALTERNATE),
 		POSTURE_READ_ONLY | POSTURE_NO_EXEC);
 	/* A ceiling that does not speak of a state leaves it alone. */
-	load_under(&l, exec_only, HEAD);
+	loading_under(&l, exec_only, HEAD);
 	assert_int_equal(
 		pace_posture(&l.profile->pace.alternate, PHASE_ALTERNATE), POSTURE_NO_EXEC);
 }
@@ -369,11 +352,11 @@ static void a_ceiling_never_lets_more_happen(void **state)
 		put_file(&ceiling);
 		t.profile_text = text_string(&profile);
 		t.ceiling_text = text_string(&ceiling);
-		load_good(&l, t.profile_text);
+		loading_good(&l, t.profile_text);
 		t.profile = take_ptr(&l.profile);
-		load_good(&l, t.ceiling_text);
+		loading_good(&l, t.ceiling_text);
 		t.ceiling = take_ptr(&l.profile);
-		load_under(&l, t.profile_text, t.ceiling_text);
+		loading_under(&l, t.profile_text, t.ceiling_text);
 		t.result = take_ptr(&l.profile);
 		compare_counter(&t, offsetof(struct profile, blast_radius.files_deleted));
 		compare_counter(&t, offsetof(struct profile, blast_radius.processes_started));

@@ -60,24 +60,6 @@ static void every_mistake_is_reported_at_its_place(void **state)
 	assert_int_equal(wrong, 0);
 }
 
-static void load_good(struct loading *l, const char *text)
-{
-	if (loading_text(l, text) < 0)
-		fail_msg("%s%s", text_string(&l->out), l->err.text);
-}
-
-static void load_under(struct loading *l, const char *text, const char *ceiling)
-{
-	char path[128];
-	const char *paths[] = {path, NULL};
-
-	snprintf(path, sizeof(path), "%s/ceiling.yaml", l->dir);
-	loading_string(l, "ceiling.yaml", ceiling);
-	l->request.ceilings = paths;
-	load_good(l, text);
-	l->request.ceilings = NULL;
-}
-
 static void the_section_is_read_and_nothing_of_it_is_pending(void **state)
 {
 	autoloading struct loading l;
@@ -85,7 +67,7 @@ static void the_section_is_read_and_nothing_of_it_is_pending(void **state)
 
 	(void)state;
 	loading_init(&l);
-	load_good(&l,
+	loading_good(&l,
 		HEAD "recorder:\n"
 		     "  level: full\n"
 		     "  keep: 400d\n"
@@ -116,7 +98,7 @@ static void what_is_not_written_has_its_default(void **state)
 
 	(void)state;
 	loading_init(&l);
-	load_good(&l, HEAD);
+	loading_good(&l, HEAD);
 	assert_int_equal(recorded_level(l.profile), RECORD_DECISIONS);
 	assert_int_equal(recorded_keep_ms(l.profile), RECORD_KEEP_DEFAULT_MS);
 	assert_int_equal(recorded_failure(l.profile).action, RECORDED_STOP);
@@ -132,9 +114,9 @@ static void profiles_that_extend_one_another_add_up(void **state)
 	loading_string(&l, "base.yaml",
 		"version: 1\nname: base\nrecorder: {level: full, keep: 500d, redact: [aa], sinks: "
 		"[{type: syslog}]}\n");
-	load_good(&l, HEAD "extends: [base]\nremove: {recorder.redact: [aa]}\n"
-			   "recorder: {level: activity, redact: [bb], sinks: [{type: syslog}, "
-			   "{type: journald}]}\n");
+	loading_good(&l, HEAD "extends: [base]\nremove: {recorder.redact: [aa]}\n"
+			      "recorder: {level: activity, redact: [bb], sinks: [{type: syslog}, "
+			      "{type: journald}]}\n");
 	assert_int_equal(recorded_level(l.profile), RECORD_ACTIVITY);
 	assert_int_equal(l.profile->recorder.keep_ms.value, 500ULL * 24 * 3600 * 1000);
 	assert_int_equal(l.profile->recorder.redact.count, 1);
@@ -174,7 +156,7 @@ static void a_failure_leads_where_the_profile_says(void **state)
 
 		loading_init(&l);
 		snprintf(text, sizeof(text), HEAD "%s", failures[i].profile);
-		load_good(&l, text);
+		loading_good(&l, text);
 		failure = recorded_failure(l.profile);
 		if (failure.action != failures[i].action || failure.phase != failures[i].phase ||
 			recorded_refuses(l.profile) != failures[i].refuses)
@@ -202,12 +184,12 @@ static void under_a_ceiling_the_stronger_of_two_failures_holds(void **state)
 			loading_init(&alone);
 			snprintf(text, sizeof(text), HEAD "%s", failures[i].profile);
 			snprintf(ceiling, sizeof(ceiling), HEAD "%s", failures[k].profile);
-			load_good(&alone, text);
+			loading_good(&alone, text);
 			wanted = strength(recorded_failure(alone.profile));
-			load_good(&alone, ceiling);
+			loading_good(&alone, ceiling);
 			if (strength(recorded_failure(alone.profile)) > wanted)
 				wanted = strength(recorded_failure(alone.profile));
-			load_under(&l, text, ceiling);
+			loading_under(&l, text, ceiling);
 			if (strength(recorded_failure(l.profile)) != wanted)
 				fail_msg("%s under %s: %u instead of %u", failures[i].profile,
 					failures[k].profile, strength(recorded_failure(l.profile)),
@@ -222,7 +204,7 @@ static void a_ceiling_raises_level_and_keep_and_adds_the_rest(void **state)
 
 	(void)state;
 	loading_init(&l);
-	load_under(&l,
+	loading_under(&l,
 		HEAD "recorder: {on_failure: continue, keep: 100d, redact: [aa], sinks: [{type: "
 		     "syslog}]}\n",
 		HEAD "recorder: {level: activity, keep: 200d, redact: [bb], sinks: [{type: "
@@ -235,7 +217,7 @@ static void a_ceiling_raises_level_and_keep_and_adds_the_rest(void **state)
 		"3:12: note[N001]: recorder.on_failure: continue is narrowed to stop by"));
 	assert_non_null(strstr(text_string(&l.out), "recorder.keep: 100d is narrowed to 200d by"));
 	/* Less than what holds anyway takes nothing away. */
-	load_under(&l, HEAD "recorder: {level: full}\n",
+	loading_under(&l, HEAD "recorder: {level: full}\n",
 		HEAD "recorder: {level: activity, keep: 100d, on_failure: continue}\n");
 	assert_int_equal(recorded_level(l.profile), RECORD_FULL);
 	assert_int_equal(recorded_keep_ms(l.profile), RECORD_KEEP_DEFAULT_MS);
