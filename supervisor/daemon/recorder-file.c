@@ -126,11 +126,11 @@ static bool check_parts(struct reading *r, const struct node *entry, int type)
 			part->key);
 		return false;
 	}
-	if ((type == SINK_FILE) != (path != NULL) || (type == SINK_EXEC) != (command != NULL) ||
-		(size && type != SINK_FILE)) {
+	if ((type == SINK_FILE && !path) || (type == SINK_EXEC && path) ||
+		(type == SINK_EXEC) != (command != NULL) || (size && type != SINK_FILE)) {
 		diagnostics_report(&r->d, CODE_ONE_OF, entry->at,
 			"a file has a path and may have max_size, a program a command, the others "
-			"none of these");
+			"may have the path of a socket");
 		return false;
 	}
 	if (!path || (path->kind == NODE_SCALAR && path_is_normal(path->text)))

@@ -4,10 +4,13 @@ import json
 import os
 import random
 import string
+import subprocess
 import time
 
 import cases_record
+import harness
 import inventory
+from sandbox import Skip
 
 LETTERS = string.ascii_uppercase + string.digits
 # Before, beginning and length of what is secret, behind.
@@ -136,8 +139,103 @@ def a_sink_that_takes_nothing_delays_no_run(sandbox, case):
     wait_for(lambda: not sinks_of(state))
 
 
+
+RSYSLOG = """global(workDirectory="%(top)s" maxMessageSize="128k")
+module(load="imuxsock" SysSock.Use="off")
+input(type="imuxsock" Socket="%(top)s/log.sock" UseSpecialParser="off" ParseHostname="on" RateLimit.Interval="0")
+template(name="parts" type="string" string="%%app-name%%\\t%%msgid%%\\t%%syslogfacility%%\\t%%procid%%\\t%%msg%%\\n")
+action(type="omfile" file="%(top)s/out" template="parts")
+"""
+
+
+def program(*paths):
+    """The first of them that is there, or a loud skip."""
+    for path in paths:
+        if os.access(path, os.X_OK):
+            return path
+    raise Skip("no %s; tools/install-deps all installs it" % paths[0])
+
+
+def run_and_close(sandbox, case, state):
+    """The records of one run that was refused something, all of them sent."""
+    sandbox.file("secret", "mine\n")
+    result, _ = cases_record.recorded(sandbox, state, ["/bin/sh", "-c", "cat secret; exit 0"])
+    case.code(result, 0)
+    records, verdict = cases_record.closed(sandbox, state)
+    case.that(verdict == "good", verdict)
+    case.that(wait_for(lambda: not sinks_of(state)), "the process that sends is still there")
+    return records
+
+
+def rsyslog_takes_every_record(sandbox, case):
+    daemon = program("/usr/sbin/rsyslogd")
+    state, top = cases_record.fresh_state(sandbox, "rsyslog"), sandbox.top + "/rsyslog"
+    os.makedirs(state, 0o700)
+    os.mkdir(top)
+    sandbox.write_text(top + "/conf", RSYSLOG % {"top": top})
+    sandbox.write_text(state + "/recorder.yaml", "version: 1\nsinks:\n"
+                       "  - {type: syslog, format: jsonl, path: %s/log.sock}\n" % top)
+    with open(top + "/told", "wb") as told:
+        process = subprocess.Popen([daemon, "-n", "-f", top + "/conf", "-i", top + "/pid"], stdin=subprocess.DEVNULL,
+                                   stdout=told, stderr=told)
+    try:
+        case.that(wait_for(lambda: os.path.exists(top + "/log.sock")), inventory.read(top + "/told"))
+        records = run_and_close(sandbox, case, state)
+        wait_for(lambda: len(lines_of(top + "/out")) >= len(records))
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+    lines = [line.decode().split("\t", 4) for line in lines_of(top + "/out")]
+    case.that(all(len(line) == 5 and line[0] == "berm" and line[2] == "13" for line in lines), lines[:3])
+    sent = [json.loads(line[4])["record"] for line in lines]
+    case.that([r["sequence"] for r in sent] == list(range(1, len(sent) + 1)), [r["sequence"] for r in sent])
+    case.that([r for r in sent if r["sequence"] in {q["sequence"] for q in records}] == records, sent)
+    kinds = {line[1] for line in lines}
+    case.that({"run_start", "run_end"} <= kinds, kinds)
+    case.summary = "%d" % len(lines)
+
+
+def journald_takes_every_record(sandbox, case):
+    """A journald of its own: /run is a mount of its own there, reached through /proc."""
+    if sandbox.mode != "root":
+        raise Skip("journald runs as root")
+    daemon, reader = program("/lib/systemd/systemd-journald"), program("/usr/bin/journalctl")
+    state = cases_record.fresh_state(sandbox, "journald")
+    os.makedirs(state, 0o700)
+    script = "mount -t tmpfs none /run && mkdir -p /run/systemd/journal /run/log/journal && exec %s" % daemon
+    process = subprocess.Popen(["unshare", "-m", "--propagation", "private", "/bin/sh", "-c", script],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    run = "/proc/%d/root/run/" % process.pid
+    journal = run + "log/journal"
+    sandbox.write_text(state + "/recorder.yaml", "version: 1\nsinks:\n"
+                       "  - {type: journald, format: jsonl, path: %ssystemd/journal/socket}\n" % run)
+    try:
+        case.that(wait_for(lambda: os.path.exists(run + "systemd/journal/socket") and "systemd-journal" in
+                           inventory.read("/proc/%d/comm" % process.pid)), "no journald")
+        records = run_and_close(sandbox, case, state)
+
+        def read():
+            directory = [journal + "/" + name for name in os.listdir(journal)]
+            told = harness.run([reader, "-D", directory[0], "-o", "json", "--no-pager", "--all",
+                                "SYSLOG_IDENTIFIER=berm"])
+            return [json.loads(line) for line in told.text.splitlines()]
+        wait_for(lambda: len(read()) >= len(records))
+        entries = read()
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+    sent = [json.loads(entry["BERM_RECORD"])["record"] for entry in entries]
+    case.that([r["sequence"] for r in sent] == list(range(1, len(sent) + 1)), [r["sequence"] for r in sent])
+    case.that([r for r in sent if r["sequence"] in {q["sequence"] for q in records}] == records, sent)
+    case.that(all(entry["MESSAGE"] and entry["MESSAGE_ID"] and entry["_COMM"] == "berm-sinks" for entry in entries),
+              entries[:1])
+    case.summary = "%d" % len(entries)
+
+
 ROWS = (
     ("a hundred secrets reach no byte of the log", a_hundred_secrets_reach_no_byte_of_the_log),
     ("the operator's sinks get every record, and go on where they ended", the_operators_sinks_get_every_record),
+    ("rsyslog takes every record, with its parts in their places", rsyslog_takes_every_record),
+    ("journald takes every record as fields", journald_takes_every_record),
     ("a sink that takes nothing delays no run", a_sink_that_takes_nothing_delays_no_run),
 )

@@ -43,6 +43,9 @@ static void what_is_good_is_taken_as_it_stands(void **state)
 		{"version: 1\nsinks: [{type: journald}, {type: file, path: /var/log/x, format: "
 		 "cef, max_size: 1MiB}]\n",
 			2, 0, NULL, NULL, false},
+		{"version: 1\nsinks: [{type: syslog, path: /run/log}, {type: journald, path: "
+		 "/run/systemd/journal.a/socket}]\n",
+			2, 0, NULL, NULL, false},
 		{"version: 1\nsinks: [{type: exec, command: [/bin/cat, a]}]\n", 1, 0, NULL, NULL,
 			false},
 		{"version: 1\nmax_size: 20GiB\n", 0, 20ULL << 30, NULL, NULL, false},
@@ -98,7 +101,9 @@ static void what_is_wrong_is_told_with_its_line_and_what_to_do(void **state)
 			"absolute path"},
 		{"version: 1\nsinks: [{type: exec}]\n", ":2:", "E033", "a program a command"},
 		{"version: 1\nsinks: [{type: file}]\n", ":2:", "E033", "a file has a path"},
-		{"version: 1\nsinks: [{type: syslog, path: /x}]\n", ":2:", "E033", "the others"},
+		{"version: 1\nsinks: [{type: exec, command: [/x], path: /x}]\n", ":2:", "E033",
+			"the others"},
+		{"version: 1\nsinks: [{type: syslog, path: x}]\n", ":2:", "E005", "absolute"},
 		{"version: 1\nsinks: [{type: syslog, max_size: 1MiB}]\n", ":2:", "E033", "file"},
 		{"version: 1\nsinks: [{type: mail}]\n", ":2:", "E013", "file, exec"},
 		{"version: 1\nsinks: [{type: syslog, colour: x}]\n", ":2:", "E003", "a sink has"},
