@@ -73,6 +73,7 @@ static void put_json(const struct kill_report *report, struct text *out)
 	}
 	json_array_end(&j);
 	json_put_bool(&j, "recorded", report->not_recorded.code == 0);
+	json_put_u64(&j, "took_us", report->took_ns / 1000);
 	json_object_end(&j);
 	text_puts(out, "\n");
 }

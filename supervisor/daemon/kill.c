@@ -244,6 +244,7 @@ int kill_runs(const struct kill_request *request, struct kill_report *ret_report
 	see_gone(report);
 	if (request->state && report->count)
 		keep(request, report);
+	report->took_ns = now_ns() - report->asked_ns;
 	return 0;
 }
 

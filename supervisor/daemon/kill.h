@@ -39,6 +39,7 @@ struct kill_report {
 	size_t count;
 	bool more;                 /* than KILL_RUNS_MAX: some were not touched */
 	uint64_t asked_ns;         /* boot time */
+	uint64_t took_ns;          /* all of it, with what is kept */
 	struct error not_recorded; /* code 0: all is in the log, or state is NULL */
 };
 
