@@ -156,7 +156,7 @@ static int fill(Berm__Wire__Agent *agent, const struct set_options *options, str
 }
 
 static int add_agent(const struct set_options *options, const char *name,
-	Berm__Wire__Agent **ret_agent, struct error *err)
+	struct agent_change *ret_change, struct error *err)
 {
 	autoagents struct agents agents = AGENTS_NONE;
 	autoagent Berm__Wire__Agent *agent = malloc(sizeof(*agent));
@@ -179,14 +179,15 @@ static int add_agent(const struct set_options *options, const char *name,
 	lock = agents_lock(&agents, err);
 	r = lock < 0 ? lock : agents_add(&agents, agent, err);
 	if (r == 0)
-		*ret_agent = take_ptr(&agent);
+		*ret_change = (struct agent_change){
+			"add", take_ptr(&agent), take_ptr(&agents.state), NULL};
 	return r;
 }
 
 static int agent_add(const struct verb *verb, const void *values, int argc, char **argv)
 {
 	const struct set_options *options = values;
-	Berm__Wire__Agent *agent = NULL;
+	struct agent_change change = {0};
 	struct error err = {0};
 
 	if (argc != 1)
@@ -194,16 +195,17 @@ static int agent_add(const struct verb *verb, const void *values, int argc, char
 	if (!options->role || !options->human || !options->profile || !options->tier)
 		return verb_misused(verb, "--role, --accountable-human, --profile and --tier are "
 					  "mandatory");
-	if (add_agent(options, argv[0], &agent, &err) < 0)
+	if (add_agent(options, argv[0], &change, &err) < 0)
 		return verb_failed(verb, &err);
-	return agent_print(&options->common, agent);
+	return agent_changed(verb, &options->common, &change);
 }
 
 static int change_agent(const struct set_options *options, const char *name,
-	Berm__Wire__Agent **ret_agent, struct error *err)
+	struct agent_change *ret_change, struct error *err)
 {
 	autoagents struct agents agents = AGENTS_NONE;
 	autoagent Berm__Wire__Agent *agent = NULL;
+	autofree char *former = NULL;
 	autounlock int lock = -1;
 	int r = agent_open(&options->common, &agents, err);
 
@@ -217,24 +219,27 @@ static int change_agent(const struct set_options *options, const char *name,
 		r = fill(agent, options, err);
 	if (r == 0)
 		r = agents_write(&agents, agent, err);
-	if (r == 0 && options->name)
-		r = agents_rename(&agents, agent, options->name, err);
+	if (r == 0 && options->name) {
+		former = strdup(agent->name);
+		r = former ? agents_rename(&agents, agent, options->name, err) : out_of_memory(err);
+	}
 	if (r == 0)
-		*ret_agent = take_ptr(&agent);
+		*ret_change = (struct agent_change){former ? "rename" : "set", take_ptr(&agent),
+			take_ptr(&agents.state), take_ptr(&former)};
 	return r;
 }
 
 static int agent_set(const struct verb *verb, const void *values, int argc, char **argv)
 {
 	const struct set_options *options = values;
-	Berm__Wire__Agent *agent = NULL;
+	struct agent_change change = {0};
 	struct error err = {0};
 
 	if (argc != 1)
 		return verb_misused(verb, "one agent, by its name or id");
-	if (change_agent(options, argv[0], &agent, &err) < 0)
+	if (change_agent(options, argv[0], &change, &err) < 0)
 		return verb_failed(verb, &err);
-	return agent_print(&options->common, agent);
+	return agent_changed(verb, &options->common, &change);
 }
 
 const struct verb verb_agent_add = {

@@ -122,7 +122,9 @@ static int agent_retire(const struct verb *verb, const void *values, int argc, c
 	if (lock < 0 || agents_read(&agents, argv[0], &agent, &err) < 0 ||
 		agents_retire(&agents, agent, options->reason, &err) < 0)
 		return verb_failed(verb, &err);
-	return agent_print(&options->common, take_ptr(&agent));
+	state_unlock(&lock);
+	return agent_changed(verb, &options->common,
+		&(struct agent_change){"retire", take_ptr(&agent), take_ptr(&agents.state), NULL});
 }
 
 const struct verb verb_agent_list = {

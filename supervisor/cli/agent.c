@@ -2,7 +2,9 @@
 #include "cli/agent.h"
 
 #include "apply/caller.h"
+#include "base/log.h"
 #include "base/number.h"
+#include "daemon/agent-record.h"
 #include "daemon/places.h"
 
 #include <string.h>
@@ -230,6 +232,22 @@ int agent_print(const struct agent_common *options, Berm__Wire__Agent *agent)
 	}
 	agent_free(&agent);
 	return verb_print(&out, CLI_GOOD);
+}
+
+int agent_changed(const struct verb *verb, const struct agent_common *options,
+	const struct agent_change *change)
+{
+	struct error err = {0};
+	int recorded =
+		agent_record(change->state, change->what, change->agent, change->former, &err);
+	int code = agent_print(options, change->agent);
+
+	free(change->state);
+	free(change->former);
+	if (recorded == 0)
+		return code;
+	log_line("%s: it is done, and not recorded: %s", verb->name, err.text);
+	return CLI_HOST_CANNOT;
 }
 
 static const struct verb *const children[] = {&verb_agent_add, &verb_agent_set, &verb_agent_list,

@@ -29,6 +29,11 @@ int agents_open(const char *state, struct agents *ret_agents, struct error *err)
 		return r;
 	}
 	agents.place = (struct state_place){&storage_system, agents.dir_fd};
+	agents.state = strdup(state);
+	if (!agents.state) {
+		agents_close(&agents);
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	}
 	*ret_agents = agents;
 	return 0;
 }
@@ -37,6 +42,7 @@ void agents_close(struct agents *agents)
 {
 	own_close(&agents->dir_fd);
 	own_close(&agents->state_fd);
+	own_free(&agents->state);
 }
 
 static uint64_t clock_ms(clockid_t clock)
@@ -364,6 +370,8 @@ int agents_add(const struct agents *agents, Berm__Wire__Agent *agent, struct err
 	if (r < 0)
 		return r;
 	agent->version = AGENT_VERSION;
+	if (agent->created)
+		berm__wire__agent_moment__free_unpacked(agent->created, NULL);
 	agent->created = agent_moment(&now);
 	if (!agent->created || set_words(&agent->id, id) < 0)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");

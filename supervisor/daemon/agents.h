@@ -20,6 +20,7 @@
 /* Zero is no valid state: initialise with AGENTS_NONE. */
 struct agents {
 	int state_fd, dir_fd; /* owned; -1: not open */
+	char *state;          /* owned: the directory's path */
 	struct state_place place;
 };
 #define AGENTS_NONE                                                                                \

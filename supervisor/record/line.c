@@ -159,6 +159,19 @@ static void fill_kill(struct line *l, const Berm__Wire__Record *record)
 	}
 }
 
+static void fill_agent(struct line *l, const Berm__Wire__Record *record)
+{
+	const Berm__Wire__AgentChange *a = record->agent_change;
+
+	put(&l->operation, a->operation, WORD_BYTES);
+	put(&l->object, a->name ? a->name : "?", LINE_OBJECT_BYTES_MAX);
+	put(&l->more, a->reason ? a->reason : a->limits, MORE_BYTES);
+	if (a->by) {
+		text_puts(&l->more, " by ");
+		put(&l->more, a->by, WORD_BYTES);
+	}
+}
+
 static void fill_approval(struct line *l, const Berm__Wire__Record *record)
 {
 	const Berm__Wire__Approval *a = record->approval;
@@ -394,6 +407,7 @@ static const struct row {
 	ROW(POSTURE_CHANGE, "posture_change", "SET", "PACE", LINE_WARN, 0, fill_posture),
 	ROW(PHASE_CHANGE, "phase_change", "SET", "PACE", LINE_WARN, 0, fill_phase),
 	ROW(KILL, "kill", "KILL", "RUN", LINE_WARN, 0, fill_kill),
+	ROW(AGENT_CHANGE, "agent_change", "SET", "AGNT", LINE_WARN, 0, fill_agent),
 	ROW(OPENED, "opened", "NOTE", "LOG", LINE_PLAIN, 0, fill_opened),
 	ROW(LOSS, "loss", "LOST", "LOG", LINE_BAD, 0, fill_loss),
 	ROW(CLOCK_STEP, "clock_step", "NOTE", "LOG", LINE_WARN, 0, fill_clock),

@@ -107,6 +107,12 @@ def an_agent_is_who_it_was(world, sandbox, case):
     case.that(world.show(first["id"]).get("retired_reason") == "its work is done", world.show(first["id"]))
     listed = json.loads(world.berm("agent", "list", "--json", "--retired").text)["agents"]
     case.that(len(listed) == 2, listed)
+    # Each change is in the log, by whom and under which id.
+    told = [json.loads(line) for line in world.berm("log", "--json").text.splitlines()]
+    told = [line for line in told if line.get("kind") == "agent_change"]
+    case.that([line.get("agent") == first["id"] for line in told] == [True, True, True, False], told)
+    words = [json.dumps(line) for line in told]
+    case.that(len(words) == 4 and "worker" in words[1] and "its work is done" in words[2], told)
 
 
 @row("words")
