@@ -11,6 +11,7 @@
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <sodium.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
@@ -213,8 +214,10 @@ static int gather_programs(
 {
 	int r = 0;
 
+	if (programs && programs[0] && sodium_init() < 0)
+		return error_set(err, -EIO, ERROR_INTERNAL, "libsodium does not start");
 	for (size_t i = 0; programs && programs[i]; i++) {
-		for (size_t k = 0; r == 0 && k < facts->n_paths; k++) {
+		for (size_t k = 0; r == 0 && facts->paths && k < facts->n_paths; k++) {
 			if (strcmp(facts->paths[k]->path, programs[i]) == 0)
 				r = hash_program(facts->paths[k], err);
 		}
