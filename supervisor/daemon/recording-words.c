@@ -199,8 +199,8 @@ static size_t find_rule(const Berm__Wire__Plan *plan, const struct denial_rule *
 	return i;
 }
 
-static void fill_rule(
-	const Berm__Wire__Plan *plan, const struct denial_rule *rule, Berm__Wire__RecordRule *out)
+static void fill_rule(const Berm__Wire__Plan *plan, const struct denial_rule *rule,
+	const char *operation, Berm__Wire__RecordRule *out)
 {
 	size_t index = find_rule(plan, rule);
 
@@ -213,7 +213,13 @@ static void fill_rule(
 		return;
 	out->has_rule = true;
 	out->rule = (uint32_t)index;
-	if (plan->rules[index]->enforced_by[0])
+	/* berm's own rule stands for all walls at once: what refused is known by what was tried. */
+	if (index == 0)
+		out->by = words_of(
+			strcmp(operation, "syscall") == 0 || strcmp(operation, "socket") == 0
+				? "seccomp"
+				: "bpf");
+	else if (plan->rules[index]->enforced_by[0])
 		out->by = words_of(plan->rules[index]->enforced_by);
 }
 
@@ -239,7 +245,7 @@ static void tell_denial(
 	body.class_ = denial_class_of(denial->operation, denial->target);
 	body.has_count = count > 1;
 	body.count = count;
-	fill_rule(session->plan, &denial->rule, &rule);
+	fill_rule(session->plan, &denial->rule, denial->operation, &rule);
 	body.rule = &rule;
 	record.body_case = BERM__WIRE__RECORD__BODY_DENIAL;
 	record.denial = &body;

@@ -123,6 +123,7 @@ def denials_add_up(sandbox, case):
         if "denial" in record:
             denial = record["denial"]
             told.setdefault(denial["id"], []).append(denial.get("count", 1))
+            case.that(denial["rule"].get("by") == "seccomp", "refused by", denial["rule"])
     case.that(status["denials"], "nothing was refused", *result.describe())
     wanted = {row["id"]: row["count"] for row in status["denials"]}
     case.that({key: sum(counts) for key, counts in told.items()} == wanted, told, wanted)
