@@ -458,6 +458,17 @@ def signals_interrupt(world, case):
     expect(case, report.state, files_deleted=2500)
 
 
+def signals_end_calls(world, case):
+    """A handler that wants no restart ends a call only before it was taken up: it did nothing and counts nothing."""
+    files = 2500
+    world.files(files)
+    result, report = world.run(world.caps(files_deleted=100000), ["not-restarted", files])
+    case.that(said(result, "good") == [files] and world.left() == 0, result.text)
+    expect(case, report.state, files_deleted=files)
+    seen = said(result, "interrupted")
+    case.summary = "%s of %d calls ended with EINTR" % (seen[0] if seen else "?", files)
+
+
 def children_end(world, case):
     """A signal that comes before a call was taken up ends it with EINTR where the handler wants no restart, which no
     program expects of fork or of open: shells gave up with "Cannot fork". Handlers of SIGCHLD are mended."""
@@ -537,6 +548,7 @@ def rows():
         ("calls with flags in memory answer ENOSYS", flags_in_memory),
         ("memory that is rewritten changes no verdict", memory_is_rewritten),
         ("a call that signals interrupt is counted once", signals_interrupt),
+        ("a call that ends with EINTR did nothing and counts nothing", signals_end_calls),
         ("a call that a child's end interrupts is none that fails", children_end),
         ("shells start pipelines", shells_fork),
         ("callers that are killed while they wait", callers_die),

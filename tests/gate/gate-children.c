@@ -6,17 +6,18 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void on_child(int number)
+static void on_signal(int number)
 {
 	(void)number;
 }
 
 int children_end(char **words)
 {
-	const struct sigaction action = {.sa_handler = on_child};
+	const struct sigaction action = {.sa_handler = on_signal};
 	long rounds = atol(words[0]), both = 0;
 
 	sigaction(SIGCHLD, &action, NULL);
@@ -35,5 +36,28 @@ int children_end(char **words)
 	while (wait(NULL) > 0 || errno == EINTR)
 		;
 	printf("good %ld\n", both);
+	return 0;
+}
+
+int not_restarted(char **words)
+{
+	const struct sigaction action = {.sa_handler = on_signal};
+	struct itimerval timer = {{0, 150}, {0, 150}};
+	long files = atol(words[0]), good = 0, interrupted = 0;
+	char name[32];
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &timer, NULL);
+	for (long i = 0; i < files; i++) {
+		int r;
+
+		snprintf(name, sizeof(name), "f%ld", i);
+		while ((r = unlink(name)) < 0 && errno == EINTR)
+			interrupted++;
+		good += r == 0;
+	}
+	timer = (struct itimerval){{0, 0}, {0, 0}};
+	setitimer(ITIMER_REAL, &timer, NULL);
+	printf("good %ld\ninterrupted %ld\n", good, interrupted);
 	return 0;
 }

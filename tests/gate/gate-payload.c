@@ -479,6 +479,7 @@ static const struct {
 	{"spawn", 1, storm_spawn},
 	{"interrupted", 1, interrupted},
 	{"children-end", 1, children_end},
+	{"not-restarted", 1, not_restarted},
 	{"killed", 1, killed},
 	{"endless", 0, endless},
 	{"rewriting", 1, rewriting},

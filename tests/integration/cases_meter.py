@@ -148,6 +148,27 @@ def ordinary_goes_on(sandbox, case):
     case.that(outside.text.split()[:1] == ["0"], *outside.describe())
 
 
+LISTED = """import ctypes
+l = ctypes.CDLL(None, use_errno=True)
+attr = (ctypes.c_uint * 28)(1, 112, 9)  # a software event that counts nothing
+for words in ((298, attr, 0, -1, -1, 0), (272, 0x10000000)):
+    words = [w if w is attr else ctypes.c_long(w) for w in words]
+    print(l.syscall(*words) >= 0, ctypes.get_errno(), flush=True)
+open("after", "w").close()
+"""
+
+
+def listed_calls_are_no_escape(sandbox, case):
+    """What the profile lists among its calls and the kernel's programs refuse all the same is a denial."""
+    profile = sandbox.write_profile("listed", CLASSES + "syscalls: {allow: [perf_event_open, unshare]}\n")
+    result, record = sandbox.record(["python3", "-c", LISTED], DEGRADED, profile=profile)
+    case.code(result, 0)
+    case.that(os.path.exists(sandbox.ws + "/after") and record["posture"] == "open", record["trips"])
+    if "bpf (" in json.dumps(record["enforcement"]):  # elsewhere the host itself decides
+        case.that(result.text.split() == ["False", "1"] * 2, result.text)
+        case.that(record["counters"]["denials"]["value"] == 2, record["counters"]["denials"])
+
+
 def each_escape_kills(sandbox, case):
     """One try of each is the last thing that a run does."""
     profile = sandbox.write_profile("classes", CLASSES)
@@ -476,6 +497,7 @@ ROWS = [
     ("three refusals make a run read-only", breaker_makes_read_only),
     ("an attempt to escape kills the run", escape_kills),
     ("what debuggers and browsers try is refused, and the run goes on", ordinary_goes_on),
+    ("a call that the profile lists is no attempt to escape", listed_calls_are_no_escape),
     ("each escape kills the run", each_escape_kills),
     ("a touched canary kills the run, or the start is refused", canary_kills),
     ("a crossed cap freezes, and pace set open lets the run go on", exceeding_freezes),
