@@ -24,6 +24,7 @@
 #define TURN_MS 100
 #define SAVE_MS 1000
 #define LOCK_TRIES 20                         /* of TURN_MS: the one before may be about to end */
+#define FIRST_MS 5000                         /* for the recorder, started at the same time */
 #define LAST_MS 2000                          /* for places that do not take the last records */
 #define CURSOR_MAX 262144                     /* bytes */
 #define PROFILE_SINKS (2 * SINK_FORMAT_COUNT) /* journald and syslog, each format */
@@ -206,7 +207,8 @@ static void load(struct role *role, uint64_t *ret_segment, uint64_t *ret_offset)
 
 static void follow(struct role *role)
 {
-	bool last = false;
+	uint64_t begun_ms = now_ms();
+	bool last = false, seen = false;
 
 	for (;;) {
 		/* Asked before reading: what was written until then is read in this turn. */
@@ -218,7 +220,8 @@ static void follow(struct role *role)
 			save(role);
 		if (count < 0 || (last && count == 0))
 			break;
-		last = !writing;
+		seen |= writing;
+		last = !writing && (seen || now_ms() - begun_ms >= FIRST_MS);
 		if (count == 0)
 			poll(NULL, 0, TURN_MS);
 	}
@@ -255,18 +258,21 @@ static int lock(int state_fd)
 	return -1;
 }
 
-/* A file that is wrong is told where the operator looks: beside it. */
-static void read_operator(struct role *role, const char *state)
+/* A file that is wrong is told where the operator looks: beside it. False then: no recorder starts
+ * with it either. */
+static bool read_operator(struct role *role, const char *state)
 {
 	autotext struct text words = {0};
 	struct error err = {0};
 
-	if (recorder_file_read(state, geteuid(), &role->file, &words, &err) == 0)
+	if (recorder_file_read(state, geteuid(), &role->file, &words, &err) == 0) {
 		(void)!unlinkat(role->state_fd, RECORDER_FILE ".errors", 0);
-	else
-		(void)!storage_replace(&storage_system, role->state_fd, RECORDER_FILE ".errors",
-			0640, words.length ? words.data : err.text,
-			words.length ? words.length : strlen(err.text));
+		return true;
+	}
+	(void)!storage_replace(&storage_system, role->state_fd, RECORDER_FILE ".errors", 0640,
+		words.length ? words.data : err.text,
+		words.length ? words.length : strlen(err.text));
+	return false;
 }
 
 static void finish(struct role *role)
@@ -296,9 +302,9 @@ int sinks_role(int argc, char **argv)
 	lock_fd = lock(role.state_fd);
 	if (lock_fd >= 0) {
 		gethostname(role.host, sizeof(role.host) - 1);
-		read_operator(&role, argv[2]);
 		load(&role, &segment, &offset);
-		if (log_tail_init(&role.tail, role.log_fd, segment, offset, &err) == 0)
+		if (read_operator(&role, argv[2]) &&
+			log_tail_init(&role.tail, role.log_fd, segment, offset, &err) == 0)
 			follow(&role);
 		finish(&role);
 	}

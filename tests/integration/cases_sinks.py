@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import socket
 import string
 import subprocess
 import time
@@ -210,17 +211,23 @@ def journald_takes_every_record(sandbox, case):
     sandbox.write_text(state + "/recorder.yaml", "version: 1\nsinks:\n"
                        "  - {type: journald, format: jsonl, path: %ssystemd/journal/socket}\n" % run)
     try:
-        case.that(wait_for(lambda: os.path.exists(run + "systemd/journal/socket") and "systemd-journal" in
-                           inventory.read("/proc/%d/comm" % process.pid)), "no journald")
-        records = run_and_close(sandbox, case, state)
-
-        def read():
+        def read(word):
             directory = [journal + "/" + name for name in os.listdir(journal)]
             told = harness.run([reader, "-D", directory[0], "-o", "json", "--no-pager", "--all",
-                                "SYSLOG_IDENTIFIER=berm"])
+                                "SYSLOG_IDENTIFIER=" + word])
             return [json.loads(line) for line in told.text.splitlines()]
-        wait_for(lambda: len(read()) >= len(records))
-        entries = read()
+
+        def is_ready():
+            try:
+                with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                    sender.sendto(b"MESSAGE=x\nSYSLOG_IDENTIFIER=probe\n", run + "systemd/journal/socket")
+                return bool(read("probe"))
+            except (OSError, IndexError):
+                return False
+        case.that(wait_for(is_ready, 60), "no journald")
+        records = run_and_close(sandbox, case, state)
+        wait_for(lambda: len(read("berm")) >= len(records))
+        entries = read("berm")
     finally:
         process.terminate()
         process.wait(timeout=30)
