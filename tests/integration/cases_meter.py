@@ -165,8 +165,10 @@ def listed_calls_are_no_escape(sandbox, case):
     case.code(result, 0)
     case.that(os.path.exists(sandbox.ws + "/after") and record["posture"] == "open", record["trips"])
     if "bpf (" in json.dumps(record["enforcement"]):  # elsewhere the host itself decides
-        case.that(result.text.split() == ["False", "1"] * 2, result.text)
-        case.that(record["counters"]["denials"]["value"] == 2, record["counters"]["denials"])
+        words = result.text.split()
+        early = words[1:2] == ["13"]  # perf_event_paranoid of the host answers before the programs are asked
+        case.that(words == ["False", "13" if early else "1", "False", "1"], result.text)
+        case.that(record["counters"]["denials"]["value"] == (1 if early else 2), record["counters"]["denials"])
 
 
 def each_escape_kills(sandbox, case):
