@@ -165,7 +165,7 @@ static int add_agent(const struct set_options *options, const char *name,
 
 	if (agent)
 		berm__wire__agent__init(agent);
-	if (r < 0)
+	if (r < 0 || !agent)
 		return r;
 	agent->runs_per_hour = AGENT_RUNS_PER_HOUR;
 	agent->retries = AGENT_RETRIES;

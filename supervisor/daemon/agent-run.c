@@ -285,18 +285,18 @@ static int ask(struct agent_run *run, const struct admission_request *request, s
 {
 	struct admission_group group = {0};
 	autoagent Berm__Wire__Agent *agent = NULL;
-	struct agent_now now;
-	size_t lasted = 0;
+	struct agent_now now = {0};
+	size_t lasted;
 	int r = agents_now(&now, err);
 
 	if (r == 0)
 		r = read_again(run, &agent, err);
-	lasted = r == 0 ? agent->n_runs : 0;
-	if (r == 0)
+	lasted = agent ? agent->n_runs : 0;
+	if (agent)
 		r = end_lost(&run->agents, agent, &now, err);
-	if (r == 0)
+	if (r == 0 && agent)
 		r = agent_group(&run->agents, agent, &now, &group, err);
-	if (r < 0)
+	if (r < 0 || !agent)
 		return r;
 	/* Written down whatever the answer is: a run is lost once, not at each attempt anew. */
 	if (agent->n_runs < lasted && agents_write(&run->agents, agent, err) < 0)
@@ -375,7 +375,7 @@ static int settle(const struct session *session, enum admission_end end, struct 
 	const struct agent_run *run = session->agent_run;
 	autounlock int lock = agents_lock(&run->agents, err);
 	autoagent Berm__Wire__Agent *agent = NULL;
-	struct agent_now now;
+	struct agent_now now = {0};
 	int r = lock < 0 ? lock : agents_now(&now, err);
 
 	if (r == 0)

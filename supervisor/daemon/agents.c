@@ -78,7 +78,7 @@ int agents_now(struct agent_now *ret_now, struct error *err)
 	autofree char *words = NULL;
 	int r = io_read_file(AT_FDCWD, BOOT_ID_FILE, 128, &words, NULL, err);
 
-	if (r < 0)
+	if (!words)
 		return r;
 	if (!parse_boot_id(words, ret_now->boot_id))
 		return error_set(err, -EBADMSG, ERROR_INTERNAL, "%s is no id", BOOT_ID_FILE);
@@ -208,7 +208,7 @@ static int find_id(const struct agents *agents, const char *id, Berm__Wire__Agen
 	for (size_t i = 0; r == 0 && !found && i < names.count; i++) {
 		Berm__Wire__Agent *agent = NULL;
 
-		if (read_file(agents, names.items[i], &agent, &ignored) < 0)
+		if (read_file(agents, names.items[i], &agent, &ignored) < 0 || !agent)
 			continue;
 		found = strcmp(agent->id, id) == 0;
 		if (found)
@@ -279,7 +279,7 @@ int agents_list(const struct agents *agents, bool retired, Berm__Wire__Agent ***
 		/* It may have gone since it was listed. */
 		if (r < 0 && r != -ENOENT && damaged++ == 0)
 			error_set(err, why.code, (enum error_kind)why.kind, "%s", why.text);
-		if (r < 0)
+		if (!list[count])
 			continue;
 		if (list[count]->retired && !retired)
 			agent_free(&list[count]);
@@ -334,7 +334,7 @@ static int check_free(const struct agents *agents, const char *name, struct erro
 		return 0;
 	if (r < 0)
 		return error_set(err, why.code, (enum error_kind)why.kind, "%s", why.text);
-	if (there->retired)
+	if (there && there->retired)
 		return move(agents, name, there->id, err);
 	return error_set(err, -EEXIST, ERROR_REFUSED, "there is an agent called %s already", name);
 }
@@ -361,8 +361,8 @@ static int check_growth(const struct agents *agents, const char *group, const st
 
 int agents_add(const struct agents *agents, Berm__Wire__Agent *agent, struct error *err)
 {
-	char id[RUN_ID_LENGTH + 1];
-	struct agent_now now;
+	char id[RUN_ID_LENGTH + 1] = "";
+	struct agent_now now = {0};
 	int r = agents_now(&now, err);
 
 	if (r == 0)
@@ -415,7 +415,7 @@ int agents_rename(
 int agents_retire(const struct agents *agents, Berm__Wire__Agent *agent, const char *reason,
 	struct error *err)
 {
-	struct agent_now now;
+	struct agent_now now = {0};
 	int r = agents_now(&now, err);
 
 	if (r < 0)
