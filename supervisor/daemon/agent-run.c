@@ -320,7 +320,7 @@ static int ask(struct agent_run *run, const struct admission_request *request, s
 int agent_run_admit(struct session *session, struct error *err)
 {
 	struct agent_run *run = session->agent_run;
-	struct admission_request request;
+	struct admission_request request = {0};
 	uint8_t call[AGENT_CALL_BYTES];
 	autounlock int lock = -1;
 	int r = make_request(session, call, &request, err);
