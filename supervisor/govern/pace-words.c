@@ -100,7 +100,7 @@ bool pace_phase_parse(const char *word, unsigned *ret_phase)
 	for (unsigned phase = 0; phase < PHASE_COUNT; phase++) {
 		const char *name = phase_name(phase);
 
-		if (strcmp(word, name) == 0 || (!word[1] && (word[0] | 32) == name[0])) {
+		if (strcmp(word, name) == 0 || (word[0] && !word[1] && (word[0] | 32) == name[0])) {
 			*ret_phase = phase;
 			return true;
 		}
