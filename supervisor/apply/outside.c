@@ -19,49 +19,56 @@
 #define STATUS_BYTES 4096
 #define PROCS_BYTES (1U << 20)
 
-/* Field 22 of /proc/PID/stat (proc(5)): when the process began. 0 where it cannot be read. */
-static uint64_t start_of(pid_t pid)
+/* A file of /proc/PID as a string. -ESRCH where the process is gone, else -errno. */
+static int read_about(pid_t pid, const char *name, char *data, size_t size)
 {
-	char path[64], data[STAT_BYTES];
-	unsigned long long start = 0;
-	const char *at;
+	char path[64];
 	ssize_t n;
 	autoclose int fd = -1;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, data, sizeof(data) - 1);
+	n = fd < 0 ? -1 : read(fd, data, size - 1);
 	if (n <= 0)
-		return 0;
+		return n == 0 || errno == ENOENT ? -ESRCH : -errno;
 	data[n] = '\0';
+	return 0;
+}
+
+/* Field 22 of /proc/PID/stat (proc(5)): when the process began. */
+static int read_start(pid_t pid, uint64_t *ret_start)
+{
+	char data[STAT_BYTES];
+	unsigned long long start = 0;
+	const char *at;
+	int r = read_about(pid, "stat", data, sizeof(data));
+
+	if (r < 0)
+		return r;
 	/* The name before it may hold anything, also brackets. */
 	at = strrchr(data, ')');
 	if (!at || sscanf(at,
 			   ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
 			   "%*s %*s %llu",
 			   &start) != 1)
-		return 0;
-	return start;
+		return -EPROTO;
+	*ret_start = start;
+	return 0;
 }
 
 /* PID 1 of a pid namespace beneath this one: the last of its numbers (proc(5), "NSpid"). The link
- * in its ns/ is not for everybody to read, since it gave up rights. */
-static bool is_first(pid_t pid)
+ * in its ns/ is not for everybody to read, since it gave up rights. -ESRCH where it is none. */
+static int check_first(pid_t pid)
 {
-	char path[64], data[STATUS_BYTES];
+	char data[STATUS_BYTES];
 	const char *at, *end;
-	ssize_t n;
-	autoclose int fd = -1;
+	int r = read_about(pid, "status", data, sizeof(data));
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, data, sizeof(data) - 1);
-	if (n <= 0)
-		return false;
-	data[n] = '\0';
+	if (r < 0)
+		return r;
 	at = strstr(data, "\nNSpid:");
 	end = at ? strchr(at + 1, '\n') : NULL;
-	return end && end - at > 2 && strncmp(end - 2, "\t1", 2) == 0;
+	return end && end - at > 2 && strncmp(end - 2, "\t1", 2) == 0 ? 0 : -ESRCH;
 }
 
 static ino_t own_namespace(void)
@@ -76,8 +83,13 @@ int outside_describe(
 {
 	char link[64], path[OUTSIDE_PATH_MAX] = "";
 	ssize_t n = 0;
+	int r;
 
 	berm__wire__run_place__init(ret_place);
+	r = read_start(init_pid, &ret_place->init_start);
+	if (r < 0)
+		return error_set(
+			err, r, ERROR_INTERNAL, "the run's first process: %s", strerror(-r));
 	if (cgroup_fd >= 0) {
 		snprintf(link, sizeof(link), "/proc/self/fd/%d", cgroup_fd);
 		n = readlink(link, path, sizeof(path) - 1);
@@ -87,7 +99,6 @@ int outside_describe(
 	path[n] = '\0';
 	ret_place->version = PLACE_VERSION;
 	ret_place->init_pid = (uint32_t)init_pid;
-	ret_place->init_start = start_of(init_pid);
 	ret_place->seen_from = own_namespace();
 	ret_place->cgroup = strdup(path);
 	if (!ret_place->cgroup)
@@ -141,6 +152,7 @@ int outside_open(const Berm__Wire__RunPlace *place, struct outside *ret_run, str
 {
 	const pid_t pid = (pid_t)place->init_pid;
 	struct outside run = OUTSIDE_NONE;
+	uint64_t start = 0;
 	int r;
 
 	*ret_run = run;
@@ -153,9 +165,13 @@ int outside_open(const Berm__Wire__RunPlace *place, struct outside *ret_run, str
 	if (run.init_fd < 0)
 		return not_ours(-errno, err);
 	/* The descriptor holds one process: what is read now is about it, or it has ended. */
-	r = start_of(pid) != place->init_start || !is_first(pid) || outside_wait(&run, 0)
-		    ? -ESRCH
-		    : signal_to(&run, 0);
+	r = read_start(pid, &start);
+	if (r == 0 && start != place->init_start)
+		r = -ESRCH;
+	if (r == 0)
+		r = check_first(pid);
+	if (r == 0)
+		r = outside_wait(&run, 0) ? -ESRCH : signal_to(&run, 0);
 	if (r < 0) {
 		own_close(&run.init_fd);
 		return not_ours(r, err);

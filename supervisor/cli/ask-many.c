@@ -162,12 +162,20 @@ static void put_status(struct text *out, const Berm__Wire__RunStatus *status)
 	text_puts(out, "\n");
 }
 
+/* The reason may be the other end's. */
+static void put_silent(struct text *out, const struct ask_answer *answer)
+{
+	text_printf(out, "%-*s  ", RUN_ID_LENGTH, answer->run_id);
+	text_escape(out, answer->error.text, strlen(answer->error.text), ERROR_TEXT_MAX);
+	text_puts(out, "\n");
+}
+
 void ask_put_row(struct text *out, const struct ask_answer *answer)
 {
 	if (answer->status)
 		put_status(out, answer->status);
 	else
-		text_printf(out, "%-*s  %s\n", RUN_ID_LENGTH, answer->run_id, answer->error.text);
+		put_silent(out, answer);
 }
 
 void ask_put_json(struct text *out, const struct ask_answer *answers, size_t count)

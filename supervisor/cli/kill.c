@@ -110,8 +110,9 @@ static int tell(const struct verb *verb, const struct kill_options *options,
 		if (report->runs[i].gone_ns == 0)
 			code = CLI_NO;
 	if (report->more)
-		log_line("%s: there are more than %d runs: once more, please", verb->name,
-			KILL_RUNS_MAX);
+		log_line("%s: there are more runs than are looked at at once (%d, %d of another "
+			 "user): once more, please",
+			verb->name, KILL_RUNS_MAX, RUNS_FOREIGN_MAX);
 	if (report->not_recorded.code)
 		log_line("%s: done, but not in the log: %s", verb->name, report->not_recorded.text);
 	if (options->json)

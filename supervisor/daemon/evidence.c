@@ -8,14 +8,19 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <sodium.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #define DIRECTORY "evidence"
 #define STAT_BYTES 1024
 #define SAME_RUN_MAX 100
+#define EVIDENCE_BYTES_MAX (64U << 20) /* of all runs together */
 
 static uint64_t now_ns(void)
 {
@@ -24,6 +29,14 @@ static uint64_t now_ns(void)
 	clock_gettime(CLOCK_BOOTTIME, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
+
+/* Every process and its parent. */
+struct evidence_table {
+	struct evidence_process {
+		pid_t pid, parent;
+	} * rows; /* of the child: never freed */
+	size_t count;
+};
 
 static void put_link(struct json *j, int process_fd, const char *name, const char *key)
 {
@@ -150,7 +163,8 @@ static int compare_rows(const void *a, const void *b)
 	return (left->pid > right->pid) - (left->pid < right->pid);
 }
 
-void evidence_scan(struct evidence_table *table)
+/* Every process of this host and its parent: taken once for all runs. */
+static void scan(struct evidence_table *table)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
@@ -177,12 +191,6 @@ void evidence_scan(struct evidence_table *table)
 		closedir(proc);
 	if (table->count)
 		qsort(table->rows, table->count, sizeof(*table->rows), compare_rows);
-}
-
-void evidence_table_finish(struct evidence_table *table)
-{
-	free(table->rows);
-	*table = (struct evidence_table){0};
 }
 
 /* Where the process is in the table, or count. */
@@ -218,8 +226,8 @@ static enum kin kin_of(const struct evidence_table *table, size_t first, enum ki
 	return kin;
 }
 
-void evidence_gather(const struct evidence_table *table, pid_t init_pid, uint64_t deadline_ns,
-	struct json *json, struct evidence *evidence)
+static void put_processes(const struct evidence_table *table, pid_t init_pid, struct json *json,
+	struct evidence *evidence)
 {
 	autofree enum kin *known = calloc(table->count + 1, sizeof(*known));
 	size_t first = find_row(table, init_pid);
@@ -230,14 +238,127 @@ void evidence_gather(const struct evidence_table *table, pid_t init_pid, uint64_
 	for (size_t i = 0; known && first < table->count && i < table->count; i++) {
 		if (kin_of(table, i, known) != KIN_OURS)
 			continue;
-		if (evidence->processes++ < EVIDENCE_PROCESSES_MAX && now_ns() <= deadline_ns)
+		if (evidence->processes++ < EVIDENCE_PROCESSES_MAX)
 			put_process(json, table->rows[i].pid, evidence);
 		else
 			evidence->cut = true;
 	}
 	json_array_end(json);
-	json_put_u64(json, "process_count", evidence->processes);
-	json_put_bool(json, "cut", evidence->cut || !known);
+	evidence->cut |= !known;
+}
+
+/* ---- the child's words ---- */
+
+struct frame {
+	uint32_t index, processes, cut, length;
+};
+
+/* head, processes, and how many: an object. */
+static void put_object(const struct evidence_subject *subject, const struct evidence_table *table,
+	struct evidence *evidence, struct text *text)
+{
+	struct json j = {.out = text};
+
+	json_object_begin(&j, NULL);
+	text_puts(text, subject->head);
+	j.has_member[0] = subject->head[0] != '\0';
+	if (table)
+		put_processes(table, subject->init_pid, &j, evidence);
+	else
+		json_put_null(&j, "processes");
+	json_put_u64(&j, "process_count", evidence->processes);
+	json_put_bool(&j, "cut", evidence->cut);
+	json_object_end(&j);
+	text_puts(text, "\n");
+}
+
+static void look_and_tell(const struct evidence_subject *subjects, size_t count, int pipe_fd)
+{
+	struct evidence_table table = {0};
+
+	scan(&table);
+	for (size_t i = 0; i < count; i++) {
+		struct evidence evidence = {0};
+		autotext struct text text = {0};
+		struct frame frame;
+
+		put_object(&subjects[i], &table, &evidence, &text);
+		frame = (struct frame){(uint32_t)i, evidence.processes, evidence.cut,
+			text.failed ? 0 : (uint32_t)text.length};
+		if (io_write_all(pipe_fd, &frame, sizeof(frame)) < 0 ||
+			io_write_all(pipe_fd, text_string(&text), frame.length) < 0)
+			break;
+	}
+	_exit(0);
+}
+
+/* All that comes until the deadline, or the end. */
+static void hear(int pipe_fd, uint64_t deadline_ns, struct text *all)
+{
+	char chunk[65536];
+
+	for (;;) {
+		uint64_t now = now_ns();
+		struct pollfd p = {.fd = pipe_fd, .events = POLLIN};
+		ssize_t n;
+
+		if (now >= deadline_ns ||
+			poll(&p, 1, (int)((deadline_ns - now) / 1000000) + 1) <= 0)
+			return;
+		n = read(pipe_fd, chunk, sizeof(chunk));
+		if (n <= 0 || all->length > EVIDENCE_BYTES_MAX)
+			return;
+		text_append(all, chunk, (size_t)n);
+	}
+}
+
+static void take_frames(
+	const struct evidence_subject *subjects, size_t count, const struct text *all)
+{
+	const char *bytes = text_string(all);
+	struct frame frame;
+
+	for (size_t at = 0; !all->failed && at + sizeof(frame) <= all->length;) {
+		const struct evidence_subject *subject;
+
+		memcpy(&frame, bytes + at, sizeof(frame));
+		at += sizeof(frame);
+		if (frame.index >= count || frame.length > all->length - at)
+			return;
+		subject = &subjects[frame.index];
+		subject->evidence->processes = frame.processes;
+		subject->evidence->cut = frame.cut;
+		text_append(subject->text, bytes + at, frame.length);
+		at += frame.length;
+	}
+}
+
+void evidence_look(const struct evidence_subject *subjects, size_t count, unsigned wait_ms)
+{
+	uint64_t deadline = now_ns() + (uint64_t)wait_ms * 1000000;
+	autotext struct text all = {0};
+	int ends[2] = {-1, -1};
+	pid_t pid = -1;
+
+	if (count && pipe2(ends, O_CLOEXEC) == 0)
+		pid = fork();
+	if (pid == 0)
+		look_and_tell(subjects, count, ends[1]);
+	own_close(&ends[1]);
+	if (pid > 0) {
+		hear(ends[0], deadline, &all);
+		kill(pid, SIGKILL);
+		/* One that waits in the kernel is left to whoever reaps this process's children. */
+		waitpid(pid, NULL, WNOHANG);
+	}
+	own_close(&ends[0]);
+	take_frames(subjects, count, &all);
+	for (size_t i = 0; i < count; i++) {
+		if (subjects[i].text->length > 0)
+			continue;
+		subjects[i].evidence->cut = true;
+		put_object(&subjects[i], NULL, subjects[i].evidence, subjects[i].text);
+	}
 }
 
 static int write_file(int directory_fd, const char *name, const struct text *text)

@@ -24,22 +24,19 @@ struct evidence {
 	uint8_t digest[EVIDENCE_DIGEST_BYTES]; /* BLAKE2b-256 of the file */
 };
 
-/* Every process of this host and its parent: taken once for all runs. Zero-initialise. */
-struct evidence_table {
-	struct evidence_process {
-		pid_t pid, parent;
-	} * rows; /* owned */
-	size_t count;
+/* A run that is to be looked at: its PID 1 and all that come from it, since orphans are given back
+ * to it. Text of the tool is bounded; what is not UTF-8 becomes U+FFFD. */
+struct evidence_subject {
+	pid_t init_pid;
+	const char *head; /* members of the JSON object that stand before the processes, or "" */
+	struct evidence *evidence;
+	struct text *text; /* gets the whole object */
 };
 
-/* Fill the table; what cannot be read is left out. */
-void evidence_scan(struct evidence_table *table);
-void evidence_table_finish(struct evidence_table *table);
-/* Put the processes of the run (its PID 1 and all that come from it: orphans are given back to it)
- * into the object that is open, until deadline_ns (CLOCK_BOOTTIME): then the rest is left out and
- * that is said. Text of the tool is bounded; what is not UTF-8 becomes U+FFFD. */
-void evidence_gather(const struct evidence_table *table, pid_t init_pid, uint64_t deadline_ns,
-	struct json *json, struct evidence *evidence);
+/* Look at all of them for wait_ms at most. Reading about a process can block for as long as its
+ * file systems like (proc_pid_cmdline_read() takes its mmap_lock), so a child does it, and what it
+ * has not said by then is left out; that is said. */
+void evidence_look(const struct evidence_subject *subjects, size_t count, unsigned wait_ms);
 /* Keep the text as STATE/evidence/RUN.json (0600) on the disk; one that is there already stays, and
  * this one gets another number. */
 int evidence_keep(const char *state, const char *run_id, const struct text *text,

@@ -4,12 +4,13 @@
 #include "daemon/act.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <time.h>
 
 #define MS_NS 1000000ULL
 #define RECORD_TIMEOUT_MS 5000
-#define STATUS_VERSION 1
+#define EVIDENCE_VERSION 1
 
 static uint64_t now_ns(void)
 {
@@ -28,68 +29,98 @@ static unsigned left_ms(uint64_t deadline_ns)
 
 /* ---- which ---- */
 
-struct gathering {
+/* Those that one search found: from `first` to the end of the report. */
+struct stage {
 	struct kill_report *report;
+	size_t first;
 	bool freeze;
 };
+
+/* Two places of one process are one run. */
+static bool is_known(const struct stage *stage, const struct run_found *found)
+{
+	for (size_t i = stage->first; i < stage->report->count; i++)
+		if (found->outside.init_fd >= 0 && stage->report->runs[i].run.init_fd >= 0 &&
+			stage->report->runs[i].run.init_pid == found->outside.init_pid)
+			return true;
+	return false;
+}
+
+/* One descriptor for all runs of a directory. */
+static int keep_directory(struct kill_report *report, const struct run_found *found)
+{
+	if (report->last_directory != found->directory) {
+		int *grown = reallocarray(
+			report->directories, report->directory_count + 1, sizeof(*grown));
+
+		if (!grown)
+			return -1;
+		report->directories = grown;
+		grown[report->directory_count++] = fcntl(found->directory_fd, F_DUPFD_CLOEXEC, 3);
+		report->last_directory = found->directory;
+	}
+	return report->directories[report->directory_count - 1];
+}
 
 /* Each is stopped as soon as it is found: finding the others takes its time. */
 static int gather(void *context, struct run_found *found)
 {
-	struct gathering *g = context;
-	struct kill_report *report = g->report;
+	struct stage *stage = context;
+	struct kill_report *report = stage->report;
 	struct killed *run;
 
+	if (is_known(stage, found))
+		return 0;
 	if (report->count == KILL_RUNS_MAX)
 		return -E2BIG;
 	run = &report->runs[report->count++];
 	memcpy(run->run_id, found->run_id, sizeof(run->run_id));
 	run->uid = found->uid;
-	run->directory_fd = fcntl(found->directory_fd, F_DUPFD_CLOEXEC, 3);
+	run->directory_fd = keep_directory(report, found);
 	run->run = found->outside;
 	run->error = found->error;
 	found->outside = (struct outside)OUTSIDE_NONE;
-	if (g->freeze && run->run.init_fd >= 0)
+	if (stage->freeze && run->run.init_fd >= 0)
 		outside_freeze(&run->run);
 	return 0;
 }
 
-static int find(const struct kill_request *request, struct kill_report *report, struct error *err)
+/* A whole id of another user's run can only be doubled by somebody who points at processes of their
+ * own: then these go too. The beginning of an id is a person's, who may have meant another one. */
+static int find(const struct kill_request *request, struct stage *stage, enum runs_whose whose,
+	struct error *err)
 {
-	struct gathering g = {report, request->prefix[0] == '\0'};
-	int r = runs_find(request->prefix, request->all_users, gather, &g, err);
+	struct kill_report *report = stage->report;
+	int r = runs_find(request->prefix, whose, gather, stage, &report->more, err);
 
 	/* What was found is dealt with; the rest is said to be left. */
 	if (r == -E2BIG) {
 		report->more = true;
 		r = 0;
 	}
-	if (r < 0 || g.freeze)
+	if (r < 0 || stage->freeze || report->count == stage->first)
 		return r;
-	if (report->count == 0)
-		return error_set(
-			err, -ENOENT, ERROR_NOT_FOUND, "no run begins with %s", request->prefix);
-	if (report->count > 1)
+	if (report->count - stage->first > 1)
 		return error_set(err, -ENOTUNIQ, ERROR_NOT_FOUND,
-			"%zu runs begin with %s; give more of the id", report->count,
+			"%zu runs begin with %s; give more of the id", report->count - stage->first,
 			request->prefix);
-	if (report->runs[0].run.init_fd >= 0)
-		outside_freeze(&report->runs[0].run);
+	if (report->runs[stage->first].run.init_fd >= 0)
+		outside_freeze(&report->runs[stage->first].run);
 	return 0;
 }
 
 /* ---- the deed ---- */
 
 /* From then on nothing of the run went on, where it can be told. */
-static void see_frozen(struct kill_report *report)
+static void see_frozen(const struct stage *stage)
 {
 	const struct timespec pause = {.tv_nsec = 200000};
-	uint64_t deadline = report->asked_ns + KILL_FREEZE_MS * MS_NS;
+	uint64_t deadline = now_ns() + KILL_FREEZE_MS * MS_NS;
 
-	for (bool all = false; !all; nanosleep(&pause, NULL)) {
+	for (bool all = false; !all && now_ns() < deadline;) {
 		all = true;
-		for (size_t i = 0; i < report->count; i++) {
-			struct killed *run = &report->runs[i];
+		for (size_t i = stage->first; i < stage->report->count; i++) {
+			struct killed *run = &stage->report->runs[i];
 
 			if (run->frozen_ns || run->run.cgroup_fd < 0)
 				continue;
@@ -98,65 +129,72 @@ static void see_frozen(struct kill_report *report)
 			else
 				all = false;
 		}
-		if (now_ns() >= deadline)
-			return;
+		if (!all)
+			nanosleep(&pause, NULL);
 	}
 }
 
-static void look(const struct kill_request *request, struct kill_report *report)
+/* The members of a run's evidence that are known without looking. */
+static char *head_of(const struct kill_request *request, const struct kill_report *report,
+	const struct killed *run)
 {
-	uint64_t deadline = now_ns() + KILL_EVIDENCE_MS * MS_NS;
-	struct evidence_table table = {0};
+	autotext struct text text = {0};
+	struct json j = {.out = &text};
 
-	if (request->state)
-		evidence_scan(&table);
-	for (size_t i = 0; request->state && i < report->count; i++) {
-		struct killed *run = &report->runs[i];
-		struct text text = {0};
-		struct json j = {.out = &text};
-
-		json_object_begin(&j, NULL);
-		json_put_u64(&j, "version", STATUS_VERSION);
-		json_put_string(&j, "run", run->run_id);
-		json_put_u64(&j, "uid", run->uid);
-		json_put_string(&j, "by", request->by);
-		json_put_string(&j, "reason", request->reason);
-		json_put_u64(&j, "asked_boot_ns", report->asked_ns);
-		json_put_u64(&j, "frozen_boot_ns", run->frozen_ns);
-		evidence_gather(&table, run->run.init_pid, deadline, &j, &run->evidence);
-		json_object_end(&j);
-		text_puts(&text, "\n");
-		/* The disk is not waited for now: see keep(). */
-		run->evidence_text = text;
-	}
-	evidence_table_finish(&table);
+	json_object_begin(&j, NULL);
+	json_put_u64(&j, "version", EVIDENCE_VERSION);
+	json_put_string(&j, "run", run->run_id);
+	json_put_u64(&j, "uid", run->uid);
+	json_put_string(&j, "by", request->by);
+	json_put_string(&j, "reason", request->reason);
+	json_put_u64(&j, "asked_boot_ns", report->asked_ns);
+	json_put_u64(&j, "frozen_boot_ns", run->frozen_ns);
+	/* What was begun is begun by who puts the whole together. */
+	return text.failed ? NULL : strdup(text_string(&text) + 1);
 }
 
-static void end(const struct kill_request *request, struct kill_report *report)
+static void look(const struct kill_request *request, const struct stage *stage)
+{
+	size_t count = stage->report->count - stage->first;
+	struct killed *runs = stage->report->runs + stage->first;
+	autofree struct evidence_subject *subjects = calloc(count + 1, sizeof(*subjects));
+
+	if (!request->state || !subjects)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		char *head = head_of(request, stage->report, &runs[i]);
+
+		subjects[i] = (struct evidence_subject){runs[i].run.init_pid, head ? head : "",
+			&runs[i].evidence, &runs[i].evidence_text};
+	}
+	evidence_look(subjects, count, KILL_EVIDENCE_MS);
+	for (size_t i = 0; i < count; i++)
+		if (subjects[i].head[0])
+			free((char *)(uintptr_t)subjects[i].head);
+}
+
+static void end(const struct kill_request *request, const struct stage *stage)
 {
 	char words[RUNS_WORDS_MAX];
 
 	snprintf(words, sizeof(words), "%s%s%s", request->by, request->reason ? ": " : "",
 		request->reason ? request->reason : "");
-	for (size_t i = 0; i < report->count; i++) {
-		struct killed *run = &report->runs[i];
-		const struct run_found found = {.directory_fd = run->directory_fd};
-		struct run_found named = found;
+	for (size_t i = stage->first; i < stage->report->count; i++) {
+		struct killed *run = &stage->report->runs[i];
 
-		memcpy(named.run_id, run->run_id, sizeof(named.run_id));
 		if (run->run.init_fd < 0)
 			continue;
-		runs_say_killed(&named, words);
+		runs_say_killed(run->directory_fd, run->run_id, words);
 		(void)!outside_kill(&run->run, &run->error);
 	}
 }
 
-static void see_gone(struct kill_report *report)
+static void see_gone(const struct stage *stage)
 {
 	uint64_t deadline = now_ns() + KILL_WAIT_MS * MS_NS;
 
-	for (size_t i = 0; i < report->count; i++) {
-		struct killed *run = &report->runs[i];
+	for (size_t i = stage->first; i < stage->report->count; i++) {
+		struct killed *run = &stage->report->runs[i];
 
 		if (run->error.code == 0 && outside_wait(&run->run, left_ms(deadline)))
 			run->gone_ns = now_ns();
@@ -165,6 +203,28 @@ static void see_gone(struct kill_report *report)
 				"it is still there after %d ms: a process waits in the kernel",
 				KILL_WAIT_MS);
 	}
+}
+
+/* From finding to the last process gone: this user's own runs are through before others' are
+ * touched. */
+static int do_stage(const struct kill_request *request, enum runs_whose whose,
+	struct kill_report *report, struct error *err)
+{
+	size_t length = strlen(request->prefix);
+	struct stage stage = {report, report->count,
+		length == 0 || (length == RUN_ID_LENGTH && whose == RUNS_OTHERS)};
+	int r;
+
+	report->last_directory = UINT_MAX;
+	r = find(request, &stage, whose, err);
+
+	if (r < 0)
+		return r;
+	see_frozen(&stage);
+	look(request, &stage);
+	end(request, &stage);
+	see_gone(&stage);
+	return 0;
 }
 
 /* ---- what is kept of it ---- */
@@ -235,26 +295,27 @@ int kill_runs(const struct kill_request *request, struct kill_report *ret_report
 		.runs = calloc(KILL_RUNS_MAX, sizeof(*report->runs)), .asked_ns = now_ns()};
 	if (!report->runs)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
-	r = find(request, report, err);
-	if (r < 0)
-		return r;
-	see_frozen(report);
-	look(request, report);
-	end(request, report);
-	see_gone(report);
+	r = do_stage(request, RUNS_OWN, report, err);
+	if (r == 0 && request->all_users && (request->prefix[0] == '\0' || report->count == 0))
+		r = do_stage(request, RUNS_OTHERS, report, err);
+	if (r == 0 && report->count == 0 && request->prefix[0])
+		r = error_set(
+			err, -ENOENT, ERROR_NOT_FOUND, "no run begins with %s", request->prefix);
 	if (request->state && report->count)
 		keep(request, report);
 	report->took_ns = now_ns() - report->asked_ns;
-	return 0;
+	return r;
 }
 
 void kill_finish(struct kill_report *report)
 {
 	for (size_t i = 0; i < report->count; i++) {
 		outside_close(&report->runs[i].run);
-		own_close(&report->runs[i].directory_fd);
 		text_finish(&report->runs[i].evidence_text);
 	}
+	for (size_t i = 0; i < report->directory_count; i++)
+		own_close(&report->directories[i]);
+	free(report->directories);
 	free(report->runs);
 	*report = (struct kill_report){0};
 }

@@ -27,7 +27,7 @@ struct killed {
 	char run_id[RUN_ID_LENGTH + 1];
 	uid_t uid;
 	struct outside run;          /* owned until kill_finish() */
-	int directory_fd;            /* owned */
+	int directory_fd;            /* borrowed from the report */
 	uint64_t frozen_ns, gone_ns; /* boot time; 0: it could not be told, it is not gone */
 	struct evidence evidence;
 	struct text evidence_text; /* owned */
@@ -37,15 +37,19 @@ struct killed {
 struct kill_report {
 	struct killed *runs; /* owned */
 	size_t count;
-	bool more;                 /* than KILL_RUNS_MAX: some were not touched */
+	int *directories; /* owned, with the descriptors in it */
+	size_t directory_count;
+	unsigned last_directory;   /* run_found.directory of the last one */
+	bool more;                 /* there are some that were not looked at */
 	uint64_t asked_ns;         /* boot time */
 	uint64_t took_ns;          /* all of it, with what is kept */
 	struct error not_recorded; /* code 0: all is in the log, or state is NULL */
 };
 
-/* Kill what the request names. Fills the report also where it fails; finish it with kill_finish().
- * An error (kind NOT_FOUND) only where a prefix names no run or more than one, or on -ENOMEM;
- * whether each run is gone stands in the report. */
+/* Kill what the request names: this user's own runs first, and others' (all_users) where the prefix
+ * is empty or names none of them. Fills the report also where it fails; finish it with
+ * kill_finish(). An error (kind NOT_FOUND) only where a prefix names no run or more than one, or on
+ * -ENOMEM; whether each run is gone stands in the report. */
 int kill_runs(const struct kill_request *request, struct kill_report *ret_report,
 	struct error *err) must_check;
 void kill_finish(struct kill_report *report);

@@ -7,8 +7,11 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define PLACE ".place"
 #define KILLED ".killed"
@@ -80,14 +83,13 @@ void runs_place_remove(int directory_fd, const char *run_id)
 	unlinkat(directory_fd, name, 0);
 }
 
-void runs_say_killed(const struct run_found *found, const char *words)
+void runs_say_killed(int directory_fd, const char *run_id, const char *words)
 {
 	char name[NAME_BYTES];
 	autoclose int fd = -1;
 
-	name_of(name, found->run_id, KILLED);
-	fd = openat(found->directory_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		0644);
+	name_of(name, run_id, KILLED);
+	fd = openat(directory_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd >= 0)
 		(void)!io_write_all(fd, words, strnlen(words, RUNS_WORDS_MAX - 1));
 }
@@ -118,6 +120,8 @@ struct search {
 	int (*each)(void *context, struct run_found *found);
 	void *context;
 	bool foreign; /* the directory is another user's */
+	bool more;    /* than was looked at */
+	unsigned directories, names, found;
 };
 
 /* The id in the name of a place. */
@@ -131,7 +135,8 @@ static bool read_name(const char *name, const char *prefix, char ret_id[RUN_ID_L
 	return run_id_is_valid(ret_id) && strncmp(ret_id, prefix, strlen(prefix)) == 0;
 }
 
-static Berm__Wire__RunPlace *read_place(int directory_fd, const char *name)
+/* -ENOENT where there is nothing that could be one; else why it cannot be read. */
+static int read_place(int directory_fd, const char *name, Berm__Wire__RunPlace **ret_place)
 {
 	uint8_t bytes[PLACE_BYTES_MAX];
 	autoclose int fd =
@@ -139,10 +144,15 @@ static Berm__Wire__RunPlace *read_place(int directory_fd, const char *name)
 	struct stat st;
 	ssize_t n;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return NULL;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -ENOENT;
 	n = read(fd, bytes, sizeof(bytes));
-	return n <= 0 ? NULL : berm__wire__run_place__unpack(NULL, (size_t)n, bytes);
+	if (n < 0)
+		return -errno;
+	*ret_place = berm__wire__run_place__unpack(NULL, (size_t)n, bytes);
+	return *ret_place ? 0 : -EBADMSG;
 }
 
 /* Another user may say what they like about their own processes, and about nobody else's: a cgroup
@@ -167,39 +177,61 @@ static void remove_left(int directory_fd, const char *run_id)
 		runs_place_remove(directory_fd, run_id);
 }
 
-static int look_at(const struct search *search, int directory_fd, uid_t owner, const char *name)
+/* Take hold of what the place says. 0, or -errno with found->error. */
+static int open_place(
+	const struct search *search, const char *name, uid_t owner, struct run_found *found)
 {
-	struct run_found found = {
-		.berm_uid = owner, .directory_fd = directory_fd, .outside = OUTSIDE_NONE};
-	Berm__Wire__RunPlace *place;
+	Berm__Wire__RunPlace *place = NULL;
+	int r = read_place(found->directory_fd, name, &place);
+
+	if (r < 0)
+		return error_set(&found->error, r, ERROR_INTERNAL, "%s: %s", name, strerror(-r));
+	found->uid = search->foreign ? owner : place->uid;
+	/* A cgroup may hold others too, and the way there is one that the user chose. */
+	if (search->foreign && place->cgroup[0])
+		place->cgroup[0] = '\0';
+	r = outside_open(place, &found->outside, &found->error);
+	berm__wire__run_place__free_unpacked(place, NULL);
+	if (r == 0 && search->foreign && !is_of(&found->outside, owner)) {
+		outside_close(&found->outside);
+		r = -ESRCH;
+	}
+	return r;
+}
+
+/* What another user wrote wrong is theirs to mind; that there were no descriptors is ours. */
+static bool is_to_tell(const struct search *search, int r)
+{
+	return !search->foreign || r == -EMFILE || r == -ENFILE || r == -ENOMEM;
+}
+
+static int look_at(struct search *search, int directory_fd, uid_t owner, const char *name)
+{
+	struct run_found found = {.uid = owner,
+		.directory_fd = directory_fd,
+		.directory = search->directories,
+		.outside = OUTSIDE_NONE};
 	int r;
 
 	if (!read_name(name, search->prefix, found.run_id))
 		return 0;
-	place = read_place(directory_fd, name);
-	if (!place)
+	r = open_place(search, name, owner, &found);
+	if (r == -ESRCH && !search->foreign)
+		remove_left(directory_fd, found.run_id);
+	if (r == -ESRCH || r == -ENOENT || (r < 0 && !is_to_tell(search, r)))
 		return 0;
-	found.uid = search->foreign ? owner : place->uid;
-	r = outside_open(place, &found.outside, &found.error);
-	berm__wire__run_place__free_unpacked(place, NULL);
-	if (r == -ESRCH) {
-		if (!search->foreign)
-			remove_left(directory_fd, found.run_id);
-		return 0;
-	}
-	if (search->foreign && (r < 0 || !is_of(&found.outside, owner))) {
+	if (search->foreign && search->found++ == RUNS_FOREIGN_MAX) {
+		search->more = true;
 		outside_close(&found.outside);
 		return 0;
 	}
-	if (search->foreign)
-		own_close(&found.outside.cgroup_fd);
 	r = search->each(search->context, &found);
 	outside_close(&found.outside);
 	return r;
 }
 
 /* Takes the descriptor. */
-static int look_through(const struct search *search, int directory_fd)
+static int look_through(struct search *search, int directory_fd)
 {
 	DIR *directory = fdopendir(directory_fd);
 	struct dirent *entry;
@@ -210,26 +242,38 @@ static int look_through(const struct search *search, int directory_fd)
 		own_close(&directory_fd);
 		return 0;
 	}
+	search->names = search->found = 0;
 	if (fstat(dirfd(directory), &st) == 0)
-		while (r == 0 && (entry = readdir(directory)))
+		while (r == 0 && (entry = readdir(directory))) {
+			if (search->foreign && search->names++ == RUNS_FOREIGN_NAMES_MAX) {
+				search->more = true;
+				break;
+			}
 			r = look_at(search, dirfd(directory), st.st_uid, entry->d_name);
+		}
+	search->directories++;
 	closedir(directory);
 	return r;
 }
 
-/* A directory of runs of another user, with everything on the way to it theirs. */
+/* A directory of runs of another user, with everything on the way to it theirs and on one file
+ * system: what they mounted there could keep who looks for ever. */
 static int open_foreign(int parent_fd, const char *const *names, uid_t uid)
 {
+	struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
 	autoclose int fd = fcntl(parent_fd, F_DUPFD_CLOEXEC, 3);
 	struct stat st;
 
-	for (; fd >= 0 && *names; names++) {
-		int next = openat(fd, *names, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	for (size_t i = 0; fd >= 0 && names[i]; i++) {
+		int next = (int)syscall(SYS_openat2, fd, names[i], &how, sizeof(how));
 
 		own_close(&fd);
 		fd = next;
 		if (fd >= 0 && (fstat(fd, &st) < 0 || st.st_uid != uid || st.st_mode & 022))
 			own_close(&fd);
+		/* /run/user/UID is a mount of the host's. */
+		how.resolve |= RESOLVE_NO_XDEV;
 	}
 	return take_fd(&fd);
 }
@@ -264,18 +308,31 @@ static int look_at_users(
 	return r;
 }
 
-int runs_find(const char *prefix, bool all_users,
-	int (*each)(void *context, struct run_found *found), void *context, struct error *err)
+static int find_own(struct search *search, struct error *err)
+{
+	int fd = runs_directory(err);
+
+	return fd < 0 ? fd : look_through(search, fd);
+}
+
+static int find_others(struct search *search)
 {
 	static const char *const runtime[] = {"berm", "runs"}, *const fallback[] = {"runs", NULL};
-	struct search search = {.prefix = prefix, .each = each, .context = context};
-	int fd = runs_directory(err), r;
+	int r;
 
-	if (fd < 0)
-		return fd;
-	r = look_through(&search, fd);
-	if (r != 0 || !all_users || geteuid() != 0)
-		return r;
-	r = look_at_users(&search, USER_RUNTIME, "", runtime);
-	return r != 0 ? r : look_at_users(&search, USER_FALLBACK, "berm-", fallback);
+	if (geteuid() != 0)
+		return 0;
+	r = look_at_users(search, USER_RUNTIME, "", runtime);
+	return r != 0 ? r : look_at_users(search, USER_FALLBACK, "berm-", fallback);
+}
+
+int runs_find(const char *prefix, enum runs_whose whose,
+	int (*each)(void *context, struct run_found *found), void *context, bool *ret_more,
+	struct error *err)
+{
+	struct search search = {.prefix = prefix, .each = each, .context = context};
+	int r = whose == RUNS_OWN ? find_own(&search, err) : find_others(&search);
+
+	*ret_more |= search.more;
+	return r;
 }

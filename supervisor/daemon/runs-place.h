@@ -13,26 +13,35 @@
 int runs_place_write(const struct run_socket *socket, pid_t init_pid, int cgroup_fd, uid_t uid,
 	struct error *err) must_check;
 
+/* What one other user can have looked at: nobody makes root look for ever. */
+#define RUNS_FOREIGN_MAX 256
+#define RUNS_FOREIGN_NAMES_MAX 2048
+
 /* One run that was found. */
 struct run_found {
 	char run_id[RUN_ID_LENGTH + 1];
 	uid_t uid;              /* who it runs for */
-	uid_t berm_uid;         /* whose berm it is: the owner of its directory */
 	int directory_fd;       /* borrowed */
+	unsigned directory;     /* which one: counts from 0 in one search */
 	struct outside outside; /* whoever is called may take it and leave OUTSIDE_NONE */
 	struct error error;     /* why it cannot be taken hold of; outside is nothing then */
 };
 
-/* Call `each` for every run whose id begins with prefix ("" for all) and that lasts. all_users: as
- * root, those of every user's berm too; of these nothing is believed that would let a user point at
- * somebody else's processes. What a killed berm left behind is removed. An error of `each` (not 0)
- * ends it and is returned. */
-int runs_find(const char *prefix, bool all_users,
-	int (*each)(void *context, struct run_found *found), void *context,
+enum runs_whose {
+	RUNS_OWN,    /* of this user: in runs_directory() */
+	RUNS_OTHERS, /* as root: of every other user, each looked at within bounds */
+};
+
+/* Call `each` for every run whose id begins with prefix ("" for all) and that lasts. Of what
+ * another user says nothing is believed that would let them point at somebody else's processes.
+ * What a killed berm left behind is removed. *ret_more: there is more than was looked at. An error
+ * of `each` (not 0) ends it and is returned. */
+int runs_find(const char *prefix, enum runs_whose whose,
+	int (*each)(void *context, struct run_found *found), void *context, bool *ret_more,
 	struct error *err) must_check;
 
 /* Say who kills the run and why, for its berm to find. Best effort. */
-void runs_say_killed(const struct run_found *found, const char *words);
+void runs_say_killed(int directory_fd, const char *run_id, const char *words);
 /* What was said so of this run; false where nobody did. Bytes of whoever may kill it: escape. */
 bool runs_was_killed(const struct run_socket *socket, char ret_words[RUNS_WORDS_MAX]);
 /* Remove both files. */

@@ -10,14 +10,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 
 #define SUFFIX ".sock"
 #define NAME_MAX_BYTES (RUN_ID_LENGTH + sizeof(SUFFIX))
 #define BACKLOG 16
-#define CONNECT_SECONDS 2
+#define CONNECT_MS 2000
 /* A name that was not put in place yet belongs to a berm that is about to, or was killed before. */
 #define UNFINISHED_SECONDS 60
 #define ROOT_PARENT "/run/berm"
@@ -151,18 +150,25 @@ static bool is_run_id(const char *words, size_t length)
 	return length == RUN_ID_LENGTH && strspn(words, id_letters) >= length;
 }
 
-/* Connecting waits while a berm that is stopped has a full queue: not for ever. */
-static int connect_to(int directory_fd, const char *run_id)
+/* A berm that is stopped has a full queue some time: -EAGAIN after wait_ms. */
+static int connect_to(int directory_fd, const char *run_id, unsigned wait_ms)
 {
-	const struct timeval patience = {.tv_sec = CONNECT_SECONDS};
+	const struct timespec pause = {.tv_nsec = 10 * 1000000};
 	char name[NAME_MAX_BYTES + 1];
 	struct sockaddr_un address;
-	autoclose int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	autoclose int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int flags;
 
 	snprintf(name, sizeof(name), "%s" SUFFIX, run_id);
 	address = address_of(directory_fd, name);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
-		connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+	while (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		if (errno != EAGAIN || wait_ms < 10)
+			return -errno;
+		wait_ms -= 10;
+		nanosleep(&pause, NULL);
+	}
+	flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
 		return -errno;
 	return take_fd(&fd);
 }
@@ -190,7 +196,7 @@ static bool is_alive(int directory_fd, const char *name, char ret_id[RUN_ID_LENG
 		return false;
 	}
 	snprintf(ret_id, RUN_ID_LENGTH + 1, "%.*s", RUN_ID_LENGTH, name);
-	fd = connect_to(directory_fd, ret_id);
+	fd = connect_to(directory_fd, ret_id, 0);
 	if (fd == -ECONNREFUSED)
 		unlinkat(directory_fd, name, 0);
 	return fd != -ECONNREFUSED && fd != -ENOENT;
@@ -229,6 +235,9 @@ static int connect_error(int r, const char *run_id, struct error *err)
 {
 	if (r == -ENOENT || r == -ECONNREFUSED)
 		return error_set(err, -ENOENT, ERROR_NOT_FOUND, "no run %s lasts here", run_id);
+	if (r == -EAGAIN)
+		return error_set(err, -ETIMEDOUT, ERROR_INTERNAL,
+			"its berm does not answer; \"berm kill\" needs no answer");
 	if (r == -EACCES || r == -EPERM)
 		return error_set(err, r, ERROR_REFUSED, "run %s is somebody else's", run_id);
 	return error_set(err, r, ERROR_INTERNAL, "cannot reach run %s: %s", run_id, strerror(-r));
@@ -253,15 +262,20 @@ static int find_prefix(
 	return r;
 }
 
-int runs_connect_listed(const char *run_id, struct error *err)
+static int connect_own(const char *run_id, unsigned wait_ms, struct error *err)
 {
 	autoclose int directory_fd = runs_directory(err);
 	int fd;
 
 	if (directory_fd < 0)
 		return directory_fd;
-	fd = connect_to(directory_fd, run_id);
+	fd = connect_to(directory_fd, run_id, wait_ms);
 	return fd < 0 ? connect_error(fd, run_id, err) : fd;
+}
+
+int runs_connect_listed(const char *run_id, struct error *err)
+{
+	return connect_own(run_id, 0, err);
 }
 
 /* Root's runs on behalf of others: their names cannot be listed by them, but be used. */
@@ -269,7 +283,7 @@ static int connect_of_root(const char *run_id, struct error *err)
 {
 	autoclose int directory_fd =
 		open(ROOT_PARENT "/runs", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int fd = directory_fd < 0 ? -ENOENT : connect_to(directory_fd, run_id);
+	int fd = directory_fd < 0 ? -ENOENT : connect_to(directory_fd, run_id, CONNECT_MS);
 
 	return fd < 0 ? connect_error(fd, run_id, err) : fd;
 }
@@ -289,7 +303,7 @@ int runs_connect(const char *words, char ret_id[RUN_ID_LENGTH + 1], struct error
 	if (r < 0)
 		return r;
 	if (fits == 1)
-		return runs_connect_listed(ret_id, err);
+		return connect_own(ret_id, CONNECT_MS, err);
 	if (fits > 1)
 		return error_set(err, -ENOTUNIQ, ERROR_NOT_FOUND,
 			"%zu runs begin with %s; give more of the id", fits, id);

@@ -41,5 +41,5 @@ int runs_list(char (**ret_ids)[RUN_ID_LENGTH + 1], size_t *ret_count, struct err
  * NOT_FOUND where none or more than one fits, or where it has ended; REFUSED where it is somebody
  * else's. */
 int runs_connect(const char *words, char ret_id[RUN_ID_LENGTH + 1], struct error *err) must_check;
-/* The same for a whole id of runs_list(). */
+/* The same for a whole id of runs_list(), without waiting for a berm that is stopped. */
 int runs_connect_listed(const char *run_id, struct error *err) must_check;

@@ -3,6 +3,7 @@
 from outside of the runs."""
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -120,8 +121,9 @@ def a_stopped_berm_is_not_asked(sandbox, case):
         log = harness.run([sandbox.berm, "log", "--json"], env=sandbox.environment(), cwd=sandbox.ws)
         case.that('"kill"' in log.text, "not in the log while its berm is stopped")
         case.code(kill(sandbox, run), 2)
-    finally:
         process.send_signal(signal.SIGCONT)
+        case.that(process.wait(20 * harness.SLOWER) == 137, "exit %s" % process.returncode)
+    finally:
         end(process)
     case.summary = "%.0f ms" % (took * 1000)
 
@@ -257,6 +259,73 @@ def somebody_elses_run_stays(sandbox, case):
         end(process)
 
 
+def a_user_cannot_shield_a_run(sandbox, case):
+    """Somebody writes places with the id of a run of root's, of their own processes, and more than are looked at."""
+    if sandbox.mode != "root":
+        raise Skip("needs two users")
+    stranger = 54329
+    directory = "/tmp/berm-%d" % stranger
+    if os.path.exists(directory):
+        raise Skip("somebody has that uid")
+    mine = ["setpriv", "--reuid=%d" % stranger, "--regid=%d" % stranger, "--clear-groups"]
+    process = start(sandbox, "sleep 300", 5)
+    fake = subprocess.Popen(mine + ["unshare", "-Urpf", "sleep", "300"])
+    try:
+        run = id_of(sandbox, process, case)
+        with open("/run/berm/runs/%s.place" % run, "rb") as file:
+            true = file.read()
+        first = []
+        case.that(wait_for(lambda: first or first.extend(children(fake.pid)) or first), "no process of the stranger's")
+        place = true.replace(number(3, field(true, 3)), number(3, first[0]), 1)
+        place = place.replace(number(4, field(true, 4)), number(4, start_of(first[0])), 1)
+        os.makedirs(directory + "/runs", 0o700)
+        for name in [run] + ["%026d" % n for n in range(300)]:
+            with open("%s/runs/%s.place" % (directory, name), "wb") as file:
+                file.write(place)
+        for path in (directory, directory + "/runs"):
+            os.chown(path, stranger, stranger)
+        result = kill(sandbox, "--json", run)
+        case.code(result, 0)
+        told = json.loads(result.text)["killed"]
+        case.that([(found["run"], found["uid"], found["gone"]) for found in told] == [(run, sandbox.uid, True)], told)
+        process.wait(20 * harness.SLOWER)
+        case.that(fake.poll() is None, "a whole id of one's own run means that run")
+        result = kill(sandbox, "--json", "%026d" % 7)
+        case.code(result, 0)
+        told = json.loads(result.text)["killed"]
+        case.that(len(told) == 1 and told[0]["uid"] == stranger and told[0]["gone"], told)
+        fake.wait(20 * harness.SLOWER)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+        fake.kill()
+        fake.wait()
+        end(process)
+
+
+def children(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid), encoding="ascii") as file:
+        return [int(word) for word in file.read().split()]
+
+
+def no_descriptors_is_no_end(sandbox, case):
+    """What could not be looked at is told, and is not taken to be gone."""
+    env = own_place(sandbox) if sandbox.mode == "user" else sandbox.environment()
+    processes = [start(sandbox, "sleep 300", n, env) for n in range(4)]
+    try:
+        runs = [id_of(sandbox, process, case, env) for process in processes]
+        if sandbox.mode == "user":
+            result = harness.run(["sh", "-c", "ulimit -n 7; exec \"$@\"", "sh", sandbox.berm, "kill", "--all"], env=env,
+                                 cwd=sandbox.ws)
+            case.that(result.code == 1 and "Too many open files" in result.text, *result.describe())
+        for run, process in zip(runs, processes):
+            if process.poll() is None:
+                case.code(kill(sandbox, run, env=env), 0)
+            process.wait(20 * harness.SLOWER)
+    finally:
+        for process in processes:
+            end(process)
+
+
 ROWS = [
     ("a run that ignores signals is killed, with evidence and record", one_that_is_deaf_goes),
     ("a run is killed while its berm is stopped", a_stopped_berm_is_not_asked),
@@ -264,4 +333,6 @@ ROWS = [
     ("a lie about the place of a run kills nobody", a_lie_about_the_place_kills_nobody),
     ("wrong words are refused", wrong_words_are_refused),
     ("a run of somebody else stays", somebody_elses_run_stays),
+    ("nobody shields a run with places of their own", a_user_cannot_shield_a_run),
+    ("a run that could not be looked at is not said to be gone", no_descriptors_is_no_end),
 ]

@@ -42,13 +42,21 @@ PROGRAMS = [
     ("exit code 77 skips", "exitcode", "echo no root; exit 77", [("skipped", "")]),
     ("a signal fails", "exitcode", "kill -KILL $$", [("failed", "")]),
 ]
-# name, results of place one, results of place two, wanted (passed, failed, skipped)
+SAME = ("t", "t")
+# name, the test in both places, results of place one, results of place two, wanted (passed, failed, skipped)
 SUMS = [
-    ("passes of two places add up", [("passed", "a")], [("passed", "a")], (2, 0, 0)),
-    ("a skip is fine where it passed in another place", [("skipped", "a")], [("passed", "a")], (1, 0, 1)),
-    ("a skip is a failure where it passed nowhere", [("skipped", "a")], [("skipped", "a")], (0, 2, 0)),
-    ("a pass of another test does not excuse a skip", [("skipped", "a")], [("passed", "b")], (1, 1, 0)),
-    ("a failure elsewhere does not excuse a skip", [("skipped", "a")], [("failed", "a")], (0, 2, 0)),
+    ("passes of two places add up", SAME, [("passed", "a")], [("passed", "a")], (2, 0, 0)),
+    ("a skip is fine where it passed in another place", SAME, [("skipped", "a")], [("passed", "a")], (1, 0, 1)),
+    ("a skip is a failure where it passed nowhere", SAME, [("skipped", "a")], [("skipped", "a")], (0, 2, 0)),
+    ("a pass of another row does not excuse a skip", SAME, [("skipped", "a")], [("passed", "b")], (1, 1, 0)),
+    ("a failure elsewhere does not excuse a skip", SAME, [("skipped", "a")], [("failed", "a")], (0, 2, 0)),
+    ("a pass of another test does not excuse a skip", ("t", "u"), [("skipped", "a")], [("passed", "a")], (1, 1, 0)),
+    ("a row of integration may run as another user", ("integration-user-x", "integration-root-x"), [("skipped", "a")],
+     [("passed", "a: 3 ms")], (1, 0, 1)),
+    ("a row of another suite of integration is another row", ("integration-user-x", "integration-root-y"),
+     [("skipped", "a")], [("passed", "a")], (1, 1, 0)),
+    ("an escape that was not tried as that user was not tried", ("escape-user", "escape-root"), [("skipped", "a")],
+     [("passed", "a")], (1, 1, 0)),
 ]
 
 
@@ -95,11 +103,11 @@ def load_check():
 
 def sums():
     check = load_check()
-    for name, one, two, wanted in SUMS:
+    for name, tests, one, two, wanted in SUMS:
         run = check.Run()
         with contextlib.redirect_stdout(io.StringIO()):
-            for place, results in (("one", one), ("two", two)):
-                run.record(place, [{"test": "t", "output": "", "results": [[v, n, "why"] for v, n in results]}])
+            for place, test, results in (("one", tests[0], one), ("two", tests[1], two)):
+                run.record(place, [{"test": test, "output": "", "results": [[v, n, "why"] for v, n in results]}])
             skipped = check.settle_skips(run)
         os.rmdir(run.home)
         os.rmdir(run.work)
