@@ -182,6 +182,7 @@ static int (*const steps[])(struct compiler *c) = {
 	plan_environment,
 	plan_limits,
 	plan_working_directory,
+	plan_pinned,
 	plan_finish,
 };
 

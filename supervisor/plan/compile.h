@@ -245,6 +245,13 @@ int plan_programs(struct compiler *c) must_check;
 void plan_program_mounts(struct compiler *c);
 /* True where exec.allow names this file, and exec.hash holds what is in it. */
 bool program_is_pinned(const struct compiler *c, const char *path);
+/* pinned.c: with exec.hash: pin, refuse a finished plan (mounts and Landlock are there) that lets
+ * anything be executed but the copies and the ELF interpreter. It is the one place that decides
+ * this: a line of the profile that no other step refuses ends here. */
+int plan_pinned(struct compiler *c) must_check;
+/* The same for any plan; -EINVAL and the error where it does not hold. */
+int pinned_holds(const Berm__Wire__Plan *plan, const Berm__Wire__HostFacts *facts,
+	struct error *err) must_check;
 
 /* mounts.c */
 int plan_mounts(struct compiler *c) must_check;
@@ -255,6 +262,8 @@ bool path_is_own_device(const char *path);
 void plan_synthetic_files(struct compiler *c);
 
 int plan_landlock(struct compiler *c) must_check;
+/* True for the name of an ELF interpreter, which a run may execute wherever it is granted. */
+bool interpreter_name_is_known(const char *path);
 /* Who the run is; before the areas, which need the home. */
 int plan_identity(struct compiler *c) must_check;
 /* After the grants: whether the files of the write grants can keep their owner. */

@@ -204,10 +204,10 @@ static void settle(struct compiler *c)
 			note(c, "%s: fs.protect or fs.ask covers it, so it can only be read",
 				rule_text(c, g->rule));
 		}
-		/* Where fs.write reaches, protected or not, only what exec.allow names may be run.
-		 */
+		/* Where fs.write reaches, protected or not, only what exec.allow names may be run;
+		 * of a pinned program that is the copy. */
 		g->exec = path_is_covered(c, COVERS_WRITE, g->path)
-				  ? path_may_exec(c, g->path)
+				  ? path_may_exec(c, g->path) && !program_is_pinned(c, g->path)
 				  : !path_may_not_exec(c, g->path);
 	}
 	qsort(c->grants, c->grant_count, sizeof(*c->grants), compare_grants);

@@ -128,6 +128,15 @@ static void add_grants(struct compiler *c)
 static const char *const interpreters[] = {"/lib64/ld-linux-x86-64.so.2",
 	"/lib/ld-linux-aarch64.so.1", "/lib/ld-musl-x86_64.so.1", "/lib/ld-musl-aarch64.so.1"};
 
+bool interpreter_name_is_known(const char *path)
+{
+	for (size_t i = 0; i < array_size(interpreters); i++) {
+		if (strcmp(path, interpreters[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Where the run may write nothing can be run, but for the copies of the programs that are pinned.
  */
 static void add_pinned(struct compiler *c)
@@ -142,10 +151,12 @@ static void add_pinned(struct compiler *c)
 static void add_programs(struct compiler *c)
 {
 	const struct exec_rules *allow = &c->profile->exec.allow;
+	bool pin = c->profile->exec.hash == EXEC_HASH_PIN;
 
 	if (c->profile->exec.default_decision == DECISION_ALLOW)
 		return;
-	for (size_t i = 0; i < allow->count; i++) {
+	/* Pinned programs have theirs, and nothing else is to have it. */
+	for (size_t i = 0; !pin && i < allow->count; i++) {
 		const char *path = allow->items[i].path;
 		const Berm__Wire__PathFact *fact = path ? fact_find(c, path) : NULL;
 		uint32_t rule = rule_index(c, RULES_EXEC_ALLOW, i);
@@ -155,6 +166,9 @@ static void add_programs(struct compiler *c)
 			continue;
 		add_path(c, fact->resolved, LANDLOCK_ACCESS_FS_EXECUTE, rule);
 	}
+	/* Nothing can be run, so nothing needs one; it would run what it can read. */
+	if (pin && !c->program_count)
+		return;
 	for (size_t i = 0; i < array_size(interpreters); i++) {
 		const Berm__Wire__PathFact *fact = fact_find(c, interpreters[i]);
 

@@ -9,8 +9,9 @@
  * the run starts, the file is copied and hashed in one go, what it holds must have the digest of
  * the plan, and the copy is mounted over it, read-only. What another name or another file offers is
  * not the copy, and may not be run: this is what exec.default: deny, and noexec where the run can
- * write, are for. A file put in the place of the pinned one takes the mount away with the old name
- * (rename(2) in another mount namespace); what is there then was never allowed to run. */
+ * write, are for. pinned.c asks the finished plan whether it came out so. A file put in the place
+ * of the pinned one takes the mount away with the old name (rename(2) in another mount namespace);
+ * what is there then was never allowed to run. */
 
 #define PROGRAMS_BYTES_MAX (512ULL << 20) /* the copies are memory while the run lasts */
 
@@ -40,15 +41,29 @@ static int cannot(struct compiler *c, int result, uint32_t rule, const char *why
 		c->profile->exec.hash_at.file, c->profile->exec.hash_at.line);
 }
 
-/* What is in the file has to be known, and nothing but the copy may be run. */
+/* An entry that is, or in the run becomes, a directory makes programs of all that is beneath it:
+ * grants, and the run's own places. It is refused also where it lies outside of every grant now. */
+static int check_is_no_directory(
+	struct compiler *c, const char *path, const Berm__Wire__PathFact *fact, uint32_t rule)
+{
+	if (fact && fact->resolved_kind == BERM__WIRE__FILE_KIND__FILE_DIRECTORY)
+		return cannot(c, -EISDIR, rule,
+			"it is a directory, and what is in it can become more; name the programs "
+			"one by one");
+	for (size_t i = 0; i < c->area_count; i++) {
+		if (c->areas[i].kind != AREA_GRANT && path_is_beneath(c->areas[i].path, path))
+			return cannot(c, -EISDIR, rule,
+				"it is a directory of the run's own, and what is in it can become "
+				"more; name the programs one by one");
+	}
+	return 0;
+}
+
+/* What is in the file has to be known. */
 static int check_program(struct compiler *c, const Berm__Wire__PathFact *fact, uint32_t rule)
 {
 	char why[256], bytes[32];
 
-	if (fact->resolved_kind == BERM__WIRE__FILE_KIND__FILE_DIRECTORY)
-		return cannot(c, -EISDIR, rule,
-			"it is a directory, and what is in it can become more; name the programs "
-			"one by one");
 	if (!is_file(fact))
 		return cannot(c, -EINVAL, rule, "it is no regular file");
 	if (fact->content_error == EFBIG || fact->size_bytes > PROGRAMS_BYTES_MAX) {
@@ -64,10 +79,6 @@ static int check_program(struct compiler *c, const Berm__Wire__PathFact *fact, u
 	if (fact->content.len != PLAN_DIGEST_BYTES)
 		return error_set(c->err, -EINVAL, ERROR_INTERNAL,
 			"no fact about the content of %s was gathered", fact->path);
-	if (c->profile->exec.default_decision == DECISION_ALLOW && area_of(c, fact->resolved)->exec)
-		return cannot(c, -EINVAL, rule,
-			"exec.default allows every program in that place, so also one that takes "
-			"its name; write exec.default: deny");
 	return 0;
 }
 
@@ -114,18 +125,21 @@ static int check_bytes(struct compiler *c, uint64_t total, uint32_t rule)
 static void pinned_words(struct compiler *c, uint32_t rule)
 {
 	if (!c->program_count) {
-		note(c, "%s: exec.allow names no program that the run can see, so none is pinned",
+		note(c, "%s: exec.allow names no program that the run can see, so none can be run",
 			rule_text(c, rule));
-		rule_enforced(c, rule, "nothing (no program is named)");
+		rule_enforced(c, rule,
+			c->facts->landlock_abi
+				? "mount+landlock (no program is named, so none is run)"
+				: "nothing (no program is named, and landlock is missing)");
 	} else if (!c->facts->landlock_abi) {
 		rule_enforced(c, rule,
-			"mount (hashed copies) (weaker without landlock: a file put in the place "
-			"of "
-			"a program during the run is run)");
+			"mount (hashed copies) (weaker without landlock: whatever else the run can "
+			"read and not write is run too, also a file put in the place of a "
+			"program)");
 	} else {
 		rule_enforced(c, rule,
 			"mount (hashed copies)+landlock (weaker: not the libraries that a program "
-			"loads)");
+			"loads, nor what ld.so is told to run)");
 	}
 }
 
@@ -137,21 +151,34 @@ int plan_programs(struct compiler *c)
 
 	if (c->profile->exec.hash != EXEC_HASH_PIN)
 		return 0;
+	if (c->profile->exec.default_decision == DECISION_ALLOW)
+		return error_set(c->err, -EINVAL, ERROR_INPUT,
+			"%s: exec.default allows every other program too, so nothing would be "
+			"pinned; write exec.default: deny, and name the programs in exec.allow",
+			rule_text(c, rule));
 	for (size_t i = 0; i < allow->count; i++) {
 		const char *path = allow->items[i].path;
 		const Berm__Wire__PathFact *fact = path ? fact_find(c, path) : NULL;
-		int r;
+		uint32_t named = rule_index(c, RULES_EXEC_ALLOW, i);
+		int r = path ? check_is_no_directory(c, path, fact, named) : 0;
 
-		/* What cannot be run anyway: not there, in no grant, or denied. */
+		if (r < 0)
+			return r;
+		/* A file that cannot be run anyway: not there, in no grant, or denied. */
 		if (!fact || !*fact->resolved || is_known(c, fact->resolved) ||
 			area_of(c, fact->resolved)->kind != AREA_GRANT ||
 			path_may_not_exec(c, fact->resolved) || path_is_denied(c, fact->resolved))
 			continue;
-		r = pin(c, fact, rule_index(c, RULES_EXEC_ALLOW, i));
+		r = pin(c, fact, named);
 		if (r < 0)
 			return r;
 		total += fact->size_bytes;
 	}
+	if (!c->program_count && c->request->argv && *c->request->argv)
+		return error_set(c->err, -EACCES, ERROR_REFUSED,
+			"%s: exec.allow names no program that the run can see, so nothing could be "
+			"run; name the programs, as files that are granted",
+			rule_text(c, rule));
 	pinned_words(c, rule);
 	return check_bytes(c, total, rule);
 }

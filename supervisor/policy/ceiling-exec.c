@@ -201,6 +201,29 @@ static void narrow_asks(struct narrowing *n, const struct profile *asking, const
 	}
 }
 
+/* Programs are pinned by nothing else being run: a default that allows is part of what a ceiling
+ * takes away that pins, also where it allows everything itself. */
+static void narrow_hash(struct narrowing *n)
+{
+	const struct profile *was = n->was, *c = n->ceiling;
+	struct profile *now = n->now;
+
+	if (c->exec.hash != EXEC_HASH_PIN)
+		return;
+	if (now->exec.default_decision == DECISION_ALLOW) {
+		now->exec.default_decision = DECISION_DENY;
+		narrow_note(n, "exec.default:", "allow", was->exec.default_at, "deny",
+			&c->exec.hash_at);
+		now->exec.default_at = c->exec.hash_at;
+	}
+	if (was->exec.hash == EXEC_HASH_PIN)
+		return;
+	if (was->exec.hash_at.line)
+		narrow_note(n, "exec.hash:", "off", was->exec.hash_at, "pin", &c->exec.hash_at);
+	now->exec.hash = EXEC_HASH_PIN;
+	now->exec.hash_at = c->exec.hash_at;
+}
+
 void narrow_exec(struct narrowing *n)
 {
 	const struct profile *was = n->was, *c = n->ceiling;
@@ -222,13 +245,7 @@ void narrow_exec(struct narrowing *n)
 			&c->exec.default_at);
 		now->exec.default_at = c->exec.default_at;
 	}
-	if (c->exec.hash == EXEC_HASH_PIN && was->exec.hash != EXEC_HASH_PIN) {
-		if (was->exec.hash_at.line)
-			narrow_note(
-				n, "exec.hash:", "off", was->exec.hash_at, "pin", &c->exec.hash_at);
-		now->exec.hash = EXEC_HASH_PIN;
-		now->exec.hash_at = c->exec.hash_at;
-	}
+	narrow_hash(n);
 	narrow_asks(n, was, &asking, c);
 	narrow_asks(n, c, &asked, was);
 	narrow_add_all(n, &now->exec.deny, &c->exec.deny);

@@ -213,7 +213,9 @@ static const struct key keys_exec[] = {
 	{"hash", VALUE_WORD, WORDS("off", "pin"), .default_text = "off", .example = "pin",
 	 STORED(exec.hash), AT(exec.hash_at),
 	 .help = "pin: the programs that exec.allow names run as they were when the plan was made, byte for byte, whatever "
-		 "becomes of their files. The entries must then be files, and exec.default deny or ask."},
+		 "becomes of their files, and nothing else can be started but the dynamic loader. The entries must then be files: "
+		 "a directory is refused, also one that is not granted. exec.default must be deny or ask; a ceiling that pins "
+		 "makes it deny."},
 	{0},
 };
 

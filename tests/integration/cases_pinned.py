@@ -72,8 +72,8 @@ def write_profile(sandbox, allow, hash_word="pin", default="deny", read=(), more
 class Loop:
     """A run that goes on while the outside changes files."""
 
-    def __init__(self, sandbox, profile):
-        self.process = sandbox.start(["/bin/sh", "-c", LOOP], profile=profile, stdin=subprocess.PIPE,
+    def __init__(self, sandbox, profile, *options):
+        self.process = sandbox.start(["/bin/sh", "-c", LOOP], *options, profile=profile, stdin=subprocess.PIPE,
                                      stderr=subprocess.DEVNULL)
 
     def start(self, path):
@@ -283,6 +283,78 @@ def refusals(sandbox, case):
     os.unlink(large)
 
 
+def directories(sandbox, case):
+    """An entry that is a directory would make programs of what lies beneath it, whether it is a grant or not."""
+    program = Program(sandbox, sandbox.top + "/prog")
+    evil = Program(sandbox, sandbox.ws, "evil").path
+    read = [sandbox.top + "/prog"]
+    os.symlink(sandbox.top, sandbox.top + "/link")
+    home = sandbox.shell("echo ~").text.strip()
+    for what, entry, attack in (
+            ("what lies above a read grant", sandbox.top, program.path + " --version"),
+            ("what leads there by a link", sandbox.top + "/link", program.path + " --version"),
+            ("everything", "/", evil + " --version"),
+            ("the run's own /tmp", "/tmp", "cp %s /tmp/x; /tmp/x --version" % evil),
+            ("the run's own /dev/shm", "/dev/shm", "cp %s /dev/shm/x; /dev/shm/x --version" % evil),
+            ("the private home", "{path: %s, optional: true}" % home, "cp %s ~/x; ~/x --version" % evil),
+            ("what can be written", sandbox.ws, evil + " --version")):
+        allow = ["/bin/sh", "/usr/bin/cp", entry]
+        result = sandbox.shell(attack, profile=write_profile(sandbox, allow, read=read))
+        said = "pinned.yaml:8:" in result.errors and "is a directory" in result.errors \
+            and "one by one" in result.errors and "pinned.yaml:9)" in result.errors
+        case.that(result.code == 2 and result.text == "" and said, what + ":", *result.describe())
+        # The attack itself is one: without the pin it runs.
+        free = sandbox.shell(attack, profile=write_profile(sandbox, allow, "off", read=read))
+        case.that(free.code == 0 and OLD in free.text, what + ", not pinned:", *free.describe())
+
+
+def replaced_where_it_can_be_written(sandbox, case):
+    """A file that is a write grant by itself: only the copy can be executed, and not what takes its place."""
+    program = Program(sandbox, sandbox.top + "/prog")
+    with open(write_profile(sandbox, ["/bin/sh", program.path]), encoding="utf-8") as file:
+        text = file.read().replace("${WORKDIR}", program.path)
+    loop = Loop(sandbox, sandbox.write_text(sandbox.top + "/pinned.yaml", text), "-C", "/")
+    said, code = loop.start(program.path)
+    case.that(OLD in said and code == 0, "before: %r, exit %d" % (said, code))
+    program.replace()
+    said, code = loop.start(program.path)
+    case.that(NEW not in said and code in (0, 126), "replaced: %r, exit %d" % (said, code))
+    loop.close()
+
+
+def under_a_ceiling(sandbox, case):
+    """A ceiling that pins does so whatever a profile leaves out."""
+    program = Program(sandbox, sandbox.top + "/prog")
+    names = "[/bin/sh, /usr/bin/cp, %s]" % program.path
+    profile = sandbox.write_text(sandbox.top + "/profile.yaml", """version: 1
+name: free
+fs:
+  read: [%s]
+  write: ["${WORKDIR}"]
+""" % ", ".join([path for path in SYSTEM if os.path.exists(path)] + [sandbox.top + "/prog"]))
+
+    def run(ceiling, script):
+        path = sandbox.write_text(sandbox.top + "/ceiling.yaml", """version: 1
+name: ceiling
+fs: {read: [/], write: [/]}
+exec: {%s}
+""" % ceiling)
+        return sandbox.shell(script, "--ceiling", path, profile=profile)
+
+    free = run("default: allow", "/usr/bin/basename --version")
+    case.that(free.code == 0 and OLD in free.text, "nothing is pinned:", *free.describe())
+    none = run("hash: pin", "/usr/bin/basename --version")
+    case.that(none.code == 126 and none.text == "", "nobody names a program:", *none.describe())
+    case.that("ceiling.yaml:4" in none.errors and "names no program" in none.errors, "why not:", *none.describe())
+    named = run("hash: pin, allow: " + names, program.path + " --version")
+    case.that(named.code == 0 and OLD in named.text, "the ceiling names it:", *named.describe())
+    other = run("hash: pin, allow: " + names, "/usr/bin/basename --version")
+    case.that(other.code == 126 and other.text == "", "another program:", *other.describe())
+    tree = run("hash: pin, allow: [/bin/sh, %s]" % (sandbox.top + "/prog"), program.path + " --version")
+    said = "ceiling.yaml:4:" in tree.errors and "is a directory" in tree.errors
+    case.that(tree.code == 2 and said, "a tree in the ceiling:", *tree.describe())
+
+
 def plan_shows_digests(sandbox, case):
     program = Program(sandbox, sandbox.top + "/prog")
     profile = write_profile(sandbox, [program.path], read=[sandbox.top + "/prog"])
@@ -302,5 +374,8 @@ ROWS = [
     ("a pinned program cannot be changed from inside, and no other name of it runs", held_inside),
     ("a pinned script needs its interpreter named, and is read as it was", scripts),
     ("what cannot be pinned is refused, with the reason", refusals),
+    ("a directory in exec.allow is refused wherever it is, and makes nothing executable", directories),
+    ("a pinned program that is a write grant by itself", replaced_where_it_can_be_written),
+    ("a ceiling that pins holds for a profile that says nothing of programs", under_a_ceiling),
     ("the plan shows the digest that b2sum gives", plan_shows_digests),
 ]

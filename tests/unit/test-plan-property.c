@@ -29,6 +29,11 @@ static Berm__Wire__PathFact *path_fact(const char *path)
 	fact->links = 1;
 	if (fact->kind != BERM__WIRE__FILE_KIND__FILE_ABSENT) {
 		fact->resolved = strdup(path);
+		/* For exec.hash: what is in a file. */
+		fact->size_bytes = 1;
+		fact->content.data = calloc(1, PLAN_DIGEST_BYTES);
+		fact->content.len = PLAN_DIGEST_BYTES;
+		assert_non_null(fact->content.data);
 		return fact;
 	}
 	snprintf(existing, sizeof(existing), "%s", path);
@@ -243,6 +248,92 @@ static void a_line_that_allows_never_shrinks_and_one_that_denies_never_enlarges(
 	}
 }
 
+static const Berm__Wire__Mount *last_mount(const Berm__Wire__Plan *plan, const char *path)
+{
+	const Berm__Wire__Mount *last = NULL;
+
+	for (size_t i = 0; i < plan->n_mounts; i++)
+		if (plan->mounts[i]->kind != BERM__WIRE__MOUNT_KIND__MOUNT_READ_ONLY &&
+			path_is_beneath(path, plan->mounts[i]->target))
+			last = plan->mounts[i];
+	return last;
+}
+
+static bool names_a_directory(const struct exec_rules *rules)
+{
+	for (size_t i = 0; i < rules->count; i++)
+		if (world_kind(rules->items[i].path) == BERM__WIRE__FILE_KIND__FILE_DIRECTORY)
+			return true;
+	return false;
+}
+
+static void drop_directories(struct exec_rules *rules)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < rules->count; i++)
+		if (world_kind(rules->items[i].path) != BERM__WIRE__FILE_KIND__FILE_DIRECTORY)
+			rules->items[kept++] = rules->items[i];
+	rules->count = kept;
+}
+
+/* The model's own words, not those of the compiler: under exec.hash a profile is refused, or what
+ * can be executed is a copy at that very path, and the rules of a plan give the right to no tree.
+ */
+static void nothing_but_copies_can_be_executed_where_programs_are_pinned(void **state)
+{
+	const Berm__Wire__HostFacts *facts = *state;
+	/* To be shown, not run: a run without a program is refused. */
+	const struct plan_request shown = {.home = "/h/u", .allow_degraded = degraded};
+	uint64_t seed = setting("BERM_TEST_SEED", 1),
+		 rounds = setting("BERM_TEST_ROUNDS", ROUNDS_DEFAULT);
+	unsigned refused = 0, held = 0, run = 0;
+	static struct built b;
+
+	for (uint64_t i = 0; i < rounds; i++, seed++) {
+		Berm__Wire__Plan *plan = NULL;
+		struct error err = {0};
+		bool bad;
+
+		random_seed(seed * 0xbf58476d1ce4e5b9ULL);
+		world_profile(&b);
+		b.profile.exec.hash = EXEC_HASH_PIN;
+		for (unsigned k = random_below(4); k > 0; k--)
+			world_change(&b, CHANGE_EXEC);
+		/* Mostly what can be pinned. */
+		if (random_below(4)) {
+			b.profile.exec.default_decision = DECISION_DENY;
+			drop_directories(&b.profile.exec.allow);
+		}
+		bad = b.profile.exec.default_decision == DECISION_ALLOW ||
+		      names_a_directory(&b.profile.exec.allow);
+		if ((plan_compile(&b.profile, facts, &shown, &plan, NULL, &err) < 0) != bad)
+			fail_msg("seed %llu: %s", (unsigned long long)seed, err.text);
+		refused += bad;
+		for (size_t k = 0; !bad && k < plan->landlock->n_paths; k++) {
+			const Berm__Wire__LandlockPath *p = plan->landlock->paths[k];
+
+			if (p->access & LANDLOCK_ACCESS_FS_EXECUTE)
+				assert_int_equal(last_mount(plan, p->path)->kind,
+					BERM__WIRE__MOUNT_KIND__MOUNT_COPY);
+		}
+		for (size_t k = 0; !bad && k < WORLD_PATHS; k++) {
+			const char *path = world_paths()[k].path;
+
+			if (!plan_reach(plan, path).exec)
+				continue;
+			run++;
+			assert_string_equal(last_mount(plan, path)->target, path);
+			assert_int_equal(
+				last_mount(plan, path)->kind, BERM__WIRE__MOUNT_KIND__MOUNT_COPY);
+		}
+		held += !bad;
+		plan_destroy(plan);
+	}
+	assert_true(refused > 0 && held > 0 && run > 0);
+	print_message("# %u refused, %u held, %u programs\n", refused, held, run);
+}
+
 static int set_up(void **state)
 {
 	world_init("");
@@ -262,6 +353,7 @@ int main(void)
 		cmocka_unit_test(a_plan_lets_through_what_decide_allows),
 		cmocka_unit_test(
 			a_line_that_allows_never_shrinks_and_one_that_denies_never_enlarges),
+		cmocka_unit_test(nothing_but_copies_can_be_executed_where_programs_are_pinned),
 	};
 
 	return cmocka_run_group_tests_name("plan-property", list, set_up, tear_down);

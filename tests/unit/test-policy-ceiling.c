@@ -200,6 +200,50 @@ static void a_ceiling_that_pins_programs_pins_them_whatever_a_profile_says(void 
 	}
 }
 
+/* Otherwise leaving out exec.allow, or the whole section, would be the way round the pin. */
+static void a_ceiling_that_pins_leaves_no_default_that_allows(void **state)
+{
+	static const struct {
+		const char *profile, *ceiling;
+		enum decision decision;
+		size_t named;
+		const char *note; /* NULL: none about the default */
+	} cases[] = {
+		{"", "exec: {hash: pin}", DECISION_DENY, 0,
+			"note[N001]: exec.default: allow is narrowed to deny by"},
+		{"exec: {hash: pin}", "exec: {hash: pin}", DECISION_DENY, 0,
+			"exec.default: allow is narrowed to deny by"},
+		{"exec: {default: allow}", "exec: {hash: pin}", DECISION_DENY, 0,
+			"p.yaml:3:8: note[N001]: exec.default: allow is narrowed to deny by"},
+		{"exec: {allow: [/usr/bin/git]}", "exec: {hash: pin}", DECISION_DENY, 1,
+			"exec.default: allow is narrowed to deny by"},
+		{"", "exec: {allow: [/usr/bin/git], hash: pin}", DECISION_DENY, 1,
+			"exec.default: allow is narrowed to deny by"},
+		{"exec: {default: ask}", "exec: {hash: pin}", DECISION_ASK, 0, NULL},
+		{"exec: {default: deny}", "exec: {hash: pin}", DECISION_DENY, 0, NULL},
+		{"exec: {hash: pin}", "", DECISION_ALLOW, 0, NULL}, /* plan/ refuses it */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(cases); i++) {
+		autoloading struct loading l;
+		char profile[96], ceiling[96];
+
+		loading_init(&l);
+		snprintf(profile, sizeof(profile), HEAD "%s\n", cases[i].profile);
+		snprintf(ceiling, sizeof(ceiling), HEAD "%s\n", cases[i].ceiling);
+		loading_under(&l, profile, ceiling);
+		assert_int_equal(l.profile->exec.default_decision, cases[i].decision);
+		assert_int_equal(l.profile->exec.allow.count, cases[i].named);
+		assert_int_equal(l.profile->exec.hash, EXEC_HASH_PIN);
+		if (cases[i].note && !strstr(text_string(&l.out), cases[i].note))
+			fail_msg("%s under %s: %s", cases[i].profile, cases[i].ceiling,
+				text_string(&l.out));
+		if (!cases[i].note)
+			assert_null(strstr(text_string(&l.out), "exec.default"));
+	}
+}
+
 static void a_ceiling_with_an_error_refuses_the_profile(void **state)
 {
 	autoloading struct loading l;
@@ -244,6 +288,7 @@ int main(void)
 		cmocka_unit_test(what_is_taken_away_is_noted_with_both_places),
 		cmocka_unit_test(what_a_ceiling_demands_and_nobody_can_enforce_yet_is_pending),
 		cmocka_unit_test(a_ceiling_that_pins_programs_pins_them_whatever_a_profile_says),
+		cmocka_unit_test(a_ceiling_that_pins_leaves_no_default_that_allows),
 		cmocka_unit_test(a_ceiling_with_an_error_refuses_the_profile),
 		cmocka_unit_test(every_one_of_several_ceilings_narrows),
 	};
