@@ -10,8 +10,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define MAGIC "BERMSTAT"
-#define MAGIC_BYTES 8
 #define COVERED_BYTES 16 /* of the header, by the hash */
 #define HASH_BYTES 32
 #define FILE_MODE 0600
@@ -63,9 +61,9 @@ int state_file_encode(
 	bytes = malloc(length);
 	if (!bytes)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
-	memcpy(bytes, MAGIC, MAGIC_BYTES);
-	put_u32(bytes + MAGIC_BYTES, STATE_FILE_VERSION);
-	put_u32(bytes + MAGIC_BYTES + 4, (uint32_t)packed);
+	memcpy(bytes, STATE_FILE_MAGIC, STATE_FILE_MAGIC_BYTES);
+	put_u32(bytes + STATE_FILE_MAGIC_BYTES, STATE_FILE_VERSION);
+	put_u32(bytes + STATE_FILE_MAGIC_BYTES + 4, (uint32_t)packed);
 	protobuf_c_message_pack(message, bytes + STATE_FILE_HEADER_BYTES);
 	hash_of(message->descriptor, bytes, length, bytes + COVERED_BYTES);
 	*ret_bytes = bytes;
@@ -128,12 +126,13 @@ int state_file_decode(const uint8_t *bytes, size_t length, const ProtobufCMessag
 	ProtobufCMessage *message;
 	uint8_t hash[HASH_BYTES];
 
-	if (length < STATE_FILE_HEADER_BYTES || memcmp(bytes, MAGIC, MAGIC_BYTES) != 0)
+	if (length < STATE_FILE_HEADER_BYTES ||
+		memcmp(bytes, STATE_FILE_MAGIC, STATE_FILE_MAGIC_BYTES) != 0)
 		return damaged(name, "is none, or was cut", err);
-	if (get_u32(bytes + MAGIC_BYTES) != STATE_FILE_VERSION)
+	if (get_u32(bytes + STATE_FILE_MAGIC_BYTES) != STATE_FILE_VERSION)
 		return damaged(name, "has a version that this berm does not know", err);
 	if (length > STATE_FILE_BYTES_MAX ||
-		get_u32(bytes + MAGIC_BYTES + 4) != length - STATE_FILE_HEADER_BYTES)
+		get_u32(bytes + STATE_FILE_MAGIC_BYTES + 4) != length - STATE_FILE_HEADER_BYTES)
 		return damaged(name, "has another length than it says", err);
 	hash_of(type, bytes, length, hash);
 	if (memcmp(hash, bytes + COVERED_BYTES, HASH_BYTES) != 0)

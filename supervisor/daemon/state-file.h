@@ -16,6 +16,8 @@
  * the message's type, its name's end (a NUL) and the message, so that a file of another kind is
  * not taken for this one. It tells damage; who may write is told by the file's owner and mode. */
 
+#define STATE_FILE_MAGIC "BERMSTAT"
+#define STATE_FILE_MAGIC_BYTES 8
 #define STATE_FILE_VERSION 1
 #define STATE_FILE_HEADER_BYTES 48
 #define STATE_FILE_BYTES_MAX (1U << 20) /* of the whole file */

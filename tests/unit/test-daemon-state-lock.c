@@ -161,6 +161,64 @@ static void what_is_changed_under_the_lock_adds_up(void **state)
 	close(place.dir);
 }
 
+static mode_t mode_of(const char *name)
+{
+	struct stat st;
+
+	assert_int_equal(lstat(in_top(name), &st), 0);
+	return st.st_mode & 07777;
+}
+
+/* A state directory that was named by mistake, or by somebody who means harm. */
+static void what_berm_did_not_make_keeps_its_mode(void **state)
+{
+	static const struct {
+		const char *file, *content;
+		bool is_ours;
+	} rows[] = {
+		{NULL, NULL, false},
+		{"syslog", "words", false},
+		{"0000000001.seg", "", true},
+		{"000000001.seg", "", false},
+		{"recorder.key", "", true},
+		{"01HZX3K9QJ5V8W2M4N6P7R8S9T.json", "{}", true},
+		{"01HZX3K9QJ5V8W2M4N6P7R8S9T", "{}", false},
+		{"worker", STATE_FILE_MAGIC "and more", true},
+		{"worker", "BERMSTA", false},
+	};
+
+	(void)state;
+	make_directory("state");
+	for (size_t i = 0; i < array_size(rows); i++) {
+		autoclose int fd = open(in_top("state"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		autoclose int within = -1;
+		struct error err = {0};
+		char path[64];
+
+		snprintf(path, sizeof(path), "state/log/%s", rows[i].file ? rows[i].file : "");
+		make_directory("state/log");
+		if (rows[i].file)
+			make_file(path, rows[i].content);
+		within = state_directory_within(fd, "log", 0750, &err);
+		if (rows[i].is_ours) {
+			assert_true(within >= 0);
+			assert_int_equal(mode_of("state/log"), 0750);
+			/* Beside a directory it is not berm's all the same. */
+			own_close(&within);
+			assert_int_equal(chmod(in_top("state/log"), 0755), 0);
+			make_directory("state/log/journal");
+			within = state_directory_within(fd, "log", 0750, &err);
+			assert_int_equal(rmdir(in_top("state/log/journal")), 0);
+		}
+		assert_int_equal(within, -EPERM);
+		assert_int_equal(err.kind, ERROR_REFUSED);
+		assert_int_equal(mode_of("state/log"), 0755);
+		if (rows[i].file)
+			assert_int_equal(unlink(in_top(path)), 0);
+		assert_int_equal(rmdir(in_top("state/log")), 0);
+	}
+}
+
 static void directories_of_others_are_refused(void **state)
 {
 	struct error err = {0};
@@ -173,6 +231,7 @@ static void directories_of_others_are_refused(void **state)
 	assert_int_equal(stat(in_top("way/to"), &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0700);
 	assert_int_equal(chmod(in_top("way/to/berm/agents"), 0755), 0);
+	make_file("way/to/berm/agents/worker", STATE_FILE_MAGIC);
 	own_close(&within);
 	within = state_directory_within(fd, "agents", 0700, &err);
 	assert_true(within >= 0);
@@ -195,6 +254,7 @@ int main(void)
 		row(a_lock_that_others_could_hold_is_refused),
 		row(what_is_changed_under_the_lock_adds_up),
 		row(directories_of_others_are_refused),
+		row(what_berm_did_not_make_keeps_its_mode),
 	};
 
 	umask(022);
