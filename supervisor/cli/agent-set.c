@@ -217,11 +217,12 @@ static int change_agent(const struct set_options *options, const char *name,
 		r = error_set(err, -EPERM, ERROR_REFUSED, "the agent %s was retired", agent->name);
 	if (r == 0)
 		r = fill(agent, options, err);
-	if (r == 0)
-		r = agents_write(&agents, agent, err);
+	/* All that is named is changed, or nothing of it: a taken name undoes no wider budget. */
 	if (r == 0 && options->name) {
 		former = strdup(agent->name);
 		r = former ? agents_rename(&agents, agent, options->name, err) : out_of_memory(err);
+	} else if (r == 0) {
+		r = agents_write(&agents, agent, err);
 	}
 	if (r == 0)
 		*ret_change = (struct agent_change){former ? "rename" : "set", take_ptr(&agent),

@@ -383,33 +383,48 @@ int agents_add(const struct agents *agents, Berm__Wire__Agent *agent, struct err
 	return r < 0 ? r : agents_write(agents, agent, err);
 }
 
-/* The new name is announced in the old file first: whatever a kill leaves is one agent under one
- * name. */
+/* The new name is announced in the old file first, and the file is moved: whatever a kill leaves is
+ * one agent under one name. */
+static int move_name(
+	const struct agents *agents, const char *before, const char *name, struct error *err)
+{
+	autoagent Berm__Wire__Agent *as_it_is = NULL;
+	int r = read_file(agents, before, &as_it_is, err);
+
+	if (r < 0 || !as_it_is)
+		return r;
+	if (set_words(&as_it_is->next_name, name) < 0)
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	r = agents_write(agents, as_it_is, err);
+	return r < 0 ? r : move(agents, before, name, err);
+}
+
 int agents_rename(
 	const struct agents *agents, Berm__Wire__Agent *agent, const char *name, struct error *err)
 {
-	autofree char *before = strdup(agent->name);
+	struct error why = {0};
 	int r;
 
-	if (!before)
-		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
 	if (!agent_name_is_good(name))
 		return error_set(err, -EINVAL, ERROR_INPUT,
 			"an agent's name is 1 to %d of a-z, 0-9, \"_\" and \"-\"", AGENT_NAME_MAX);
 	if (agent->retired)
-		return error_set(err, -EPERM, ERROR_REFUSED, "the agent %s was retired", before);
-	r = check_free(agents, name, err);
-	if (r < 0)
-		return r;
-	if (set_words(&agent->next_name, name) < 0)
-		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
-	r = agents_write(agents, agent, err);
+		return error_set(
+			err, -EPERM, ERROR_REFUSED, "the agent %s was retired", agent->name);
+	r = agent_check(agent, err);
 	if (r == 0)
-		r = move(agents, before, name, err);
+		r = check_free(agents, name, err);
+	if (r == 0)
+		r = move_name(agents, agent->name, name, err);
 	if (r < 0)
 		return r;
-	settle_name(agent, name);
-	return agents_write(agents, agent, err);
+	if (set_words(&agent->name, name) < 0)
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	r = agents_write(agents, agent, &why);
+	return r < 0 ? error_set(err, r, (enum error_kind)why.kind,
+			       "the agent is called %s now, and nothing else of it was changed: %s",
+			       name, why.text)
+		     : 0;
 }
 
 int agents_retire(const struct agents *agents, Berm__Wire__Agent *agent, const char *reason,

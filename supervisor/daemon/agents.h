@@ -64,7 +64,9 @@ int agents_add(const struct agents *agents, Berm__Wire__Agent *agent, struct err
 /* Keep what was changed of an agent that was read. Not its name. */
 int agents_write(
 	const struct agents *agents, const Berm__Wire__Agent *agent, struct error *err) must_check;
-/* Give it another name; its id and all that it used up stay. */
+/* Give it another name; its id and all that it used up stay. What else was changed of it is kept
+ * too: with the new name, or not at all. With -EEXIST, and where agents_write() would refuse it,
+ * nothing was changed; a kill or a full disk can leave it renamed and otherwise as it was. */
 int agents_rename(const struct agents *agents, Berm__Wire__Agent *agent, const char *name,
 	struct error *err) must_check;
 /* Nothing of it starts any more; its name is free again, its id never. */

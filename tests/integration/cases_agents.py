@@ -402,6 +402,37 @@ def others_start_only_what_they_may(world, sandbox, case):
     case.that(world.run(["true"], operator=False).code == 126, "who may no longer start it did")
 
 
+@row("taken")
+def a_change_that_is_refused_changes_nothing(world, sandbox, case):
+    """Several changes at once are one: neither made nor half made without a line in the log."""
+    case.code(world.add("worker", "--budget", "files_changed=9/day"), 0)
+    case.code(world.add("other"), 0)
+    path = world.state + "/agents/worker"
+
+    def content():
+        with open(path, "rb") as file:
+            return file.read()
+
+    def told():
+        lines = [json.loads(line) for line in world.berm("log", "--json").text.splitlines()]
+        return [line for line in lines if line.get("kind") == "agent_change"]
+
+    before, records = (content(), os.stat(path).st_ino), told()
+    wider = ["--budget", "files_changed=99999999/day", "--may-start", "12345", "--tier", "3", "--role", "another"]
+    for more, code in ((["--name", "other"], 1), (["--name", "worker"], 1), (["--name", "../x"], 2),
+                       (["--name", "third", "--role", " "], 2), (["--name", "third", "--retries", "x"], 2)):
+        result = world.berm("agent", "set", "worker", *wider, *more)
+        case.that(result.code == code, more, *result.describe())
+        case.that((content(), os.stat(path).st_ino) == before, "it was changed", more)
+    case.that(told() == records, told())
+    case.code(world.berm("agent", "set", "worker", *wider, "--name", "third"), 0)
+    third = world.show("third")
+    case.that(third.get("tier") == 3 and third.get("role") == "another" and third["budgets"][0]["limit"] == 99999999 and
+              third["may_start"] == [{"uid": 12345}], third)
+    new = told()[len(records):]
+    case.that(len(new) == 1 and "99999999" in json.dumps(new) and "worker" in json.dumps(new), new)
+
+
 @row("full")
 def a_start_that_cannot_be_written_down_is_none(world, sandbox, case):
     case.code(world.add(), 0)
@@ -429,5 +460,6 @@ ROWS = [
     ("a budget of what nobody counts here refuses the start by name", what_nobody_counts_is_not_started),
     ("a damaged, forged, copied or replaced file is refused with words", a_file_that_is_not_ours_is_refused_with_words),
     ("others start only what they may, and choose nothing about it", others_start_only_what_they_may),
+    ("several changes at once are made all or none, and recorded", a_change_that_is_refused_changes_nothing),
     ("a start that cannot be written down does not run", a_start_that_cannot_be_written_down_is_none),
 ]

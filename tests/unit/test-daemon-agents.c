@@ -94,6 +94,40 @@ static void ids_are_new_and_names_are_one_agents(void **state)
 	assert_int_equal(look_for("01HZX3K9QJ5V8W2M4N6P7R8S9T"), -ENOENT);
 }
 
+/* A new name that is refused takes what else was changed with it. */
+static void a_refused_rename_changes_nothing(void **state)
+{
+	struct error err = {0};
+	Berm__Wire__Agent *agent;
+	struct stat before, after;
+
+	(void)state;
+	add("a");
+	add("b");
+	assert_int_equal(stat(in_top("state/agents/b"), &before), 0);
+	agent = get("b");
+	agent->runs_per_hour = 99999;
+	assert_int_equal(agents_rename(&agents, agent, "a", &err), -EEXIST);
+	assert_int_equal(agents_rename(&agents, agent, "b", &err), -EEXIST);
+	assert_int_equal(agents_rename(&agents, agent, "../c", &err), -EINVAL);
+	agent->tier = 4;
+	assert_int_equal(agents_rename(&agents, agent, "c", &err), -EINVAL);
+	agent_free(&agent);
+	/* A write would have made another file of it. */
+	assert_int_equal(stat(in_top("state/agents/b"), &after), 0);
+	assert_int_equal(before.st_ino, after.st_ino);
+	assert_int_equal(look_for("c"), -ENOENT);
+	agent = get("b");
+	assert_int_not_equal(agent->runs_per_hour, 99999);
+	agent->runs_per_hour = 99;
+	assert_int_equal(agents_rename(&agents, agent, "c", &err), 0);
+	agent_free(&agent);
+	agent = get("c");
+	assert_int_equal(agent->runs_per_hour, 99);
+	assert_string_equal(agent->next_name, "");
+	agent_free(&agent);
+}
+
 /* Steps of a rename and of a retirement that a kill can come between. */
 static int moves, kill_at;
 
@@ -128,6 +162,7 @@ static bool change_and_die(int step, const char *name, const char *to)
 		struct storage storage = {.ops = &ops};
 		Berm__Wire__Agent *agent = get(name);
 
+		agent->runs_per_hour = 99999;
 		ops.rename = killing_rename;
 		ops.sync_dir = killing_sync_dir;
 		moves = 0;
@@ -165,6 +200,8 @@ static void a_kill_during_a_rename_leaves_one_agent_under_one_name(void **state)
 		assert_string_equal(agent->id, id);
 		assert_string_equal(agent->name, is_old ? from : to);
 		assert_int_equal(agent->runs_total, 7);
+		/* Nothing of the change without the new name. */
+		assert_true(!is_old || agent->runs_per_hour != 99999);
 		old += killed && is_old;
 		new += killed && !is_old;
 		/* And it can be gone on with. */
@@ -311,6 +348,7 @@ int main(void)
 {
 	const struct CMUnitTest rows[] = {
 		row(ids_are_new_and_names_are_one_agents),
+		row(a_refused_rename_changes_nothing),
 		row(a_kill_during_a_rename_leaves_one_agent_under_one_name),
 		row(a_kill_during_a_retirement_never_gives_the_agent_back),
 		row(a_group_grows_only_so_fast),
