@@ -28,6 +28,18 @@ static const char *chosen_by_caller(const struct session_request *request)
 	return request->ceiling ? "--ceiling" : NULL;
 }
 
+static bool asks_as_operator(const struct session *session)
+{
+	return session->caller.uid == geteuid();
+}
+
+const char *agent_run_state_dir(const struct session *session)
+{
+	const struct session_request *request = session->request;
+
+	return request->agent && !asks_as_operator(session) ? NULL : request->state_dir;
+}
+
 static int check_caller(
 	const struct session *session, const struct agent_run *run, struct error *err)
 {
@@ -48,15 +60,19 @@ static int check_caller(
 
 int agent_run_find(struct session *session, struct error *err)
 {
-	struct agent_run *run = calloc(1, sizeof(*run));
+	struct agent_run *run;
 	int r;
 
+	if (session->request->state_dir && !asks_as_operator(session))
+		return error_set(err, -EPERM, ERROR_REFUSED,
+			"--state-dir (BERM_STATE_DIR) is for the operator of an agent alone");
+	run = calloc(1, sizeof(*run));
 	if (!run)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
 	run->mark_fd = -1;
 	run->agents = AGENTS_NONE;
 	session->agent_run = run;
-	run->is_operator = session->caller.uid == geteuid();
+	run->is_operator = asks_as_operator(session);
 	if (!session->places.state)
 		return error_set(err, -ENOENT, ERROR_INTERNAL,
 			"no state directory is known, since there is no home directory");

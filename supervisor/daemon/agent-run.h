@@ -21,6 +21,10 @@ struct agent_run {
 	char label[AGENT_NAME_MAX + 8];    /* "agent NAME": where limits come from */
 };
 
+/* The state directory that the caller named; NULL: the usual one. Who starts an agent of somebody
+ * else gets the usual one in any case: another one would be of other agents and budgets, and berm
+ * would make files there as root, a refusal's record among them. The session knows its caller. */
+const char *agent_run_state_dir(const struct session *session);
 /* Find the agent that was asked for and who asks; what others must not choose is refused. The
  * session has its places. */
 int agent_run_find(struct session *session, struct error *err) must_check;

@@ -161,27 +161,26 @@ void places_finish(struct places *places)
 		own_free(&places->search[i]);
 }
 
-int places_directory(const char *dir, char **ret_path, struct error *err)
+/* -ELOOP comes without words: what it means depends on `resolve`. */
+static int open_directory(const char *dir, uint64_t resolve, const char *shown, struct error *err)
 {
-	struct open_how how = {
-		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
-	const char *shown = dir ? dir : "the working directory";
-	autoclose int fd = (int)syscall(SYS_openat2, AT_FDCWD, dir ? dir : ".", &how, sizeof(how));
+	struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = resolve};
+	int fd = (int)syscall(SYS_openat2, AT_FDCWD, dir, &how, sizeof(how));
+
+	if (fd >= 0)
+		return fd;
+	if (errno == ELOOP)
+		return -ELOOP;
+	if (errno == ENOSYS)
+		return error_set(err, -ENOSYS, ERROR_UNSUPPORTED, "this kernel has no openat2(2)");
+	return error_set(err, -errno, ERROR_INPUT, "%s: %s", shown, strerror(errno));
+}
+
+static int real_path(int fd, const char *shown, char **ret_path, struct error *err)
+{
 	char link[32], path[PATH_MAX];
 	ssize_t n;
 
-	if (fd < 0 && errno == ELOOP)
-		return error_set(err, -ELOOP, ERROR_INPUT,
-			"%s: leads through a link of /proc or through too many links; name the "
-			"directory itself",
-			shown);
-	if (fd < 0 && errno == ENOSYS)
-		return error_set(err, -ENOSYS, ERROR_UNSUPPORTED, "this kernel has no openat2(2)");
-	if (fd < 0) {
-		error_errno(err, "%s", shown);
-		err->kind = ERROR_INPUT;
-		return err->code;
-	}
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, path, sizeof(path) - 1);
 	if (n < 0)
@@ -192,4 +191,36 @@ int places_directory(const char *dir, char **ret_path, struct error *err)
 			err, -ENOENT, ERROR_INPUT, "%s: has no path on this host any more", shown);
 	*ret_path = strdup(path);
 	return *ret_path ? 0 : error_errno(err, "%s", shown);
+}
+
+int places_directory(const char *dir, char **ret_path, struct error *err)
+{
+	const char *shown = dir ? dir : "the working directory";
+	autoclose int fd = open_directory(dir ? dir : ".", RESOLVE_NO_MAGICLINKS, shown, err);
+
+	if (fd == -ELOOP)
+		return error_set(err, -ELOOP, ERROR_INPUT,
+			"%s: leads through a link of /proc or through too many links; name the "
+			"directory itself",
+			shown);
+	return fd < 0 ? fd : real_path(fd, shown, ret_path, err);
+}
+
+int places_directory_kept(const char *dir, char **ret_path, struct error *err)
+{
+	autoclose int fd = open_directory(dir, RESOLVE_NO_SYMLINKS, dir, err);
+	autofree char *path = NULL;
+	int r;
+
+	if (fd == -ELOOP)
+		return error_set(err, -ELOOP, ERROR_REFUSED,
+			"%s: it, or a directory on the way to it, was replaced by a link", dir);
+	r = fd < 0 ? fd : real_path(fd, dir, &path, err);
+	if (r < 0 || !path)
+		return r;
+	if (strcmp(path, dir) != 0)
+		return error_set(err, -EPERM, ERROR_REFUSED,
+			"%s: another directory was put there: %s", dir, path);
+	*ret_path = take_ptr(&path);
+	return 0;
 }

@@ -40,3 +40,7 @@ void places_finish(struct places *places);
  * directories are refused, since they lead out of every root (CVE-2024-21626). New string (caller
  * frees). */
 int places_directory(const char *dir, char **ret_path, struct error *err) must_check;
+/* The same for a real path that was kept since: no link is followed, since whoever can write to a
+ * directory on the way could otherwise choose where the run may write (CVE-2024-42472). Kind
+ * REFUSED where a link is on the way now, or another directory is found. */
+int places_directory_kept(const char *dir, char **ret_path, struct error *err) must_check;

@@ -78,27 +78,28 @@ static int load_profile(struct session *session, struct error *err)
 	return profile_load(&request, &session->profile, &session->diagnostics, err);
 }
 
-/* An agent's own directory is where its runs start, unless its operator says otherwise. */
+/* An agent's own directory is where its runs start, unless its operator says otherwise. What its
+ * operator meant is the directory of that day, not where a link leads that came since. */
 static int find_directory(struct session *session, struct error *err)
 {
 	const Berm__Wire__Agent *agent = session_agent(session);
 	const char *directory = session->request->directory;
 
 	if (!directory && agent && agent->directory[0])
-		directory = agent->directory;
+		return places_directory_kept(agent->directory, &session->directory, err);
 	return places_directory(directory, &session->directory, err);
 }
 
 int session_begin(const struct session_request *request, struct session *session, struct error *err)
 {
 	struct places_request places = {.profile = request->profile,
-		.state_dir = request->state_dir,
 		.ceiling = request->ceiling,
 		.operators_profiles = request->agent != NULL};
 	int r;
 
 	session->request = request;
 	caller_identify(&session->caller);
+	places.state_dir = agent_run_state_dir(session);
 	snprintf(session->uid, sizeof(session->uid), "%u", (unsigned)session->caller.uid);
 	r = run_id_make(session->run_id, err);
 	if (r == 0)

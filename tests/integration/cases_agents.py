@@ -15,6 +15,13 @@ import inventory
 from sandbox import Skip
 
 BREAKER = "pace:\n  alternate:\n    when: [{event: denial, count: 50, within: 1m}]\n"
+# Who starts somebody else's agent has no say in where its state is: here it is at root's usual place for one command,
+# which is the first process of its own process namespace and takes its recorder with it.
+USUAL_PLACE = """
+[ -d /var/lib/berm ] || { mount -t tmpfs -o mode=0755 none /var/lib && mkdir -m 0711 /var/lib/berm; } || exit 99
+mount --bind "$1" /var/lib/berm && shift || exit 99
+exec "$@"
+"""
 AT_ONCE = 200
 BUDGET = 12
 
@@ -34,11 +41,23 @@ class World:
         if operator:
             values.pop("SUDO_UID", None)
             values.pop("SUDO_GID", None)
+        else:
+            values.pop("BERM_STATE_DIR")
         return values
 
-    def berm(self, *words, operator=True, timeout=60):
-        return harness.run([self.sandbox.berm, *words], env=self.environment(operator), cwd=self.sandbox.ws,
-                           timeout=timeout)
+    def berm(self, *words, operator=True, timeout=60, **more):
+        """As the operator, or as who is allowed a command of root's by sudo, which lets no BERM_STATE_DIR through."""
+        command = [self.sandbox.berm, *words]
+        if not operator:
+            return self.as_starter(command, timeout, **more)
+        return harness.run(command, env=dict(self.environment(), **more), cwd=self.sandbox.ws, timeout=timeout)
+
+    def as_starter(self, command, timeout=60, **more):
+        # A recorder out here would take the other process namespace for a run of its own.
+        inventory.end_recorders(self.state)
+        return harness.run(["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation",
+                            "private", "/bin/sh", "-c", USUAL_PLACE, "sh", self.state] + command,
+                           env=dict(self.environment(operator=False), **more), cwd=self.sandbox.ws, timeout=timeout)
 
     def add(self, name="worker", *options, tier="2"):
         return self.berm("agent", "add", name, "--json", "--role", "does things", "--accountable-human",
@@ -47,8 +66,8 @@ class World:
     def command(self, tool, *options, agent="worker"):
         return [self.sandbox.berm, "run", "--agent", agent, *options, "--", *tool]
 
-    def run(self, tool, *options, agent="worker", operator=True):
-        return self.berm(*self.command(tool, *options, agent=agent)[1:], operator=operator)
+    def run(self, tool, *options, agent="worker", operator=True, **more):
+        return self.berm(*self.command(tool, *options, agent=agent)[1:], operator=operator, **more)
 
     def shell(self, script, *options, **more):
         return self.run(["/bin/sh", "-c", script], *options, **more)
@@ -402,6 +421,76 @@ def others_start_only_what_they_may(world, sandbox, case):
     case.that(world.run(["true"], operator=False).code == 126, "who may no longer start it did")
 
 
+def tree_of(path):
+    """Each name below, with its mode and time: what would show that somebody was there."""
+    found = {}
+    for directory, _, files in os.walk(path):
+        for name in [directory] + [directory + "/" + file for file in files]:
+            info = os.lstat(name)
+            found[name] = (info.st_mode, info.st_uid, info.st_mtime_ns)
+    return found
+
+
+@row("place")
+def others_do_not_say_where_the_state_is(world, sandbox, case):
+    """Another store has other agents and budgets, and even a refusal would make files there as root."""
+    if sandbox.mode != "root":
+        raise Skip("there is one user here")
+    case.code(world.add("worker", "--may-start", str(sandbox.uid)), 0)
+    case.code(world.run(["true"], operator=False), 0)
+    inventory.end_recorders(world.state)
+    # A real store that the operator has elsewhere, one that is not there yet, and a directory with a log of the host's.
+    other, host = World(sandbox, "place-other"), sandbox.top + "/like-var"
+    case.code(other.add("worker", "--may-start", str(sandbox.uid)), 0)
+    inventory.end_recorders(other.state)
+    os.makedirs(host + "/log/journal", mode=0o755)
+    for place in (other.state, host, sandbox.top + "/none/yet"):
+        before = tree_of(place)
+        for options, more in ((["--state-dir", place], {}), ([], {"BERM_STATE_DIR": place})):
+            for name in ("worker", "nobody"):
+                result = world.shell("echo ran", *options, agent=name, operator=False, **more)
+                case.that(result.code == 126 and "--state-dir" in result.errors, place, name, *result.describe())
+        case.that(tree_of(place) == before, place, before, tree_of(place))
+    case.that(not os.path.exists(sandbox.top + "/none"), "a way was made for somebody")
+    # The refusals are in the log of the usual place, and the operator may name any.
+    refused = [json.loads(line) for line in world.berm("log", "--json").text.splitlines() if "--state-dir" in line]
+    case.that(len(refused) >= 12, refused)
+    case.code(world.run(["true"], "--state-dir", other.state), 0)
+    other.close()
+    # Even for the operator a log of the host's does not become berm's own.
+    result = world.run(["true"], "--state-dir", host)
+    case.that(stat.S_IMODE(os.stat(host + "/log").st_mode) == 0o755, *result.describe())
+    shutil.rmtree(host)
+
+
+@row("moved", caps="blast_radius: {files_changed: 50}\n")
+def an_agents_directory_is_not_found_through_a_link(world, sandbox, case):
+    """A run that may write beside it would choose what the agent's next run may write (CVE-2024-42472)."""
+    source, target = sandbox.ws + "/src", sandbox.top + "/precious"
+    project = source + "/project"
+    for directory in (source, project, target, target + "/project"):
+        os.mkdir(directory)
+        sandbox.own(directory)
+    case.code(world.add("other"), 0)
+    case.code(world.add("worker", "-C", project, "--may-start", str(sandbox.uid)), 0)
+    case.code(world.shell("pwd > here"), 0)
+    starters = (True, False) if sandbox.mode == "root" else (True,)
+    moves = (("mv src/project src/p2 && ln -s %s src/project" % target, "rm src/project && mv src/p2 src/project"),
+             ("mv src s2 && ln -s %s src" % target, "rm src && mv s2 src"),
+             ("mv src/project src/p2 && ln -s p2 src/project", "rm src/project && mv src/p2 src/project"))
+    for there, back in moves:
+        case.code(world.shell(there, agent="other"), 0)
+        for operator in starters:
+            result = world.shell("echo x > planted", operator=operator)
+            case.that(result.code == 126 and "replaced by a link" in result.errors, there, operator, *result.describe())
+        case.code(world.shell(back, agent="other"), 0)
+        for operator in starters:
+            case.code(world.shell("pwd > here", operator=operator), 0)
+    found = [name for _, _, names in os.walk(target) for name in names]
+    case.that(not found, "written where the link led", found)
+    case.that(world.show()["running"] == [], world.show())
+
+
 @row("taken")
 def a_change_that_is_refused_changes_nothing(world, sandbox, case):
     """Several changes at once are one: neither made nor half made without a line in the log."""
@@ -460,6 +549,8 @@ ROWS = [
     ("a budget of what nobody counts here refuses the start by name", what_nobody_counts_is_not_started),
     ("a damaged, forged, copied or replaced file is refused with words", a_file_that_is_not_ours_is_refused_with_words),
     ("others start only what they may, and choose nothing about it", others_start_only_what_they_may),
+    ("others do not say where the state is, and nothing is touched there", others_do_not_say_where_the_state_is),
+    ("an agent's directory is never found through a link", an_agents_directory_is_not_found_through_a_link),
     ("several changes at once are made all or none, and recorded", a_change_that_is_refused_changes_nothing),
     ("a start that cannot be written down does not run", a_start_that_cannot_be_written_down_is_none),
 ]

@@ -110,6 +110,49 @@ static void a_directory_is_known_by_its_real_path(void **state)
 	rmdir(top);
 }
 
+/* A run that may write beside an agent's directory moves that away and puts a link in its place, so
+ * that the agent's next run would write elsewhere (the shape of CVE-2024-42472). */
+static void a_kept_directory_is_never_found_through_a_link(void **state)
+{
+	char top[] = "/tmp/berm-places-XXXXXX", at[64], inside[64], on_the_way[64];
+	char moved[64], dotted[64];
+	autofree char *real = NULL, *none = NULL;
+	struct error err = {0};
+
+	(void)state;
+	assert_non_null(mkdtemp(top));
+	snprintf(on_the_way, sizeof(on_the_way), "%s/src", top);
+	snprintf(at, sizeof(at), "%s/src/project", top);
+	snprintf(moved, sizeof(moved), "%s/moved", top);
+	snprintf(inside, sizeof(inside), "%s/moved/project", top);
+	snprintf(dotted, sizeof(dotted), "%s/src/./project", top);
+	assert_int_equal(mkdir(on_the_way, 0755), 0);
+	assert_int_equal(mkdir(at, 0755), 0);
+	assert_int_equal(places_directory_kept(at, &real, &err), 0);
+	assert_string_equal(real, at);
+	/* No link, and not what was kept either. */
+	assert_int_equal(places_directory_kept(dotted, &none, &err), -EPERM);
+	assert_int_equal(err.kind, ERROR_REFUSED);
+	/* In its place. */
+	assert_int_equal(rename(at, moved), 0);
+	assert_int_equal(symlink(moved, at), 0);
+	assert_int_equal(places_directory_kept(at, &none, &err), -ELOOP);
+	assert_int_equal(err.kind, ERROR_REFUSED);
+	assert_non_null(strstr(err.text, at));
+	/* On the way. */
+	assert_int_equal(unlink(at), 0);
+	assert_int_equal(rename(moved, at), 0);
+	assert_int_equal(rename(on_the_way, moved), 0);
+	assert_int_equal(symlink(moved, on_the_way), 0);
+	assert_int_equal(places_directory_kept(at, &none, &err), -ELOOP);
+	assert_int_equal(err.kind, ERROR_REFUSED);
+	assert_null(none);
+	assert_int_equal(unlink(on_the_way), 0);
+	assert_int_equal(places_directory_kept(at, &none, &err), -ENOENT);
+	assert_int_equal(err.kind, ERROR_INPUT);
+	assert_int_equal(rmdir(inside) + rmdir(moved) + rmdir(top), 0);
+}
+
 /* CVE-2024-21626: a leaked descriptor named as the working directory leads out of the root. */
 static void descriptors_and_other_processes_are_no_directories(void **state)
 {
@@ -227,6 +270,7 @@ int main(void)
 		cmocka_unit_test(long_targets_are_cut_before_they_are_compared),
 		cmocka_unit_test(run_ids_are_time_and_chance_in_base_32),
 		cmocka_unit_test(a_directory_is_known_by_its_real_path),
+		cmocka_unit_test(a_kept_directory_is_never_found_through_a_link),
 		cmocka_unit_test(descriptors_and_other_processes_are_no_directories),
 		cmocka_unit_test(what_is_no_directory_is_refused),
 		cmocka_unit_test(
