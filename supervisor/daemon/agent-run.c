@@ -296,6 +296,21 @@ static int read_again(const struct agent_run *run, Berm__Wire__Agent **ret_agent
 	return agents_read(&run->agents, run->agent->id, ret_agent, err);
 }
 
+/* The run was made of what the agent was when it was found. Whoever keeps a start waiting between
+ * the two must not get yesterday's profile with today's leave. */
+static int check_unchanged(
+	const struct agent_run *run, const Berm__Wire__Agent *now, struct error *err)
+{
+	const Berm__Wire__Agent *then = run->agent;
+
+	if (strcmp(then->profile, now->profile) == 0 &&
+		strcmp(then->directory, now->directory) == 0 && then->tier == now->tier &&
+		strcmp(then->group, now->group) == 0)
+		return 0;
+	return error_set(err, -EAGAIN, ERROR_REFUSED,
+		"the agent %s was changed while the run was prepared; start it again", now->name);
+}
+
 /* Under the lock: the agent as it is now, without the runs that were killed. */
 static int ask(struct agent_run *run, const struct admission_request *request, struct error *err)
 {
@@ -308,7 +323,9 @@ static int ask(struct agent_run *run, const struct admission_request *request, s
 	if (r == 0)
 		r = read_again(run, &agent, err);
 	lasted = agent ? agent->n_runs : 0;
-	if (agent)
+	if (r == 0 && agent)
+		r = check_unchanged(run, agent, err);
+	if (r == 0 && agent)
 		r = end_lost(&run->agents, agent, &now, err);
 	if (r == 0 && agent)
 		r = agent_group(&run->agents, agent, &now, &group, err);

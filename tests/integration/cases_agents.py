@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Agents from outside: identity, who may start one, and budgets that outlive a run, a kill and a rename."""
+import fcntl
 import hashlib
 import json
 import os
@@ -421,6 +422,27 @@ def others_start_only_what_they_may(world, sandbox, case):
     case.that(world.run(["true"], operator=False).code == 126, "who may no longer start it did")
 
 
+def replace(path, content):
+    """As berm writes it: another file of that name."""
+    with open(path + ".test", "wb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(content)
+    os.rename(path + ".test", path)
+
+
+def waits_for_lock(pid):
+    """It has read the agent and opens the lock again and again."""
+    end = time.monotonic() + 9
+    while time.monotonic() < end:
+        try:
+            if any(os.readlink(entry.path).endswith("/govern.lock") for entry in os.scandir("/proc/%d/fd" % pid)):
+                return True
+        except OSError:
+            pass
+        time.sleep(0.01)
+    return False
+
+
 def tree_of(path):
     """Each name below, with its mode and time: what would show that somebody was there."""
     found = {}
@@ -522,6 +544,33 @@ def a_change_that_is_refused_changes_nothing(world, sandbox, case):
     case.that(len(new) == 1 and "99999999" in json.dumps(new) and "worker" in json.dumps(new), new)
 
 
+@row("waits")
+def what_a_run_is_made_of_is_what_is_admitted(world, sandbox, case):
+    """A start that is kept waiting while its operator narrows the agent does not begin as the former one."""
+    case.code(world.add("worker", tier="3"), 0)
+    case.code(world.run(["true"]), 0)
+    path, other = world.state + "/agents/worker", sandbox.write_profile("agent-waits-other", BREAKER)
+    os.chmod(other, 0o644)
+    for options in (["--tier", "1"], ["-p", other], ["-C", sandbox.top], ["--group", "lab"]):
+        with open(path, "rb") as file:
+            former = file.read()
+        case.code(world.berm("agent", "set", "worker", *options), 0)
+        with open(path, "rb") as file:
+            narrowed = file.read()
+        replace(path, former)
+        with open(world.state + "/govern.lock", "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            process = subprocess.Popen(world.command(["/bin/sh", "-c", "echo ran"]), env=world.environment(),
+                                       cwd=sandbox.ws, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                       stderr=subprocess.PIPE)
+            case.that(waits_for_lock(process.pid), options, "it never asked")
+            replace(path, narrowed)
+        out, errors = process.communicate(timeout=30)
+        case.that(process.returncode == 126 and b"was changed while" in errors and not out, options, out, errors)
+        replace(path, former)
+    case.code(world.run(["true"]), 0)
+
+
 @row("full")
 def a_start_that_cannot_be_written_down_is_none(world, sandbox, case):
     case.code(world.add(), 0)
@@ -552,5 +601,6 @@ ROWS = [
     ("others do not say where the state is, and nothing is touched there", others_do_not_say_where_the_state_is),
     ("an agent's directory is never found through a link", an_agents_directory_is_not_found_through_a_link),
     ("several changes at once are made all or none, and recorded", a_change_that_is_refused_changes_nothing),
+    ("an agent that is changed while a run is prepared does not start", what_a_run_is_made_of_is_what_is_admitted),
     ("a start that cannot be written down does not run", a_start_that_cannot_be_written_down_is_none),
 ]
