@@ -285,6 +285,12 @@ static int set_unmetered(struct live *live, unsigned posture, struct error *err)
 	return r;
 }
 
+/* A breaker of an agent's run is not for who started the run: that may be the agent itself. */
+static bool may_loosen(const struct live *live)
+{
+	return !live->session->agent_run || live->control.asker.uid == geteuid();
+}
+
 static int on_posture(void *context, unsigned posture, struct error *err)
 {
 	struct live *live = context;
@@ -293,6 +299,9 @@ static int on_posture(void *context, unsigned posture, struct error *err)
 
 	refresh_effects(live);
 	before = live->session->effects.posture;
+	if (before & ~posture && !may_loosen(live))
+		return error_set(err, -EPERM, ERROR_REFUSED,
+			"only the operator of an agent makes a run of it less narrow than it is");
 	r = live->metering ? metering_set(live->metering, posture, err)
 			   : set_unmetered(live, posture, err);
 	refresh_effects(live);

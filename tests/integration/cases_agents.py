@@ -443,6 +443,22 @@ def waits_for_lock(pid):
     return False
 
 
+# The starter's own run: she may freeze it, and not set it free again. $1 is berm, $2 her uid.
+LOOSEN = """
+"$1" run --agent worker -- sleep 60 &
+berm=$!
+for i in $(seq 200); do
+  run=$("$1" ps --json | grep -o '"run":"[0-9A-Z]*"' | cut -d'"' -f4); [ -n "$run" ] && break; sleep 0.05
+done
+sleep 0.5
+as="setpriv --reuid=$2 --regid=$2 --clear-groups"
+$as "$1" pace set "$run" frozen > /dev/null; echo frozen $?
+$as "$1" pace set "$run" open > /dev/null; echo again $?
+env -u SUDO_UID -u SUDO_GID "$1" pace set "$run" open > /dev/null; echo open $?
+kill "$berm"; wait
+"""
+
+
 def tree_of(path):
     """Each name below, with its mode and time: what would show that somebody was there."""
     found = {}
@@ -571,6 +587,17 @@ def what_a_run_is_made_of_is_what_is_admitted(world, sandbox, case):
     case.code(world.run(["true"]), 0)
 
 
+@row("loosen")
+def who_starts_an_agent_does_not_undo_its_breaker(world, sandbox, case):
+    if sandbox.mode != "root":
+        raise Skip("there is one user here")
+    case.code(world.add("worker", "--may-start", str(sandbox.uid)), 0)
+    result = world.as_starter(["/bin/sh", "-c", LOOSEN, "sh", sandbox.berm, str(sandbox.uid)])
+    words = result.text.split()
+    case.that(words == ["frozen", "0", "again", "1", "open", "0"] and "only the operator" in result.errors,
+              *result.describe())
+
+
 @row("full")
 def a_start_that_cannot_be_written_down_is_none(world, sandbox, case):
     case.code(world.add(), 0)
@@ -602,5 +629,6 @@ ROWS = [
     ("an agent's directory is never found through a link", an_agents_directory_is_not_found_through_a_link),
     ("several changes at once are made all or none, and recorded", a_change_that_is_refused_changes_nothing),
     ("an agent that is changed while a run is prepared does not start", what_a_run_is_made_of_is_what_is_admitted),
+    ("who starts an agent may freeze its run, and not set it free", who_starts_an_agent_does_not_undo_its_breaker),
     ("a start that cannot be written down does not run", a_start_that_cannot_be_written_down_is_none),
 ]
