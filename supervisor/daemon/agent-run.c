@@ -395,8 +395,11 @@ int agent_run_check(const struct session *session, struct error *err)
 
 /* ---- the end ---- */
 
-static enum admission_end end_of(const struct run_result *result)
+static enum admission_end end_of(const struct session *session, const struct run_result *result)
 {
+	/* A tool that fills the disk of the recorder does not get its tries back by that. */
+	if (result && session->tool_ran)
+		return ADMISSION_FAILED;
 	if (!result || result->outcome == RUN_SETUP_FAILED || result->outcome == RUN_REFUSED)
 		return ADMISSION_NEVER_RAN;
 	return result->outcome == RUN_EXITED && result->code == 0 ? ADMISSION_WORKED
@@ -426,7 +429,7 @@ void agent_run_end(struct session *session, const struct run_result *result)
 	if (!run || run->mark_fd < 0 || run->ended)
 		return;
 	run->ended = true;
-	if (settle(session, end_of(result), &err) < 0)
+	if (settle(session, end_of(session, result), &err) < 0)
 		log_line("run: what the run did could not be told to the agent %s, so that all "
 			 "that was reserved counts as done: %s",
 			run->agent->name, err.text);

@@ -381,6 +381,7 @@ static void not_recorded(
 		result->outcome = RUN_BREAKER;
 		return;
 	}
+	live->session->tool_ran = true;
 	result->outcome = RUN_SETUP_FAILED;
 	result->code = EXIT_SETUP;
 	result->signal = 0;

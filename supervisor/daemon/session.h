@@ -66,6 +66,7 @@ struct session {
 	struct path_rule *own_deny;  /* owned: the profile's fs.deny and berm's own line */
 	struct recording *recording; /* owned; NULL: nothing is recorded */
 	struct agent_run *agent_run; /* owned; NULL: of no agent */
+	bool tool_ran;               /* although the outcome is that the run could not be set up */
 };
 
 /* Find out who and where we are and make the run's id: the first half of session_load(). */

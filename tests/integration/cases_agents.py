@@ -598,6 +598,32 @@ def who_starts_an_agent_does_not_undo_its_breaker(world, sandbox, case):
               *result.describe())
 
 
+@row("unheard")
+def a_run_that_lost_its_recorder_did_run(world, sandbox, case):
+    """Its exit code says that berm failed; it is a failed call all the same, and waits as such."""
+    case.code(world.add("worker", "--cooldown", "1h"), 0)
+    script = ["/bin/sh", "-c", "echo x > made; [ -e again ] || exec sleep 60"]
+    process = subprocess.Popen(world.command(script), env=world.environment(), cwd=sandbox.ws,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    end = time.monotonic() + 20
+    while not os.path.exists(sandbox.ws + "/made") and time.monotonic() < end:
+        time.sleep(0.05)
+    log = world.state + "/log"
+    os.rename(log, log + ".away")
+    with open(log, "w", encoding="ascii"):
+        pass
+    for pid in inventory.recorders(world.state):
+        os.kill(pid, signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+    case.that(process.returncode == 125 and b"record" in errors, process.returncode, errors)
+    os.unlink(log)
+    os.rename(log + ".away", log)
+    sandbox.file("again", "")
+    result = world.run(script)
+    case.that(result.code == 126 and "cooldown" in result.errors, *result.describe())
+    case.that(world.show()["lifetime"]["files_changed"] == 1, world.show())
+
+
 @row("full")
 def a_start_that_cannot_be_written_down_is_none(world, sandbox, case):
     case.code(world.add(), 0)
@@ -630,5 +656,6 @@ ROWS = [
     ("several changes at once are made all or none, and recorded", a_change_that_is_refused_changes_nothing),
     ("an agent that is changed while a run is prepared does not start", what_a_run_is_made_of_is_what_is_admitted),
     ("who starts an agent may freeze its run, and not set it free", who_starts_an_agent_does_not_undo_its_breaker),
+    ("a run that lost its recorder counts as one that failed", a_run_that_lost_its_recorder_did_run),
     ("a start that cannot be written down does not run", a_start_that_cannot_be_written_down_is_none),
 ]
