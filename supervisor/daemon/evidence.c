@@ -197,8 +197,10 @@ static void scan(struct evidence_table *table)
 static size_t find_row(const struct evidence_table *table, pid_t pid)
 {
 	const struct evidence_process key = {.pid = pid};
-	const struct evidence_process *row =
-		bsearch(&key, table->rows, table->count, sizeof(key), compare_rows);
+	const struct evidence_process *row = NULL;
+
+	if (table->rows)
+		row = bsearch(&key, table->rows, table->count, sizeof(key), compare_rows);
 
 	return row ? (size_t)(row - table->rows) : table->count;
 }
