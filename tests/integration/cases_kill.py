@@ -47,15 +47,6 @@ def id_of(sandbox, process, case, env=None):
     return None
 
 
-def wait_for(condition, seconds=20):
-    until = time.monotonic() + seconds * harness.SLOWER
-    while time.monotonic() < until:
-        if condition():
-            return True
-        time.sleep(0.01)
-    return False
-
-
 def content(sandbox, name):
     try:
         with open(sandbox.ws + "/" + name, encoding="ascii") as file:
@@ -74,7 +65,7 @@ def end(process):
 def one_that_is_deaf_goes(sandbox, case):
     process = start(sandbox, DEAF + WRITES, 1)
     run = id_of(sandbox, process, case)
-    case.that(wait_for(lambda: content(sandbox, "tick.1")), "it does not write")
+    case.that(harness.wait_for(lambda: content(sandbox, "tick.1"), 20), "it does not write")
     result = kill(sandbox, "--json", "--reason", "went\nwrong", run[:20])
     last = content(sandbox, "tick.1")
     case.code(result, 0)
@@ -101,7 +92,7 @@ def a_stopped_berm_is_not_asked(sandbox, case):
     process = start(sandbox, DEAF + DOUBLE, 2)
     try:
         run = id_of(sandbox, process, case)
-        case.that(wait_for(lambda: content(sandbox, "late.2")), "its grandchild does not write")
+        case.that(harness.wait_for(lambda: content(sandbox, "late.2"), 20), "its grandchild does not write")
         process.send_signal(signal.SIGSTOP)
         for words in (("ps", "--json"), ("top", "--once", "--json")):
             result = harness.run([sandbox.berm, *words], env=sandbox.environment(), cwd=sandbox.ws)
@@ -137,11 +128,11 @@ def all_go_at_once(sandbox, case):
     processes = [start(sandbox, DEAF + scripts[number % 3], number, env) for number in range(AT_ONCE)]
     try:
         listed = [sandbox.berm, "ps", "--json"]
-        begun = wait_for(
+        begun = harness.wait_for(
             lambda: len(json.loads(harness.run(listed, env=env, cwd=sandbox.ws).text)["runs"]) == AT_ONCE, 60)
         case.that(begun, "not all have begun")
         ticks = ["%s/tick.%d" % (sandbox.ws, n) for n in range(0, AT_ONCE, 3)]
-        case.that(wait_for(lambda: all(os.path.exists(name) for name in ticks)), "not all write")
+        case.that(harness.wait_for(lambda: all(os.path.exists(name) for name in ticks), 20), "not all write")
         for process in processes[::2]:
             process.send_signal(signal.SIGSTOP)
         result = kill(sandbox, "--all", "--json", env=env)
@@ -274,8 +265,8 @@ def a_user_cannot_shield_a_run(sandbox, case):
         run = id_of(sandbox, process, case)
         with open("/run/berm/runs/%s.place" % run, "rb") as file:
             true = file.read()
-        first = []
-        case.that(wait_for(lambda: first or first.extend(children(fake.pid)) or first), "no process of the stranger's")
+        case.that(harness.wait_for(lambda: children(fake.pid), 20), "no process of the stranger's")
+        first = children(fake.pid)
         place = true.replace(number(3, field(true, 3)), number(3, first[0]), 1)
         place = place.replace(number(4, field(true, 4)), number(4, start_of(first[0])), 1)
         os.makedirs(directory + "/runs", 0o700)

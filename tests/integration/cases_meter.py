@@ -47,25 +47,20 @@ def berm(sandbox, *words, **options):
     return harness.run([sandbox.berm, *words], cwd=sandbox.ws, **options)
 
 
-def wait_for(condition, seconds=10):
-    until = time.monotonic() + seconds * harness.SLOWER
-    while time.monotonic() < until:
-        if condition():
-            return True
-        time.sleep(0.01)
-    return False
-
-
 def running(sandbox):
     """The runs that berm ps lists for this sandbox's profiles, as objects."""
     result = berm(sandbox, "ps", "--json")
     return [run for run in json.loads(result.text)["runs"] if sandbox.ws in " ".join(run["command"])]
 
 
+def freezes(sandbox):
+    return harness.wait_for(lambda: any(found["posture"] == "frozen" for found in running(sandbox)))
+
+
 def start(sandbox, script, *options, profile=None):
     """A run with the workspace among its words, and its id."""
     process = sandbox.start(["sh", "-c", script, sandbox.ws], DEGRADED, *options, profile=profile)
-    wait_for(lambda: running(sandbox))
+    harness.wait_for(lambda: running(sandbox))
     found = running(sandbox)
     return process, found[0]["run"] if found else None
 
@@ -224,7 +219,7 @@ while time.monotonic() < until:
 
 def start_persisting(sandbox):
     process = sandbox.start(["python3", "-c", PERSISTS, sandbox.ws], DEGRADED, profile=metered(sandbox, "contingency"))
-    wait_for(lambda: running(sandbox))
+    harness.wait_for(lambda: running(sandbox))
     found = running(sandbox)
     return process, found[0]["run"] if found else None
 
@@ -233,7 +228,7 @@ def exceeding_freezes(sandbox, case):
     """The run is stopped where it is, berm says why and how to go on, and going on works."""
     fill(sandbox)
     process, run = start_persisting(sandbox)
-    case.that(wait_for(lambda: any(found["posture"] == "frozen" for found in running(sandbox))), "it is not frozen")
+    case.that(freezes(sandbox), "it is not frozen")
     time.sleep(0.3)
     case.that(not os.path.exists(sandbox.ws + "/after"), "a frozen run went on")
     case.that(left(sandbox) == FILES - 25, "%d files are left" % left(sandbox))
@@ -269,11 +264,11 @@ def nobody_reads(sandbox, case):
     fill(sandbox)
     profile = metered(sandbox, "contingency")
     process = sandbox.start(["python3", "-c", FILLS, sandbox.ws], DEGRADED, profile=profile)
-    case.that(wait_for(lambda: any(found["posture"] == "frozen" for found in running(sandbox))), "it is not frozen")
+    case.that(freezes(sandbox), "it is not frozen")
     case.that(left(sandbox) == FILES - 25, "%d files are left" % left(sandbox))
     for found in running(sandbox):
         case.code(berm(sandbox, "pace", "set", found["run"], "open"), 0)
-    case.that(wait_for(lambda: os.path.exists(sandbox.ws + "/after")), "it did not go on")
+    case.that(harness.wait_for(lambda: os.path.exists(sandbox.ws + "/after")), "it did not go on")
     _, errors = finish(process)
     case.that(errors.count(b"x") >= 65536, "%d bytes" % len(errors))
 
@@ -282,7 +277,7 @@ def interrupt_ends_frozen(sandbox, case):
     """Ctrl-C ends a run that cannot handle it any more."""
     fill(sandbox)
     process, _ = start_persisting(sandbox)
-    case.that(wait_for(lambda: any(found["posture"] == "frozen" for found in running(sandbox))), "it is not frozen")
+    case.that(freezes(sandbox), "it is not frozen")
     begun = time.monotonic()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=10 * harness.SLOWER)
@@ -303,7 +298,7 @@ def set_from_outside(sandbox, case):
     def made():
         return len(os.listdir(sandbox.ws + "/w"))
 
-    case.that(wait_for(lambda: made() > 2), "nothing is written")
+    case.that(harness.wait_for(lambda: made() > 2), "nothing is written")
     for posture in ("read-only", "frozen"):
         case.code(berm(sandbox, "pace", "set", run, posture), 0)
         before = made()
@@ -313,7 +308,7 @@ def set_from_outside(sandbox, case):
         case.that(posture in shown.text, shown.text)
         case.code(berm(sandbox, "pace", "set", run, "open"), 0)
         before = made()
-        case.that(wait_for(lambda: made() > before), "%s: it does not go on" % posture)
+        case.that(harness.wait_for(lambda: made() > before), "%s: it does not go on" % posture)
     _, errors = finish(process)
     case.that(b"was set to read-only from outside" in errors, errors)
 
@@ -336,7 +331,7 @@ def not_metered(sandbox, case):
     time.sleep(0.3)
     case.that(size() == before, "a frozen run wrote")
     case.code(berm(sandbox, "pace", "set", run, "open"), 0)
-    case.that(wait_for(lambda: size() > before), "it does not go on")
+    case.that(harness.wait_for(lambda: size() > before), "it does not go on")
     finish(process)
 
 
@@ -351,7 +346,7 @@ def shown(sandbox, case):
     def deleted():
         return json.loads(berm(sandbox, "inspect", "--json", run).text)["counters"]["files_deleted"]
 
-    case.that(wait_for(lambda: deleted()["value"] == 10), deleted())
+    case.that(harness.wait_for(lambda: deleted()["value"] == 10), deleted())
     case.that(deleted()["limit"] == 25, deleted())
     table = berm(sandbox, "ps")
     case.that("files_deleted 10/25" in table.text and run in table.text, table.text)
@@ -366,10 +361,10 @@ def shown(sandbox, case):
 def left_by_the_killed(sandbox, case):
     """A berm that was killed leaves a name; ps removes it, and its run is gone."""
     process, run = start(sandbox, "echo begun > begun; sleep 50; echo over > over")
-    case.that(wait_for(lambda: os.path.exists(sandbox.ws + "/begun")), "it did not begin")
+    case.that(harness.wait_for(lambda: os.path.exists(sandbox.ws + "/begun")), "it did not begin")
     process.kill()
     process.communicate()
-    case.that(wait_for(lambda: not running(sandbox)), "a killed run is listed")
+    case.that(harness.wait_for(lambda: not running(sandbox)), "a killed run is listed")
     gone = berm(sandbox, "inspect", run or "0")
     case.that(gone.code == 2, *gone.describe())
 
@@ -445,7 +440,7 @@ def five_hundred_stop(sandbox, case):
     if not case.that(run, "no run is listed"):
         finish(process)
         return
-    case.that(wait_for(lambda: os.path.exists(sandbox.ws + "/ready"), 30), "not begun")
+    case.that(harness.wait_for(lambda: os.path.exists(sandbox.ws + "/ready"), 30), "not begun")
     before = time.time()
     case.code(berm(sandbox, "pace", "set", run, "frozen"), 0)
     after = time.time()
@@ -484,7 +479,7 @@ def continues_itself(sandbox, case):
         with open(sandbox.ws + "/tick", "rb") as file:
             return file.read()
 
-    case.that(wait_for(lambda: os.path.exists(sandbox.ws + "/tick") and tick()), "not begun")
+    case.that(harness.wait_for(lambda: os.path.exists(sandbox.ws + "/tick") and tick()), "not begun")
     case.code(berm(sandbox, "pace", "set", run, "frozen"), 0)
     time.sleep(2)
     before = tick()
@@ -504,7 +499,7 @@ def stays_frozen(sandbox, case):
         "open('ready','w').close()\nos.system('while :; do sleep 0.1; done')\n"
     sandbox.file("waits.py", script)
     process, run = start(sandbox, "exec python3 waits.py", profile=sandbox.write_profile("tasks"))
-    case.that(wait_for(lambda: os.path.exists(sandbox.ws + "/ready")), "not begun")
+    case.that(harness.wait_for(lambda: os.path.exists(sandbox.ws + "/ready")), "not begun")
     case.code(berm(sandbox, "pace", "set", run or "0", "frozen"), 0)
     time.sleep(2.5)
     case.that(process.poll() is None, "it was killed")

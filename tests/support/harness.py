@@ -136,6 +136,16 @@ def find_berm(argument):
     return os.path.abspath(path)
 
 
+def wait_for(condition, seconds=10):
+    """Whether it comes to hold; on an emulated machine the time is stretched."""
+    until = time.monotonic() + seconds * SLOWER
+    while time.monotonic() < until:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
 def stop(process):
     """End a process that a test started."""
     if process.poll() is None:
