@@ -43,15 +43,11 @@ def keeper(sandbox, name, also=""):
     return path
 
 
-def anchors_of(state):
-    return [pid for pid in os.listdir("/proc") if pid.isdigit()
-            and "--role=anchor %s" % state in inventory.read("/proc/%s/cmdline" % pid).replace("\0", " ")]
-
-
 def close(sandbox, case, state):
     records, verdict = cases_record.closed(sandbox, state)
     case.that(verdict == "good", verdict)
-    cases_record.wait_for(case, "the end of who anchors", lambda: not anchors_of(state), 20)
+    for role in ("anchor", "sinks"):  # both write into the directory, which rows copy
+        cases_record.wait_for(case, "the end of its " + role, lambda: not inventory.processes_of(role, state), 20)
     return records
 
 

@@ -87,11 +87,6 @@ def wait_for(condition, seconds=20):
     return condition()
 
 
-def sinks_of(state):
-    return [pid for pid in os.listdir("/proc") if pid.isdigit()
-            and "--role=sinks %s" % state in inventory.read("/proc/%s/cmdline" % pid).replace("\0", " ")]
-
-
 def the_operators_sinks_get_every_record(sandbox, case):
     state = cases_record.fresh_state(sandbox, "sinks")
     os.makedirs(state, 0o700)
@@ -109,7 +104,7 @@ def the_operators_sinks_get_every_record(sandbox, case):
         runs.append(status["run"])
     records, verdict = cases_record.closed(sandbox, state)
     case.that(verdict == "good", verdict)
-    case.that(wait_for(lambda: not sinks_of(state)), "the process that sends is still there")
+    case.that(wait_for(lambda: not inventory.processes_of("sinks", state)), "the process that sends is still there")
     told = [json.loads(line)["record"] for line in lines_of(out)]
     case.that([r["sequence"] for r in told] == list(range(1, len(told) + 1)), [r["sequence"] for r in told])
     # The log's own records, heads and seals, are among them.
@@ -120,7 +115,7 @@ def the_operators_sinks_get_every_record(sandbox, case):
     # It goes on where it ended.
     cases_record.recorded(sandbox, state, ["/bin/true"])
     records, _ = cases_record.closed(sandbox, state)
-    case.that(wait_for(lambda: not sinks_of(state)), "the process that sends is still there")
+    case.that(wait_for(lambda: not inventory.processes_of("sinks", state)), "the process that sends is still there")
     again = [json.loads(line)["record"]["sequence"] for line in lines_of(out)]
     case.that(again == list(range(1, len(again) + 1)) and len(again) > len(told), again)
     case.that(again[-1] >= records[-1]["sequence"], again)
@@ -137,7 +132,7 @@ def a_sink_that_takes_nothing_delays_no_run(sandbox, case):
     case.that(time.monotonic() - begin < 5, time.monotonic() - begin)
     _, verdict = cases_record.closed(sandbox, state)
     case.that(verdict == "good", verdict)
-    wait_for(lambda: not sinks_of(state))
+    wait_for(lambda: not inventory.processes_of("sinks", state))
 
 
 
@@ -164,7 +159,7 @@ def run_and_close(sandbox, case, state):
     case.code(result, 0)
     records, verdict = cases_record.closed(sandbox, state)
     case.that(verdict == "good", verdict)
-    case.that(wait_for(lambda: not sinks_of(state)), "the process that sends is still there")
+    case.that(wait_for(lambda: not inventory.processes_of("sinks", state)), "the process that sends is still there")
     return records
 
 

@@ -47,6 +47,12 @@ def recorders(word):
             and re.search(RECORDER + ".*" + re.escape(word), read("/proc/%s/cmdline" % name).replace("\0", " "))]
 
 
+def processes_of(role, state):
+    """What acts in that role for that state directory: "sinks" and "anchor" end a moment after the recorder."""
+    return [name for name in os.listdir("/proc") if name.isdigit()
+            and "--role=%s %s" % (role, state) in read("/proc/%s/cmdline" % name).replace("\0", " ")]
+
+
 def end_recorders(word, number=signal.SIGTERM):
     """They close their log first."""
     pids = recorders(word)
