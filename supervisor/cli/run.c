@@ -2,16 +2,13 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "cli/verb.h"
-#include "daemon/session.h"
-#include "daemon/status.h"
+#include "daemon/perform.h"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 
 #define EXIT_SETUP 125
-#define EXIT_REFUSED 126
-#define EXIT_NOT_FOUND 127
 
 struct run_options {
 	const char *profile;
@@ -57,14 +54,6 @@ static const struct option_spec specs[] = {
 	{"trace-denials", 0, OPTION_FLAG, at(trace_denials), NULL, NULL, "report refused paths one by one too (slower)"},
 };
 /* clang-format on */
-
-static const int exit_codes[ERROR_KIND_COUNT] = {
-	[ERROR_INTERNAL] = EXIT_SETUP,
-	[ERROR_INPUT] = CLI_BAD_INPUT,
-	[ERROR_UNSUPPORTED] = EXIT_SETUP,
-	[ERROR_REFUSED] = EXIT_REFUSED,
-	[ERROR_NOT_FOUND] = EXIT_NOT_FOUND,
-};
 
 /* The descriptor must be ours to write to, and must not reach the tool. */
 static int check_status_fd(int fd, struct error *err)
@@ -119,83 +108,21 @@ static void write_quietly(int fd, const struct text *line)
 			strerror(-r));
 }
 
-static void report(const struct run_options *options, const struct status *status)
+static void report(const struct run_options *options, const struct performance *performance)
 {
-	autotext struct text record = {0}, footer = {0};
+	const struct text *diagnostics = &performance->diagnostics;
 
-	if (options->json || options->status_fd >= 0)
-		status_record(status, &record);
-	if (!options->json)
-		status_footer(status, &footer);
+	if (diagnostics->length)
+		(void)!io_write_all(STDERR_FILENO, diagnostics->data, diagnostics->length);
+	if (performance->reason[0])
+		log_line("run: %s", performance->reason);
 	/* The tool can have filled a pipe on stderr that nobody reads: the record does not wait. */
 	if (options->status_fd >= 0)
-		write_quietly(options->status_fd, &record);
-	if (footer.length)
-		write_quietly(STDERR_FILENO, &footer);
+		write_quietly(options->status_fd, &performance->record);
+	if (performance->footer.length)
+		write_quietly(STDERR_FILENO, &performance->footer);
 	if (options->json)
-		write_quietly(STDERR_FILENO, &record);
-}
-
-/* Nothing ran: say why, with the profile's own errors where those are the reason. */
-static int report_failure(
-	const struct run_options *options, struct session *session, const struct error *err)
-{
-	struct status status = {
-		.run_id = session->run_id,
-		.outcome = err->kind == ERROR_REFUSED || err->kind == ERROR_NOT_FOUND
-				   ? RUN_REFUSED
-				   : RUN_SETUP_FAILED,
-		.code = err->kind < ERROR_KIND_COUNT ? exit_codes[err->kind] : EXIT_SETUP,
-		.error = err->text,
-		.profile = session->profile,
-		.plan = session->plan,
-		.denials = &session->denials,
-		.effects = &session->effects,
-		.agent = session_agent(session),
-	};
-
-	if (session->diagnostics.length && err->kind == ERROR_INPUT)
-		(void)!io_write_all(
-			STDERR_FILENO, session->diagnostics.data, session->diagnostics.length);
-	log_line("run: %s", err->text);
-	session_refused(
-		session, &(struct run_result){
-				 .outcome = status.outcome, .code = status.code, .error = *err});
-	status.recorder = recording_words(session);
-	report(options, &status);
-	return status.code;
-}
-
-static int report_result(const struct run_options *options, const struct session *session,
-	const struct run_result *result)
-{
-	bool failed = result->outcome == RUN_REFUSED || result->outcome == RUN_SETUP_FAILED;
-	const struct status status = {
-		.run_id = session->run_id,
-		.outcome = result->outcome,
-		.code = result->code,
-		.signal = result->signal,
-		.error = failed ? result->error.text : NULL,
-		.profile = session->profile,
-		.plan = session->plan,
-		.plan_digest = session->plan_digest,
-		.denials = &session->denials,
-		.effects = &session->effects,
-		.duration_ms = result->duration_ms,
-		.recorder = recording_words(session),
-		.agent = session_agent(session),
-	};
-
-	if (failed)
-		log_line("run: %s", result->error.text);
-	else if (result->outcome == RUN_TIMEOUT)
-		log_line("run: the time limit of %llu ms passed; everything of the run was ended",
-			(unsigned long long)session->plan->wall_time_ms);
-	else if (result->outcome == RUN_OOM)
-		log_line("run: the memory limit was reached; the kernel killed a process of the "
-			 "run");
-	report(options, &status);
-	return status.code;
+		write_quietly(STDERR_FILENO, &performance->record);
 }
 
 /* What was said outweighs what the environment says. */
@@ -230,26 +157,20 @@ static int run(const struct verb *verb, const void *values, int argc, char **arg
 		.trace_denials = options->trace_denials,
 		.record = true,
 	};
-	autosession struct session session = {0};
-	struct run_result result = {0};
-	struct error err = {0};
-	int code = check_options(verb, options, argc), r;
+	const struct performance_wanted wanted = {
+		.record = options->json || options->status_fd >= 0, .footer = !options->json};
+	autoperformance struct performance performance = {0};
+	int code = check_options(verb, options, argc);
 
 	if (code)
 		return code;
-	if (options->socket)
-		r = error_set(&err, -ENOSYS, ERROR_UNSUPPORTED,
-			"--socket needs the supervisor, which this build does not have yet");
-	else
-		r = session_load(&request, &session, &err);
-	if (r == 0)
-		r = session_check(&session, &err);
-	if (r == 0)
-		r = session_compile(&session, &err);
-	if (r < 0)
-		return report_failure(options, &session, &err);
-	session_run(&session, &result);
-	return report_result(options, &session, &result);
+	if (options->socket) {
+		log_line("run: --socket needs the supervisor, which this build does not have yet");
+		return EXIT_SETUP;
+	}
+	perform(&request, &wanted, &performance);
+	report(options, &performance);
+	return performance.code;
 }
 
 const struct verb verb_run = {
