@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/recorder-server-internal.h"
 
+#include "base/failpoint.h"
+
 #include <string.h>
 
 /* The run's berm is gone without a word: the log says so in its place. */
@@ -25,6 +27,7 @@ void server_end_run(struct recorder_server *s, struct client *client)
 		return;
 	if (!client->has_end && !client->is_act)
 		tell_end(s, client);
+	failpoint("server.run-ended");
 	recorder_run_end(s->options.recorder, client->run);
 	client->run = NULL;
 }

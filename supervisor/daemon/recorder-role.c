@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/recorder-role.h"
 
+#include "base/failpoint.h"
 #include "base/io.h"
 #include "base/memory.h"
 #include "daemon/anchor-client.h"
@@ -164,6 +165,7 @@ static int open_log(struct role *role, const char *state, struct error *err)
 	r = open_anchor(role, state, &options, err);
 	if (r < 0)
 		return r;
+	options.segment_bytes = failpoint_number("segment-bytes", 0);
 	options.log_dir = role->place.log_fd;
 	options.key_dir = role->place.key_fd;
 	options.host_id = read_id("/etc/machine-id", role->host_id);
@@ -180,6 +182,7 @@ static int open_server(struct role *role, int *first_fd, struct error *err)
 	role->listen_fd = recorder_place_listen(role->place.state_fd, err);
 	if (role->listen_fd < 0)
 		return role->listen_fd;
+	failpoint("role.listening");
 	options.listen_fd = role->listen_fd;
 	r = recorder_server_create(&options, &role->server, err);
 	if (r == 0)
@@ -187,6 +190,7 @@ static int open_server(struct role *role, int *first_fd, struct error *err)
 	if (r == 0)
 		r = recorder_confine(
 			role->place.state_fd, role->place.log_fd, role->place.key_fd, err);
+	failpoint("role.confined");
 	return r;
 }
 
@@ -208,6 +212,7 @@ static bool nobody_is_left(struct role *role, struct error *err)
 {
 	if (recorder_place_hide(role->place.state_fd) < 0)
 		return true; /* somebody removed it: nobody can come any more */
+	failpoint("role.leaving");
 	if (recorder_server_handle(role->server, err) < 0 ||
 		recorder_server_clients(role->server) == 0)
 		return true;
@@ -267,7 +272,7 @@ static void let_old_go(struct role *role)
 {
 	struct retention_request request = {.log_dir = role->place.log_fd,
 		.state_dir = role->place.state_fd,
-		.max_bytes = role->file.max_bytes};
+		.max_bytes = failpoint_number("log-bytes", role->file.max_bytes)};
 	struct recorder_status status;
 	struct error ignored = {0};
 	struct timespec now;
@@ -287,6 +292,7 @@ static void finish(struct role *role)
 		(void)!recorder_place_hide(role->place.state_fd);
 		recorder_place_remove(role->place.state_fd);
 	}
+	failpoint("role.hidden");
 	recorder_server_destroy(role->server);
 	own_close(&role->listen_fd);
 	if (role->recorder) {

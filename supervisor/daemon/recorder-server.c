@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/recorder-server.h"
 
+#include "base/failpoint.h"
 #include "daemon/recorder-peer.h"
 #include "daemon/recorder-server-internal.h"
 
@@ -58,6 +59,7 @@ static void acknowledge(struct recorder_server *s, struct client *client)
 		watch_for_room(s, client, true);
 		return;
 	}
+	failpoint("server.acknowledged");
 	client->durable = client->number;
 	client->waits = false;
 	watch_for_room(s, client, false);
@@ -160,9 +162,11 @@ static bool serve_one(struct recorder_server *s, struct client *client)
 		drop(s, client);
 		return false;
 	}
+	failpoint("server.received");
 	r = recorder_request_read(s->packet, (size_t)n, &s->request, &err);
 	if (r == 0)
 		r = server_take(s, client, &s->request, &err);
+	failpoint("server.taken");
 	recorder_request_free(&s->request);
 	if (r < 0)
 		refuse(s, client, &err);
@@ -217,6 +221,7 @@ static int commit(struct recorder_server *s, struct error *err)
 			*err = local;
 		return local.code;
 	}
+	failpoint("server.committed");
 	for (unsigned i = 0; i < s->highest; i++)
 		if (s->clients[i].fd >= 0 && s->clients[i].begun)
 			acknowledge(s, &s->clients[i]);

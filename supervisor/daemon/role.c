@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/role.h"
 
+#include "base/failpoint.h"
 #include "daemon/anchor-role.h"
 #include "daemon/recorder-role.h"
 #include "daemon/sinks-role.h"
@@ -60,7 +61,7 @@ static void become(const char *word, const char *state, int fd)
 {
 	char name[] = "berm";
 	char *argv[] = {name, (char *)(uintptr_t)word, (char *)(uintptr_t)state, NULL};
-	char *environment[] = {NULL};
+	char *environment[] = {failpoint_environment(), NULL};
 	struct sigaction normal = {.sa_handler = SIG_DFL};
 	sigset_t none;
 

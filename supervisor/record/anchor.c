@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "record/anchor.h"
 
+#include "base/failpoint.h"
+
 #include <fcntl.h>
 #include <sodium.h>
 #include <string.h>
@@ -89,7 +91,9 @@ static int directory_publish(void *context, const struct log_head *head, struct 
 	d->seen[1] = *head;
 	d->has_looked = true;
 	log_head_format(head, line);
+	failpoint("anchor.publishing");
 	r = storage_replace(d->storage, d->dir, name, 0644, line, strlen(line));
+	failpoint("anchor.published");
 	if (r < 0)
 		return error_set(
 			err, r, ERROR_INTERNAL, "write the anchor %s: %s", name, strerror(-r));

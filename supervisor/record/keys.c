@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "record/keys.h"
 
+#include "base/failpoint.h"
 #include "wire/record.pb-c.h"
 
 #include <assert.h>
@@ -209,13 +210,16 @@ static int persist(struct keys *keys, struct error *err)
 
 	convert(raw, &keys->secret->slot);
 	slot_checksum(raw, raw->checksum);
+	failpoint("key.evolved");
 	r = write_slot(keys, raw, next);
 	sodium_memzero(raw, sizeof(*raw));
+	failpoint("key.next-written");
 	/* Only now: a power loss before this finds the old state and evolves it again. */
 	if (r == 0)
 		r = write_slot(keys, zero, keys->current_slot);
 	if (r < 0)
 		return say(err, r, "write");
+	failpoint("key.old-wiped");
 	keys->current_slot = next;
 	return 0;
 }
@@ -237,6 +241,7 @@ static int write_files(struct keys *keys, int dir, struct error *err)
 	if (r < 0)
 		return error_set(
 			err, r, ERROR_INTERNAL, "write %s: %s", KEYS_PIN_FILE, strerror(-r));
+	failpoint("key.pin-made");
 	convert(raw, &keys->secret->slot);
 	slot_checksum(raw, raw->checksum);
 	r = storage_replace(s, dir, KEYS_FILE, 0600, raw, sizeof(*raw));
@@ -246,6 +251,7 @@ static int write_files(struct keys *keys, int dir, struct error *err)
 	keys->file = s->ops->open(s->context, dir, KEYS_FILE, O_RDWR, 0);
 	if (keys->file < 0)
 		return say(err, keys->file, "open");
+	failpoint("key.made");
 	/* The room of the second slot, so that no seal ever needs new blocks. */
 	r = write_slot(keys, zero, 1);
 	return r < 0 ? say(err, r, "write") : 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "record/recorder.h"
 
+#include "base/failpoint.h"
 #include "record/recorder-internal.h"
 
 #include <fcntl.h>
@@ -123,6 +124,7 @@ int recorder_close(struct recorder *r, struct error *err)
 		error = commit(r, 0, err);
 	if (error == 0)
 		error = commit(r, BERM__WIRE__SEAL_REASON__SEAL_CLOSE, err);
+	failpoint("close.sealed");
 	r->closed = true;
 	return error;
 }
@@ -155,8 +157,10 @@ int recorder_trouble(struct recorder *r, const char *operation, int error, struc
 	queue_declare_all(r, RESERVE_BYTES - 4 * OWN_FRAME_MAX);
 	queue_declare_rest(r);
 	result = writer_seal(r, BERM__WIRE__SEAL_REASON__SEAL_TROUBLE);
+	failpoint("trouble.queued");
 	if (result == 0)
 		result = writer_flush(r, true, err);
+	failpoint("trouble.written");
 	if (result == 0)
 		result = writer_sealed(r, err);
 	r->closed = true;
@@ -220,7 +224,9 @@ static int remove_content(struct recorder *r, uint64_t segment)
 			 &frame) != FRAME_WHOLE)
 		error = -EBADMSG;
 	if (error == 0 && (size_t)n > SEGMENT_HEADER_BYTES + frame.length) {
+		failpoint("removal.found");
 		error = s->ops->truncate(s->context, file, SEGMENT_HEADER_BYTES + frame.length);
+		failpoint("removal.cut");
 		if (error == 0)
 			error = s->ops->sync(s->context, file);
 	}
@@ -252,8 +258,10 @@ int recorder_remove(struct recorder *r, uint64_t through, const char *rule, stru
 	if (error < 0)
 		return error_set(
 			err, error, ERROR_INTERNAL, "record a retention: %s", strerror(-error));
+	failpoint("removal.queued");
 	/* Nothing goes before the log says so under a seal. */
 	error = recorder_seal(r, err);
+	failpoint("removal.sealed");
 	for (uint64_t segment = 1; segment <= through && error == 0; segment++) {
 		error = remove_content(r, segment);
 		if (error < 0)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/failpoint.h"
 #include "record/canonical.h"
 #include "record/reader.h"
 #include "record/recover-internal.h"
@@ -38,8 +39,11 @@ static int settle(struct recorder *r, const struct found *f)
 			error = s->ops->write(s->context, r->segment_file, window, (size_t)n, from);
 		from += error == 0 ? (uint64_t)n : 0;
 	}
+	if (error == 0)
+		error = failpoint_error("recovery.rewritten");
 	if (error == 0 && f->size > f->at.offset)
 		error = s->ops->truncate(s->context, r->segment_file, f->at.offset);
+	failpoint("recovery.cut");
 	if (error == 0)
 		error = s->ops->sync(s->context, r->segment_file);
 	return error;
@@ -71,11 +75,14 @@ static int go_on(struct recorder *r, struct found *f, bool *ret_clean, struct er
 	if (error < 0)
 		f->damage = "its end could not be written";
 	if (f->damage) {
+		failpoint("recovery.abandoning");
 		f->has_begun = false;
 		stand_at(r, sealed->sequence, sealed->hash);
 		return begin(r, true, err);
 	}
+	failpoint("recovery.settled");
 	if (f->has_seal) {
+		failpoint("recovery.seal-found");
 		error = keys_advance(r->keys, SIGNED_SEAL, &f->seal, err);
 		if (error < 0)
 			return error;
@@ -162,6 +169,7 @@ static int adopt_head(struct recorder *r, struct error *err)
 	position.offset = SEGMENT_HEADER_BYTES + frame.length;
 	position.sequence = view.sequence;
 	memcpy(position.hash, frame.hash, CHAIN_HASH_BYTES);
+	failpoint("recovery.head-found");
 	/* Its name may be what did not get to the disk. */
 	n = s->ops->sync_dir(s->context, r->options.log_dir);
 	if (n < 0)
@@ -199,6 +207,7 @@ static int take_up(struct recorder *r, struct error *err)
 		error = adopt_head(r, err);
 	if (error < 0)
 		return error;
+	failpoint("recovery.keys-read");
 	fresh = keys_position(r->keys)->segment == 0;
 	if (!fresh)
 		error = found_look(r, &f, err);
@@ -210,11 +219,13 @@ static int take_up(struct recorder *r, struct error *err)
 		return error;
 	put_opened(r, &f, clean || fresh);
 	r->opened_bytes = r->queued;
+	failpoint("recovery.opened");
 	if (clean || fresh)
 		return 0;
 	if (writer_seal(r, BERM__WIRE__SEAL_REASON__SEAL_RECOVERY) < 0)
 		return error_set(err, -EIO, ERROR_INTERNAL, "seal what was recovered");
 	error = writer_flush(r, false, err);
+	failpoint("recovery.flushed");
 	return error < 0 ? error : writer_sealed(r, err);
 }
 
@@ -244,6 +255,7 @@ static int take_lock(struct recorder *r, struct error *err)
 		return error_set(err, r->lock_file, ERROR_INTERNAL, "open the log's lock: %s",
 			strerror(-r->lock_file));
 	error = s->ops->lock(s->context, r->lock_file);
+	failpoint("recovery.locked");
 	if (error == -EWOULDBLOCK)
 		return error_set(err, error, ERROR_REFUSED, "another recorder has this log");
 	return error < 0

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "record/recorder-internal.h"
 
+#include "base/failpoint.h"
+
 #include <assert.h>
 #include <fcntl.h>
 #include <string.h>
@@ -36,6 +38,7 @@ int segment_prepare(struct recorder *r, struct error *err)
 		return error_set(err, error == -EDQUOT ? -ENOSPC : error, ERROR_INTERNAL,
 			"set room aside for %s: %s", temporary, strerror(-error));
 	}
+	failpoint("rotation.prepared");
 	return file;
 }
 
@@ -91,11 +94,14 @@ static int write_head(struct recorder *r, int file)
 	if (error == 0)
 		error = s->ops->write(s->context, file, r->queue + CHAIN_HASH_BYTES, r->queued,
 			SEGMENT_HEADER_BYTES);
+	failpoint("rotation.head-written");
 	if (error == 0)
 		error = s->ops->sync(s->context, file);
 	/* Its name only now: a segment that is there has a whole head. */
+	failpoint("rotation.head-synced");
 	if (error == 0)
 		error = s->ops->rename(s->context, r->options.log_dir, temporary, name);
+	failpoint("rotation.named");
 	if (error == 0)
 		error = s->ops->sync_dir(s->context, r->options.log_dir);
 	return error;
@@ -127,7 +133,9 @@ int segment_begin(struct recorder *r, int file, bool abandoned, struct error *er
 	position.offset = r->file_end;
 	position.sequence = r->now.sequence;
 	memcpy(position.hash, r->queue, CHAIN_HASH_BYTES);
+	failpoint("rotation.begun");
 	error = keys_advance(r->keys, SIGNED_HEAD, &position, err);
+	failpoint("rotation.key-gone-on");
 	r->failed = r->failed || error < 0;
 	return error;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "record/storage.h"
 
+#include "base/failpoint.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -10,9 +12,12 @@
 static int system_open(void *context, int dir, const char *name, int flags, unsigned mode)
 {
 	/* O_NONBLOCK: a pipe in the place of a segment must not hold up a verifier. */
-	int fd = openat(dir, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, mode);
+	int fd = flags & O_CREAT ? failpoint_error("storage.create") : 0;
 
 	(void)context;
+	if (fd < 0)
+		return fd;
+	fd = openat(dir, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, mode);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -60,9 +65,12 @@ static ssize_t system_read(void *context, int file, void *data, size_t length, u
 static int system_write(void *context, int file, const void *data, size_t length, uint64_t offset)
 {
 	size_t done = 0;
+	int r = failpoint_error("storage.write");
+	int half = failpoint_error("storage.half-write");
 
 	(void)context;
-	while (done < length) {
+	length = half < 0 ? length / 2 : length;
+	while (done < length && r == 0) {
 		ssize_t n = pwrite(
 			file, (const char *)data + done, length - done, (off_t)(offset + done));
 
@@ -74,44 +82,56 @@ static int system_write(void *context, int file, const void *data, size_t length
 			return -EIO;
 		done += (size_t)n;
 	}
-	return 0;
+	return r == 0 ? half : r;
 }
 
 static int system_sync(void *context, int file)
 {
+	int r = failpoint_error("storage.sync");
+
 	(void)context;
-	return fdatasync(file) < 0 ? -errno : 0;
+	return r == 0 && fdatasync(file) < 0 ? -errno : r;
 }
 
 static int system_sync_dir(void *context, int dir)
 {
+	int r = failpoint_error("storage.sync-dir");
+
 	(void)context;
-	return fsync(dir) < 0 ? -errno : 0;
+	return r == 0 && fsync(dir) < 0 ? -errno : r;
 }
 
 static int system_rename(void *context, int dir, const char *from, const char *to)
 {
+	int r = failpoint_error("storage.rename");
+
 	(void)context;
-	return renameat(dir, from, dir, to) < 0 ? -errno : 0;
+	return r == 0 && renameat(dir, from, dir, to) < 0 ? -errno : r;
 }
 
 static int system_remove(void *context, int dir, const char *name)
 {
+	int r = failpoint_error("storage.remove");
+
 	(void)context;
-	return unlinkat(dir, name, 0) < 0 ? -errno : 0;
+	return r == 0 && unlinkat(dir, name, 0) < 0 ? -errno : r;
 }
 
 static int system_truncate(void *context, int file, uint64_t size)
 {
+	int r = failpoint_error("storage.truncate");
+
 	(void)context;
-	return ftruncate(file, (off_t)size) < 0 ? -errno : 0;
+	return r == 0 && ftruncate(file, (off_t)size) < 0 ? -errno : r;
 }
 
 static int system_reserve(void *context, int file, uint64_t offset, uint64_t length)
 {
-	int r;
+	int r = failpoint_error("storage.reserve");
 
 	(void)context;
+	if (r < 0)
+		return r;
 	do
 		r = fallocate(file, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length);
 	while (r < 0 && errno == EINTR);
@@ -207,11 +227,14 @@ int storage_replace(const struct storage *s, int dir, const char *name, unsigned
 	if (file < 0)
 		return file;
 	r = s->ops->write(s->context, file, data, length, 0);
+	failpoint("replace.written");
 	if (r == 0)
 		r = s->ops->sync(s->context, file);
 	s->ops->close(s->context, file);
+	failpoint("replace.synced");
 	if (r == 0)
 		r = s->ops->rename(s->context, dir, temporary, name);
+	failpoint("replace.named");
 	if (r == 0)
 		r = s->ops->sync_dir(s->context, dir);
 	return r;

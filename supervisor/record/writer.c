@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/failpoint.h"
 #include "record/canonical.h"
 #include "record/envelope.h"
 #include "record/recover-internal.h"
@@ -151,6 +152,7 @@ int writer_flush(struct recorder *r, bool last_words, struct error *err)
 
 	if (r->queued == 0)
 		return 0;
+	failpoint("commit.reserved");
 	if (error == -ENOSPC)
 		return full(err);
 	if (error < 0)
@@ -169,9 +171,11 @@ int writer_flush(struct recorder *r, bool last_words, struct error *err)
 	}
 	if (error < 0)
 		return writer_fail(r, err, error, "write");
+	failpoint("commit.written");
 	error = s->ops->sync(s->context, r->segment_file);
 	if (error < 0)
 		return writer_fail(r, err, error, "bring its records to the disk");
+	failpoint("commit.synced");
 	r->file_end += r->queued;
 	memmove(r->queue, r->queue + r->queued, CHAIN_HASH_BYTES);
 	r->queued = r->opened_bytes = 0;
@@ -204,6 +208,7 @@ int writer_seal(struct recorder *r, Berm__Wire__SealReason reason)
 		.sequence = r->now.sequence,
 		.reason = reason};
 	memcpy(r->seal_position.hash, r->queue + r->queued, CHAIN_HASH_BYTES);
+	failpoint("seal.signed");
 	return 0;
 }
 
@@ -241,18 +246,21 @@ int writer_sealed(struct recorder *r, struct error *err)
 
 	if (!r->seal_queued || r->queued > 0)
 		return 0;
+	failpoint("seal.on-disk");
 	r->seal_queued = false;
 	error = keys_advance(r->keys, SIGNED_SEAL, &r->seal_position, err);
 	if (error < 0) {
 		r->failed = true;
 		return error;
 	}
+	failpoint("seal.key-gone-on");
 	r->sealed_ns = r->now.boot_ns;
 	r->seals++;
 	if (!r->options.anchor)
 		return 0;
 	error = publish(r, &local);
 	r->anchor_error = error;
+	failpoint("seal.anchored");
 	if (error == 0)
 		return 0;
 	r->anchor_failures++;
