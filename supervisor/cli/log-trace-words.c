@@ -132,9 +132,14 @@ static void put_end(struct text *out, const Berm__Wire__RunEnd *e)
 		text_puts(out, "output     ");
 		ask_put(out, e->outputs[i]->path, WORDS_BYTES);
 		text_puts(out, "  ");
+		if (e->outputs[i]->state)
+			put(out, e->outputs[i]->state);
 		put_digest(out, &e->outputs[i]->digest);
+		if (e->outputs[i]->has_bytes)
+			text_printf(out, "  %" PRIu64 " bytes", e->outputs[i]->bytes);
 		text_puts(out, "\n");
 	}
+	text_puts(out, e->outputs_cut ? "output     and more\n" : "");
 }
 
 void trace_words_end(struct trace *t, struct text *out)

@@ -6,6 +6,7 @@
 #include "daemon/control.h"
 #include "daemon/live-status.h"
 #include "daemon/metering.h"
+#include "daemon/outputs.h"
 #include "daemon/runs-place.h"
 #include "policy/decide.h"
 
@@ -406,6 +407,18 @@ static void tell_killer(const struct live *live, struct run_result *result)
 	log_line("run: %s", result->error.text);
 }
 
+/* Of a run that was: there is a receipt also without them. */
+static void take_outputs(struct session *session, const struct run_result *result)
+{
+	struct error err = {0};
+
+	if (result->outcome == RUN_SETUP_FAILED || result->outcome == RUN_REFUSED)
+		return;
+	if (outputs_hash(session->plan->recorder, &session->outputs, &session->output_count, &err) <
+		0)
+		log_line("run: %s", err.text);
+}
+
 static void end(struct live *live, struct run_result *result)
 {
 	if (live->metering)
@@ -414,6 +427,7 @@ static void end(struct live *live, struct run_result *result)
 	control_close(&live->control);
 	tell_killer(live, result);
 	runs_leave(&live->socket);
+	take_outputs(live->session, result);
 	finish_recording(live, result);
 	metering_destroy(live->metering);
 	own_close(&live->epoll_fd);

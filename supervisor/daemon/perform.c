@@ -73,6 +73,8 @@ static void tell_result(const struct performance_wanted *wanted, const struct se
 		.duration_ms = result->duration_ms,
 		.recorder = recording_words(session),
 		.agent = session_agent(session),
+		.outputs = session->outputs,
+		.output_count = session->output_count,
 	};
 	char *reason = performance->reason;
 	size_t size = sizeof(performance->reason);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/recording-internal.h"
 
+#include "daemon/outputs.h"
 #include "policy/diagnostics.h"
 
 #include <sodium.h>
@@ -9,6 +10,7 @@
 /* A record has a largest size, most of which the command line may need. */
 #define FILES_BYTES_MAX (20U << 10)
 #define DIGEST_BYTES 32
+#define OUTPUTS_BYTES_IN_RECORD (100U << 10)
 
 static Berm__Wire__ProfileFile *make_row(
 	const struct redactor *redactor, const struct source_file *file)
@@ -75,4 +77,65 @@ void recording_free_files(Berm__Wire__RunStart *start)
 	for (size_t i = 0; i < start->n_profile_files; i++)
 		berm__wire__profile_file__free_unpacked(start->profile_files[i], NULL);
 	free(start->profile_files);
+}
+
+/* ---- outputs ---- */
+
+static Berm__Wire__OutputHash *make_output(
+	const struct redactor *redactor, const struct output *output)
+{
+	const char *state = output_state_word(output->state);
+	Berm__Wire__OutputHash *row = calloc(1, sizeof(*row));
+	autotext struct text path = {0};
+	bool good;
+
+	if (!row)
+		return NULL;
+	berm__wire__output_hash__init(row);
+	redact_text(redactor, output->path, strlen(output->path), false, &path);
+	row->has_path = true;
+	row->path.len = path.length;
+	row->path.data = (uint8_t *)text_take(&path);
+	row->state = state ? strdup(state) : NULL;
+	row->has_digest = !state;
+	row->digest.data = state ? NULL : malloc(OUTPUT_DIGEST_BYTES);
+	row->digest.len = state ? 0 : OUTPUT_DIGEST_BYTES;
+	row->has_bytes = !state || output->bytes > 0;
+	row->bytes = output->bytes;
+	good = row->path.data && (state ? row->state != NULL : row->digest.data != NULL);
+	if (good && !state)
+		memcpy(row->digest.data, output->digest, OUTPUT_DIGEST_BYTES);
+	if (good)
+		return row;
+	berm__wire__output_hash__free_unpacked(row, NULL);
+	return NULL;
+}
+
+void recording_fill_outputs(
+	const struct redactor *redactor, const struct session *session, Berm__Wire__RunEnd *end)
+{
+	size_t count = session->output_count, bytes = 0;
+
+	end->outputs = count ? calloc(count, sizeof(Berm__Wire__OutputHash *)) : NULL;
+	for (size_t i = 0; end->outputs && i < count; i++) {
+		Berm__Wire__OutputHash *row = make_output(redactor, &session->outputs[i]);
+
+		if (!row)
+			break;
+		bytes += row->path.len + OUTPUT_DIGEST_BYTES + 32;
+		if (bytes > OUTPUTS_BYTES_IN_RECORD) {
+			berm__wire__output_hash__free_unpacked(row, NULL);
+			break;
+		}
+		end->outputs[end->n_outputs++] = row;
+	}
+	end->has_outputs_cut = end->n_outputs < count;
+	end->outputs_cut = end->has_outputs_cut;
+}
+
+void recording_free_outputs(Berm__Wire__RunEnd *end)
+{
+	for (size_t i = 0; i < end->n_outputs; i++)
+		berm__wire__output_hash__free_unpacked(end->outputs[i], NULL);
+	free(end->outputs);
 }

@@ -35,5 +35,9 @@ void recording_tell_end(struct recording *recording, const struct session *sessi
 void recording_fill_files(const struct redactor *redactor, const struct profile *profile,
 	Berm__Wire__RunStart *start);
 void recording_free_files(Berm__Wire__RunStart *start);
+/* What became of the declared outputs, in end->outputs; owned by end. */
+void recording_fill_outputs(
+	const struct redactor *redactor, const struct session *session, Berm__Wire__RunEnd *end);
+void recording_free_outputs(Berm__Wire__RunEnd *end);
 /* RECORD_ENFORCED_… of a plan. */
 uint32_t recording_enforcement(const Berm__Wire__Plan *plan);

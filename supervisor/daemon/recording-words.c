@@ -470,6 +470,7 @@ void recording_tell_end(
 	end.duration_ms = result->duration_ms;
 	end.denials = session->denials.total;
 	fill_counters(&session->effects, uses, pointers, &end);
+	recording_fill_outputs(recording->redactor, session, &end);
 	if (result->outcome != RUN_REFUSED && result->outcome != RUN_SETUP_FAILED) {
 		fill_resources(&result->usage, &resources);
 		end.resources = &resources;
@@ -481,4 +482,5 @@ void recording_tell_end(
 	record.body_case = BERM__WIRE__RECORD__BODY_RUN_END;
 	record.run_end = &end;
 	tell(recording, &record);
+	recording_free_outputs(&end);
 }

@@ -265,6 +265,7 @@ void session_finish(struct session *session)
 	profile_destroy(session->profile);
 	agent_run_finish(session->agent_run);
 	own_free(&session->own_deny);
+	own_free(&session->outputs);
 	own_free(&session->directory);
 	places_finish(&session->places);
 	*session = (struct session){0};

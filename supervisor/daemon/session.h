@@ -62,8 +62,10 @@ struct session {
 	struct text diagnostics; /* of the profile: errors, warnings and notes with their places */
 	struct text notes;       /* of the plan: warnings, one a line */
 	struct denials denials;
-	struct effects effects;      /* of the run */
-	struct path_rule *own_deny;  /* owned: the profile's fs.deny and berm's own line */
+	struct effects effects;     /* of the run */
+	struct path_rule *own_deny; /* owned: the profile's fs.deny and berm's own line */
+	struct output *outputs;     /* owned: of the run, when it has ended */
+	size_t output_count;
 	struct recording *recording; /* owned; NULL: nothing is recorded */
 	struct agent_run *agent_run; /* owned; NULL: of no agent */
 	bool tool_ran;               /* although the outcome is that the run could not be set up */

@@ -179,17 +179,41 @@ static void record_trips(const struct status *status, struct json *j)
 	json_put_u64(j, "trips_not_listed", e ? e->trips_not_kept : 0);
 }
 
+static void put_hex(struct json *j, const char *key, const uint8_t *bytes, size_t length)
+{
+	autotext struct text hex = {0};
+
+	for (size_t i = 0; i < length; i++)
+		text_printf(&hex, "%02x", bytes[i]);
+	j->out->failed |= hex.failed;
+	json_put_string(j, key, text_string(&hex));
+}
+
+static void record_outputs(const struct status *status, struct json *j)
+{
+	json_array_begin(j, "outputs");
+	for (size_t i = 0; i < status->output_count; i++) {
+		const struct output *output = &status->outputs[i];
+
+		json_object_begin(j, NULL);
+		json_put_string(j, "path", output->path);
+		json_put_string(j, "state", output_state_word(output->state));
+		json_put_u64(j, "bytes", output->bytes);
+		if (output->state == OUTPUT_HASHED)
+			put_hex(j, "digest", output->digest, sizeof(output->digest));
+		else
+			json_put_null(j, "digest");
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
 static void record_digest(const uint8_t *digest, struct json *j)
 {
-	char hex[2 * PLAN_DIGEST_BYTES + 1];
-
-	if (!digest) {
+	if (digest)
+		put_hex(j, "plan_digest", digest, PLAN_DIGEST_BYTES);
+	else
 		json_put_null(j, "plan_digest");
-		return;
-	}
-	for (size_t i = 0; i < PLAN_DIGEST_BYTES; i++)
-		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-	json_put_string(j, "plan_digest", hex);
 }
 
 void status_record(const struct status *status, struct text *out)
@@ -227,6 +251,7 @@ void status_record(const struct status *status, struct text *out)
 	record_trips(status, &j);
 	json_put_u64(&j, "events_lost", status->effects ? status->effects->events_lost : 0);
 	json_put_u64(&j, "duration_ms", status->duration_ms);
+	record_outputs(status, &j);
 	record_digest(status->plan_digest, &j);
 	json_put_string(&j, "recorder", status->recorder);
 	if (status->error)

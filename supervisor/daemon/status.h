@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "daemon/denials.h"
 #include "daemon/effects.h"
+#include "daemon/outputs.h"
 #include "plan/plan.h"
 
 /* Everything that one run says about itself when it is over. All borrowed. */
@@ -23,6 +24,8 @@ struct status {
 	uint64_t duration_ms;
 	const char *recorder;           /* recording_words(), or NULL */
 	const Berm__Wire__Agent *agent; /* whose run it is, or NULL */
+	const struct output *outputs;
+	size_t output_count;
 };
 
 /* The status record of docs/status-record.md: one line of JSON with its line feed. Text

@@ -239,7 +239,7 @@ static const char *usual(const struct compiler *c, const char *key)
 		return "nothing (not yet)";
 	if (strcmp(key, "recorder.redact") == 0)
 		return "supervisor, before a record is made";
-	if (strcmp(key, "recorder.on_failure") == 0)
+	if (strcmp(key, "recorder.on_failure") == 0 || strcmp(key, "recorder.outputs") == 0)
 		return "supervisor";
 	if (strncmp(key, "recorder.", 9) == 0)
 		return "recorder";

@@ -49,4 +49,10 @@ void print_recorder(const Berm__Wire__Plan *plan, struct text *out)
 		print_escaped(out, r->sinks[i]->format);
 		print_end_rule(out, start, plan, r->sinks[i]->rule);
 	}
+	for (size_t i = 0; i < r->n_outputs; i++) {
+		start = print_begin(out, "recorder");
+		text_puts(out, "output ");
+		print_escaped(out, r->outputs[i]->path);
+		print_end_rule(out, start, plan, r->outputs[i]->rule);
+	}
 }

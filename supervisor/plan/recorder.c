@@ -52,6 +52,24 @@ static bool add_sinks(struct compiler *c, Berm__Wire__Recorder *r)
 	return true;
 }
 
+static bool add_outputs(struct compiler *c, Berm__Wire__Recorder *r)
+{
+	const struct path_rules *outputs = &c->profile->recorder.outputs;
+
+	for (size_t i = 0; i < outputs->count; i++) {
+		Berm__Wire__RecorderOutput *output = malloc(sizeof(*output));
+
+		if (!output || !message_push(c, &r->outputs, &r->n_outputs, output)) {
+			free(output);
+			return false;
+		}
+		berm__wire__recorder_output__init(output);
+		output->path = message_string(c, outputs->items[i].path);
+		output->rule = rule_index(c, RULES_RECORDER_OUTPUTS, i);
+	}
+	return true;
+}
+
 static bool add_redact(struct compiler *c, Berm__Wire__Recorder *r)
 {
 	const struct string_rules *rules = &c->profile->recorder.redact;
@@ -86,7 +104,7 @@ int plan_recorder(struct compiler *c)
 	r->keep_ms = recorded_keep_ms(c->profile);
 	r->keep_rule = rule_index(c, RULES_RECORDER_KEEP, 0);
 	add_failure(c, r);
-	return add_redact(c, r) && add_sinks(c, r) ? 0 : -ENOMEM;
+	return add_redact(c, r) && add_sinks(c, r) && add_outputs(c, r) ? 0 : -ENOMEM;
 }
 
 int recorder_level(struct compiler *c)

@@ -79,6 +79,7 @@ static const struct {
 	[RULES_RECORDER_KEEP]        = {"recorder.keep",          SHAPE_MS,         AT(recorder.keep_ms)},
 	[RULES_RECORDER_REDACT]      = {"recorder.redact",        SHAPE_STRINGS,    AT(recorder.redact)},
 	[RULES_RECORDER_SINKS]       = {"recorder.sinks",         SHAPE_SINKS,      AT(recorder.sinks)},
+	[RULES_RECORDER_OUTPUTS]     = {"recorder.outputs",       SHAPE_PATHS,      AT(recorder.outputs)},
 };
 #undef AT
 /* clang-format on */

@@ -4,6 +4,8 @@
 #include "base/number.h"
 #include "policy/recorded.h"
 
+#include <string.h>
+
 /* The triggers of both are in the result already. Going on unrecorded is a permission: a ceiling
  * that does not give it takes it away, as with everything else. */
 static void narrow_failure(struct narrowing *n)
@@ -32,6 +34,22 @@ static void narrow_failure(struct narrowing *n)
 							  : now->at};
 }
 
+/* Those of both, each once. */
+static void narrow_outputs(struct narrowing *n)
+{
+	const struct path_rules *more = &n->ceiling->recorder.outputs;
+	struct path_rules *now = &n->now->recorder.outputs;
+
+	for (size_t i = 0; i < more->count; i++) {
+		bool there = false;
+
+		for (size_t k = 0; k < now->count; k++)
+			there |= strcmp(now->items[k].path, more->items[i].path) == 0;
+		if (!there)
+			narrow_add(n, now, more->items[i]);
+	}
+}
+
 void narrow_recorder(struct narrowing *n)
 {
 	const struct profile *c = n->ceiling;
@@ -52,6 +70,7 @@ void narrow_recorder(struct narrowing *n)
 		now->recorder.keep_ms = c->recorder.keep_ms;
 	}
 	narrow_add_all(n, &now->recorder.redact, &c->recorder.redact);
+	narrow_outputs(n);
 	for (size_t i = 0; i < c->recorder.sinks.count; i++) {
 		const struct sink_rule *sink = &c->recorder.sinks.items[i];
 		bool there = false;

@@ -118,6 +118,28 @@ static void diff_sinks(
 	}
 }
 
+static void diff_outputs(
+	struct differ *d, const struct profile *has, const struct profile *lacks, bool added)
+{
+	for (size_t i = 0; i < has->recorder.outputs.count; i++) {
+		const struct path_rule *rule = &has->recorder.outputs.items[i];
+		bool there = false;
+
+		for (size_t k = 0; k < lacks->recorder.outputs.count; k++)
+			there |= strcmp(lacks->recorder.outputs.items[k].path, rule->path) == 0;
+		if (there)
+			continue;
+		diff_add_line(d, &(struct diff_line){
+					 .direction = direction(!added),
+					 .key = "recorder.outputs",
+					 .was = added ? NULL : rule->path,
+					 .now = added ? rule->path : NULL,
+					 .was_at = added ? (struct source){0} : rule->at,
+					 .now_at = added ? rule->at : (struct source){0},
+				 });
+	}
+}
+
 void diff_recorder(struct differ *d)
 {
 	const struct profile *was = d->was.profile, *now = d->now.profile;
@@ -129,4 +151,6 @@ void diff_recorder(struct differ *d)
 	diff_redact(d, now, was, true);
 	diff_sinks(d, was, now, false);
 	diff_sinks(d, now, was, true);
+	diff_outputs(d, was, now, false);
+	diff_outputs(d, now, was, true);
 }

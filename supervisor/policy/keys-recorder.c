@@ -23,6 +23,10 @@ const struct key keys_recorder[] = {
 		 "values of the variables in env.hide and what looks like a well-known kind of secret."},
 	{"sinks", VALUE_OBJECT_LIST, .of = SECTION_SINK, .example = "[{type: journald, format: ocsf}]",
 	 STORED(recorder.sinks), .help = "Where the records of the run are also sent to."},
+	{"outputs", VALUE_PATH_RULES, CONTENT_PATH, .of = SECTION_PATH_RULE, .example = "[\"${WORKDIR}/report.json\"]",
+	 STORED(recorder.outputs),
+	 .help = "Files whose hashes (BLAKE2b-256) are in the record of the run's end, taken after its last process is gone. At "
+		 "most 64; no directories, and nothing behind a link."},
 	{"chain", VALUE_WORD, WORDS("blake2b"), .default_text = "blake2b", .example = "blake2b",
 	 .help = "The hash that ties each record to the one before. There is only this one."},
 	{"dir", VALUE_STRING, CONTENT_PATH, .flags = KEY_OPERATOR, .example = "/var/lib/berm/log",

@@ -175,6 +175,8 @@ struct phase_rules {
 	struct source recover_at;
 };
 
+#define RECORD_OUTPUTS_MAX 64
+
 /* The numbers of the words of recorder, which count from 1. */
 enum record_level { RECORD_DECISIONS = 1, RECORD_ACTIVITY, RECORD_FULL };
 /* From the strictest. */
@@ -328,6 +330,7 @@ struct profile {
 		struct limit keep_ms;       /* not set: RECORD_KEEP_DEFAULT_MS */
 		struct string_rules redact; /* regular expressions */
 		struct sink_rules sinks;
+		struct path_rules outputs; /* files whose hashes are in the receipt */
 	} recorder;
 
 	struct {

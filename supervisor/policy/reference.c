@@ -73,6 +73,7 @@ static const struct {
 	{"recorder.keep",                  "recorder"},
 	{"recorder.redact",                "supervisor, before a record is made"},
 	{"recorder.sinks",                 "recorder"},
+	{"recorder.outputs",               "supervisor, when all processes of the run are gone"},
 	{"recorder.chain",                 "recorder"},
 };
 /* clang-format on */

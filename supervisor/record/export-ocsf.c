@@ -199,6 +199,27 @@ static void put_metadata(struct json *j, const struct export_event *e)
 	json_object_end(j);
 }
 
+static void put_outputs(struct json *j, const Berm__Wire__Record *r)
+{
+	const Berm__Wire__RunEnd *end =
+		r->body_case == BERM__WIRE__RECORD__BODY_RUN_END ? r->run_end : NULL;
+
+	if (!end || end->n_outputs == 0)
+		return;
+	json_array_begin(j, "outputs");
+	for (size_t i = 0; i < end->n_outputs; i++) {
+		const Berm__Wire__OutputHash *output = end->outputs[i];
+
+		json_object_begin(j, NULL);
+		export_json_bytes(j, "path", &output->path);
+		if (output->has_digest)
+			export_json_hex(j, "blake2b", output->digest.data, output->digest.len);
+		export_json_string(j, "state", output->state);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
 static void put_unmapped(struct json *j, const struct export_event *e)
 {
 	const Berm__Wire__Record *r = e->record;
@@ -216,6 +237,7 @@ static void put_unmapped(struct json *j, const struct export_event *e)
 	json_put_u64(j, "count", e->count);
 	if (e->error)
 		json_put_u64(j, "errno", e->error);
+	put_outputs(j, r);
 	if (e->place->hash && e->place->previous_hash) {
 		json_object_begin(j, "chain");
 		export_json_hex(j, "previous", e->place->previous_hash, EXPORT_HASH_BYTES);

@@ -442,6 +442,7 @@ def trace_tells_a_run_from_start_to_end(bench):
                  "enforced   mount\\+landlock, seccomp; missing and accepted: idmap",
                  " DENY  FILE read ", " START ", " END ",
                  "ended      exited, code 3, after 65400 ms", "denied     16", "counters   files_deleted 25 of 25",
+                 r"output     /srv/repo/report\.json  3031\w+  12 bytes", r"output     /tmp/a\|b=c.*  link\n",
                  "used       1500 ms user, 0 ms system, 40960 KiB", "lost       7 records", "check      PASS: ",
                  "activity   2 programs, 1 file operations, 2 network operations recorded; --all lists them"):
         expect(re.search(said, result.text), said, result.text)
@@ -489,6 +490,9 @@ def export_writes_a_line_a_record(bench):
         expect(len(log(bench, directory, "export", "--format", name, "--run", OTHER).text.splitlines()) == 4, name)
         expect(log(bench, directory, "export", "--format=" + name, "-n1").text == lines[-1] + "\n", name)
     ocsf = [json.loads(line) for line in log(bench, directory, "export", "--format", "ocsf").text.splitlines()]
+    outputs = next(one["unmapped"]["outputs"] for one in ocsf if "outputs" in one["unmapped"])
+    expect(outputs[0] == {"path": "/srv/repo/report.json", "blake2b": b"0123456789abcdef".hex() * 2, "state": None} and
+           outputs[1]["state"] == "link" and "blake2b" not in outputs[1], outputs)
     expect(any(event.get("policy", {}).get("name") == "coding-agent" for event in ocsf), "the profile's name")
     for words, said in (([], "--format is missing"), (["--format", "xml"], '"xml" is no format'),
                         (["--format", "cef", "x"], "takes no words: x"),

@@ -215,8 +215,16 @@ static void finish(struct writer *w, uint64_t denials)
 {
 	Berm__Wire__CounterUse used = BERM__WIRE__COUNTER_USE__INIT, *counters[] = {&used};
 	Berm__Wire__ResourceUse resources = BERM__WIRE__RESOURCE_USE__INIT;
+	Berm__Wire__OutputHash made = BERM__WIRE__OUTPUT_HASH__INIT,
+			       link = BERM__WIRE__OUTPUT_HASH__INIT, *outputs[] = {&made, &link};
 	Berm__Wire__RunEnd e = BERM__WIRE__RUN_END__INIT;
 
+	made.has_path = made.has_digest = made.has_bytes = link.has_path = 1;
+	made.path = bytes("/srv/repo/report.json");
+	made.digest = bytes("0123456789abcdef0123456789abcdef");
+	made.bytes = 12;
+	link.path = bytes(hostile);
+	link.state = word("link");
 	used.has_counter = used.has_used = used.has_cap = 1;
 	used.counter = COUNTER_FILES_DELETED;
 	used.used = used.cap = 25;
@@ -230,6 +238,8 @@ static void finish(struct writer *w, uint64_t denials)
 	e.counters = counters;
 	e.n_counters = 1;
 	e.resources = &resources;
+	e.outputs = outputs;
+	e.n_outputs = array_size(outputs);
 	e.denials = denials;
 	put(w, BERM__WIRE__RECORD__BODY_RUN_END, &e);
 	recorder_run_end(w->r, w->run);

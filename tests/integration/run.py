@@ -14,6 +14,7 @@ import cases_learn  # noqa: E402
 import cases_kill  # noqa: E402
 import cases_live  # noqa: E402
 import cases_meter  # noqa: E402
+import cases_outputs  # noqa: E402
 import cases_pinned  # noqa: E402
 import cases_profiles  # noqa: E402
 import cases_record  # noqa: E402
@@ -26,7 +27,8 @@ import sandbox as sandboxes  # noqa: E402
 
 SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools.ROWS, "meter": cases_meter.ROWS,
           "live": cases_live.ROWS, "kill": cases_kill.ROWS,
-          "record": cases_record.ROWS + cases_anchor.ROWS + cases_sinks.ROWS, "profiles": cases_profiles.ROWS,
+          "record": cases_record.ROWS + cases_anchor.ROWS + cases_outputs.ROWS + cases_sinks.ROWS,
+          "profiles": cases_profiles.ROWS,
           "learn": cases_learn.ROWS, "pinned": cases_pinned.ROWS, "agents": cases_agents.ROWS,
           "slow": cases_tools.SLOW + cases_learn.SLOW}
 USUAL = ("run", "world", "tools", "profiles", "meter", "live", "kill", "learn", "record", "pinned",

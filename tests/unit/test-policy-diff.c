@@ -269,6 +269,10 @@ static void less_recorded_is_wider(void **state)
 		{"recorder: {sinks: [{type: syslog}]}",
 			"recorder: {sinks: [{type: syslog}, {type: journald, format: cef}]}",
 			"NARROWER recorder.sinks +journald (cef)\n"},
+		{"recorder: {outputs: [/srv/a, /srv/b]}", "recorder: {outputs: [/srv/b]}",
+			"WIDER recorder.outputs -/srv/a\n"},
+		{"recorder: {}", "recorder: {outputs: [/srv/a]}",
+			"NARROWER recorder.outputs +/srv/a\n"},
 	};
 
 	(void)state;
@@ -397,7 +401,8 @@ static const char *const compared_within[] = {"name", "description", "pace.alter
 	"network.allow[].allow_all", "network.allow[].reason", "exec.allow[].path",
 	"exec.allow[].optional", "exec.allow[].reason", "recorder.level", "recorder.on_failure",
 	"recorder.keep", "recorder.redact", "recorder.sinks", "recorder.sinks[].type",
-	"recorder.sinks[].format"};
+	"recorder.sinks[].format", "recorder.outputs", "recorder.outputs[].path",
+	"recorder.outputs[].optional", "recorder.outputs[].reason"};
 
 static bool is_compared(const char *full)
 {

@@ -224,6 +224,32 @@ static void a_ceiling_raises_level_and_keep_and_adds_the_rest(void **state)
 	assert_int_equal(recorded_failure(l.profile).action, RECORDED_STOP);
 }
 
+static void outputs_of_a_ceiling_are_added_and_those_never_written_are_told(void **state)
+{
+	autoloading struct loading l;
+	struct text many = {0};
+
+	(void)state;
+	loading_init(&l);
+	loading_under(&l,
+		HEAD "fs: {write: [/srv/w]}\n"
+		     "recorder: {outputs: [/srv/w/a, {path: /srv/x/b, reason: why}]}\n",
+		HEAD "fs: {write: [/srv]}\nrecorder: {outputs: [/srv/w/c, /srv/w/a]}\n");
+	assert_int_equal(l.profile->recorder.outputs.count, 3);
+	assert_string_equal(l.profile->recorder.outputs.items[2].path, "/srv/w/c");
+	assert_non_null(strstr(text_string(&l.out),
+		"recorder.outputs /srv/x/b lies in no fs.write: the run does not make it"));
+	assert_null(strstr(text_string(&l.out), "outputs /srv/w/a lies"));
+	text_puts(&many, HEAD "fs: {write: [/srv]}\nrecorder:\n  outputs:\n");
+	for (unsigned i = 0; i < RECORD_OUTPUTS_MAX; i++)
+		text_printf(&many, "    - /srv/%u\n", i);
+	loading_good(&l, text_string(&many));
+	text_puts(&many, "    - /srv/more\n");
+	assert_true(loading_text(&l, text_string(&many)) < 0);
+	assert_non_null(strstr(text_string(&l.out), "70:7: error[E009]: more than 64"));
+	text_finish(&many);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +260,7 @@ int main(void)
 		cmocka_unit_test(a_failure_leads_where_the_profile_says),
 		cmocka_unit_test(under_a_ceiling_the_stronger_of_two_failures_holds),
 		cmocka_unit_test(a_ceiling_raises_level_and_keep_and_adds_the_rest),
+		cmocka_unit_test(outputs_of_a_ceiling_are_added_and_those_never_written_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
