@@ -112,7 +112,11 @@ struct run_result {
 	int signal;           /* the tool's signal, 0 if none */
 	uint64_t duration_ms; /* from start of launch to the last process gone, monotonic */
 	struct rusage usage;  /* of the whole run */
-	struct error error;   /* REFUSED, SETUP_FAILED: why */
+	/* The most that the run's cgroup held at one time; 0: not known, where it has not these
+	 * controllers or the kernel keeps no such number (memory.peak since 5.19, pids.peak since
+	 * 6.1). pids_peak with the run's own first process. */
+	uint64_t memory_peak, pids_peak;
+	struct error error; /* REFUSED, SETUP_FAILED: why */
 };
 
 /* Execute a plan: build the walls, prove them, run the tool, wait, clean up. The only privileged

@@ -101,6 +101,26 @@ bool cgroup_was_oom(const struct launch *launch)
 	       read_key(launch->cgroup_fd, "memory.events", "oom_kill") > 0;
 }
 
+/* The one number of a cgroup file; 0 where there is none. */
+static uint64_t read_number(int cgroup_fd, const char *file)
+{
+	autofree char *data = NULL;
+	uint64_t value = 0;
+
+	if (io_read_file(cgroup_fd, file, CGROUP_EVENTS_MAX, &data, NULL, NULL) < 0)
+		return 0;
+	data[strcspn(data, "\n")] = '\0';
+	return number_parse_u64(data, &value) ? value : 0;
+}
+
+void cgroup_peaks(const struct launch *launch, struct run_result *result)
+{
+	if (launch->cgroup_fd < 0)
+		return;
+	result->memory_peak = read_number(launch->cgroup_fd, "memory.peak");
+	result->pids_peak = read_number(launch->cgroup_fd, "pids.peak");
+}
+
 /* What is left where berm and its janitor were killed at once: empty cgroups. One that holds a
  * process cannot be removed (cgroups(7)). */
 static void remove_forgotten(int parent_fd)

@@ -118,6 +118,8 @@ int cgroup_make(struct launch *launch, struct error *err) must_check;
 void cgroup_remove(struct launch *launch);
 /* True where the kernel's OOM killer hit the run's cgroup. */
 bool cgroup_was_oom(const struct launch *launch);
+/* Fill the peaks of the result; before the cgroup is removed. */
+void cgroup_peaks(const struct launch *launch, struct run_result *result);
 int network_prepare(struct launch *launch, struct error *err) must_check;
 /* The way out of the run's network namespace, for NETWORK_LINK: to be made when everything that
  * decides what may pass stands, and the run's PID 1 waits. Both leave other modes alone. */

@@ -301,6 +301,7 @@ static void run_confined(struct supervision *s, struct run_result *result)
 	else
 		supervise(s);
 	reap_init(launch, &result->usage);
+	cgroup_peaks(launch, result);
 	supervise_drain(s);
 	if (r < 0)
 		judge_failure(&err, result);

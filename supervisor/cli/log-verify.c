@@ -104,8 +104,9 @@ static void put_lines(const struct log_place *place, const struct log_check *che
 	text_puts(out, "  ");
 	put_path(out, place->path);
 	if (r->pass)
-		text_printf(out, ": %" PRIu64 " records in %" PRIu64 " segments, %s\n", r->records,
-			r->segments, check->live ? "being written" : "closed");
+		text_printf(out, ": %" PRIu64 " record%s in %" PRIu64 " segment%s, %s\n",
+			r->records, r->records == 1 ? "" : "s", r->segments,
+			r->segments == 1 ? "" : "s", check->live ? "being written" : "closed");
 	else
 		text_printf(out,
 			": segment %" PRIu64 ", record %" PRIu64 ", byte %" PRIu64 ": %s (%s)\n"

@@ -88,6 +88,12 @@ static void take_peaks(
 			learn_peak(learn, rows[i].cap, session->effects.done[rows[i].counter]);
 	}
 	learn_peak(learn, LEARN_WALL_TIME, result->duration_ms);
+	/* Of one process alone, which the kernel tells everywhere, nothing follows for a run that
+	 * has more of them. */
+	if (result->memory_peak)
+		learn_peak(learn, LEARN_MEMORY, result->memory_peak);
+	if (result->pids_peak)
+		learn_peak(learn, LEARN_PIDS, result->pids_peak);
 }
 
 static int run_here(const struct session_request *request, struct learn *learn, struct reply *reply)

@@ -226,6 +226,20 @@ static void put_counters(struct builder *b, struct text *out)
 		text_puts(out, "  processes_started: 1000000000000\n");
 }
 
+/* The kernel counts memory and processes of a cgroup where somebody asks for a limit. */
+static void put_limits(struct builder *b, struct text *out)
+{
+	const struct profile *base = b->request->base;
+
+	if (base->limits.memory_bytes.set && base->limits.pids.set)
+		return;
+	text_puts(out, "limits:\n");
+	if (!base->limits.memory_bytes.set)
+		text_puts(out, "  memory: 1024TiB\n");
+	if (!base->limits.pids.set)
+		text_puts(out, "  pids: 4194304\n");
+}
+
 static void put_profile(struct builder *b, struct text *out)
 {
 	const struct learn_walls_request *request = b->request;
@@ -243,6 +257,7 @@ static void put_profile(struct builder *b, struct text *out)
 	if (request->base->exec.default_decision != DECISION_ALLOW)
 		text_puts(out, "exec: {default: allow}\n");
 	put_counters(b, out);
+	put_limits(b, out);
 }
 
 static int write_profile(struct builder *b, const struct text *profile)

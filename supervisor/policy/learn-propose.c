@@ -237,6 +237,10 @@ static const struct limit *cap_of(const struct profile *base, enum learn_cap cap
 		return &base->blast_radius.bytes_written;
 	case LEARN_PROCESSES_STARTED:
 		return &base->blast_radius.processes_started;
+	case LEARN_MEMORY:
+		return &base->limits.memory_bytes;
+	case LEARN_PIDS:
+		return &base->limits.pids;
 	case LEARN_WALL_TIME:
 	case LEARN_CAP_COUNT:
 		break;
@@ -244,28 +248,37 @@ static const struct limit *cap_of(const struct profile *base, enum learn_cap cap
 	return &base->limits.wall_time_ms;
 }
 
+/* For each cap: the most that a profile can hold, the least that is proposed (what a run needs by
+ * the way differs from day to day), and to what it is rounded up. */
+#define VALUE_MOST 1000000000000ULL
+static const struct {
+	uint64_t most, least, step;
+} cap_bounds[LEARN_CAP_COUNT] = {
+	[LEARN_FILES_CHANGED] = {VALUE_MOST, 0, 1},
+	[LEARN_FILES_DELETED] = {VALUE_MOST, 0, 1},
+	[LEARN_BYTES_WRITTEN] = {VALUE_MOST, 0, 1},
+	[LEARN_PROCESSES_STARTED] = {VALUE_MOST, 0, 1},
+	[LEARN_MEMORY] = {VALUE_MOST, 64ULL << 20, 1ULL << 20},
+	[LEARN_PIDS] = {4194304, 16, 1},
+	[LEARN_WALL_TIME] = {365ULL * 24 * 3600 * 1000, WALL_TIME_LEAST_MS, SECOND_MS},
+};
+
 /* Two and a half times the most that was seen, rounded up. */
 static uint64_t cap_value(enum learn_cap cap, uint64_t peak)
 {
-	uint64_t value = peak / 2 * 5 + (peak % 2 ? 3 : 0);
+	uint64_t value = peak / 2 * 5 + (peak % 2 ? 3 : 0), step = cap_bounds[cap].step;
 
-	if (cap != LEARN_WALL_TIME)
-		return value;
-	if (value < WALL_TIME_LEAST_MS)
-		return WALL_TIME_LEAST_MS;
-	return (value + SECOND_MS - 1) / SECOND_MS * SECOND_MS;
+	if (value < cap_bounds[cap].least)
+		return cap_bounds[cap].least;
+	return (value + step - 1) / step * step;
 }
-
-#define VALUE_MOST 1000000000000ULL /* what a profile can hold of each of them */
-#define WALL_TIME_MOST (365ULL * 24 * 3600 * 1000)
 
 static void add_caps(struct proposer *p)
 {
 	for (enum learn_cap cap = 0; cap < LEARN_CAP_COUNT; cap++) {
 		const struct learn_peak *peak = &p->learn->peaks[cap];
 
-		if (!peak->known ||
-			peak->value > (cap == LEARN_WALL_TIME ? WALL_TIME_MOST : VALUE_MOST) / 3 ||
+		if (!peak->known || peak->value > cap_bounds[cap].most / 3 ||
 			cap_of(p->world->base, cap)->set)
 			continue;
 		p->out->caps[cap] = (struct learn_peak){true, cap_value(cap, peak->value)};

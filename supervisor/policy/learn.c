@@ -142,6 +142,8 @@ static const char *const cap_names[LEARN_CAP_COUNT] = {
 	[LEARN_FILES_DELETED] = "blast_radius.files_deleted",
 	[LEARN_BYTES_WRITTEN] = "blast_radius.bytes_written",
 	[LEARN_PROCESSES_STARTED] = "blast_radius.processes_started",
+	[LEARN_MEMORY] = "limits.memory",
+	[LEARN_PIDS] = "limits.pids",
 	[LEARN_WALL_TIME] = "limits.wall_time",
 };
 
@@ -154,7 +156,7 @@ const char *learn_cap_words(enum learn_cap cap, uint64_t value, char *buffer, si
 {
 	if (cap == LEARN_WALL_TIME)
 		return number_format_duration(value, buffer, capacity);
-	if (cap == LEARN_BYTES_WRITTEN)
+	if (cap == LEARN_BYTES_WRITTEN || cap == LEARN_MEMORY)
 		return number_format_size(value, buffer, capacity);
 	snprintf(buffer, capacity, "%" PRIu64, value);
 	return buffer;

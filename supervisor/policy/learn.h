@@ -44,6 +44,8 @@ enum learn_cap {
 	LEARN_FILES_DELETED,
 	LEARN_BYTES_WRITTEN,
 	LEARN_PROCESSES_STARTED,
+	LEARN_MEMORY,    /* bytes */
+	LEARN_PIDS,      /* processes and threads at one time */
 	LEARN_WALL_TIME, /* milliseconds */
 	LEARN_CAP_COUNT
 };

@@ -186,7 +186,7 @@ def colours_of_log_are_for_terminals(bench):
 def verify_passes_and_says_by_which_key(bench):
     directory = make_log(bench, "all", "all")
     expect_result(log(bench, directory, "verify"), 0,
-                  r"^PASS  %s/log: 23 records in 1 segments, closed\n  key       %s/keys/recorder\.pub \(of uid %d\)\n"
+                  r"^PASS  %s/log: 23 records in 1 segment, closed\n  key       %s/keys/recorder\.pub \(of uid %d\)\n"
                   r"  anchor    none: what is missing at the end cannot be noticed\n$" %
                   (re.escape(directory), re.escape(directory), os.geteuid()))
     result = log(bench, directory, "verify", "-v", "--anchor", directory + "/anchor")

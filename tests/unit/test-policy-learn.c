@@ -249,6 +249,8 @@ static void caps_are_two_and_a_half_times_the_peak_unless_the_base_has_one(void 
 	learn_peak(&s.learn, LEARN_FILES_DELETED, 10);
 	learn_peak(&s.learn, LEARN_BYTES_WRITTEN, 3);
 	learn_peak(&s.learn, LEARN_PROCESSES_STARTED, 0);
+	learn_peak(&s.learn, LEARN_MEMORY, 100000001);
+	learn_peak(&s.learn, LEARN_PIDS, 11);
 	learn_peak(&s.learn, LEARN_WALL_TIME, 61001);
 	propose(&s);
 	assert_int_equal(s.proposal.caps[LEARN_FILES_CHANGED].value, 25);
@@ -257,10 +259,37 @@ static void caps_are_two_and_a_half_times_the_peak_unless_the_base_has_one(void 
 	assert_true(s.proposal.caps[LEARN_PROCESSES_STARTED].known);
 	assert_int_equal(s.proposal.caps[LEARN_PROCESSES_STARTED].value, 0);
 	assert_int_equal(s.proposal.caps[LEARN_WALL_TIME].value, 153000);
+	assert_int_equal(s.proposal.caps[LEARN_MEMORY].value, 239ULL << 20);
+	assert_int_equal(s.proposal.caps[LEARN_PIDS].value, 28);
 	round_trip(&s);
+	assert_int_equal(s.l.profile->limits.memory_bytes.value, 239ULL << 20);
+	assert_int_equal(s.l.profile->limits.pids.value, 28);
 	assert_int_equal(s.l.profile->blast_radius.files_changed.value, 25);
 	assert_int_equal(s.l.profile->blast_radius.files_deleted.value, 3);
 	assert_int_equal(s.l.profile->limits.wall_time_ms.value, 153000);
+}
+
+static void small_caps_leave_room_and_the_base_keeps_its_own(void **state)
+{
+	autostage struct stage s;
+
+	(void)state;
+	stage_init(&s, BASE "limits: {pids: 500}\n");
+	learn_peak(&s.learn, LEARN_MEMORY, 4096);
+	learn_peak(&s.learn, LEARN_PIDS, 3);
+	propose(&s);
+	assert_int_equal(s.proposal.caps[LEARN_MEMORY].value, 64ULL << 20);
+	assert_false(s.proposal.caps[LEARN_PIDS].known);
+	round_trip(&s);
+	assert_int_equal(s.l.profile->limits.pids.value, 500);
+	stage_finish(&s);
+	stage_init(&s, BASE);
+	learn_peak(&s.learn, LEARN_MEMORY, UINT64_MAX);
+	learn_peak(&s.learn, LEARN_PIDS, 3);
+	propose(&s);
+	assert_false(s.proposal.caps[LEARN_MEMORY].known);
+	assert_int_equal(s.proposal.caps[LEARN_PIDS].value, 16);
+	round_trip(&s);
 }
 
 static void runs_are_joined_and_their_coverage_is_kept(void **state)
@@ -376,6 +405,7 @@ int main(void)
 			programs_that_could_be_written_do_not_start_where_they_no_longer_can),
 		cmocka_unit_test(programs_are_listed_where_the_base_lists_them),
 		cmocka_unit_test(caps_are_two_and_a_half_times_the_peak_unless_the_base_has_one),
+		cmocka_unit_test(small_caps_leave_room_and_the_base_keeps_its_own),
 		cmocka_unit_test(runs_are_joined_and_their_coverage_is_kept),
 		cmocka_unit_test(a_flood_of_names_is_bounded_and_counted),
 		cmocka_unit_test(the_largest_proposal_is_a_profile),
