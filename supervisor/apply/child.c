@@ -21,6 +21,15 @@ static void fail(const struct launch *launch, const struct error *err)
 	_exit(125);
 }
 
+/* The same from SYNC_START on. */
+static void fail_late(const struct launch *launch, const struct error *err)
+{
+	struct sync_message message = {.type = SYNC_FAILED, .error = *err};
+
+	sync_leave(launch->last, &message);
+	_exit(125);
+}
+
 /* End of file means that the supervisor is gone: a run without it never starts. */
 static void wait_for(const struct launch *launch, enum sync_type type)
 {
@@ -124,7 +133,7 @@ static void exec_failed(const struct launch *launch, int number)
 		error_set(&err, -number, ERROR_NOT_FOUND, "%s: not found inside the run", name);
 	else
 		error_set(&err, -number, ERROR_REFUSED, "%s: %s", name, strerror(number));
-	fail(launch, &err);
+	fail_late(launch, &err);
 }
 
 /* The tool's process, from here to execve(2). */
@@ -139,16 +148,18 @@ static int tool_main(void *argument)
 	sigemptyset(&none);
 	if (setsid() < 0 || close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0) {
 		error_errno(&err, "prepare the tool's process");
-		fail(launch, &err);
+		fail_late(launch, &err);
 	}
 	if (canary_try(launch, &err) < 0)
-		fail(launch, &err);
+		fail_late(launch, &err);
 	if (chdir(launch->plan->working_directory) < 0) {
 		error_errno(&err, "chdir %s", launch->plan->working_directory);
-		fail(launch, &err);
+		fail_late(launch, &err);
 	}
-	if (sync_tell(launch->sync[1], &proved) < 0)
-		_exit(125);
+	if (sync_tell(launch->sync[1], &proved) < 0) {
+		error_errno(&err, "say that the tool starts");
+		fail_late(launch, &err);
+	}
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	for (char **path = launch->candidates; *path; path++) {
 		execve(*path, launch->argv, launch->environment);
@@ -189,11 +200,11 @@ void child_main(struct launch *launch)
 	tool = clone(tool_main, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, launch);
 	if (tool < 0) {
 		error_errno(&err, "start the tool's process");
-		fail(launch, &err);
+		fail_late(launch, &err);
 	}
 	close_range(3, (unsigned)launch->sync[1] - 1, 0);
 	close_range((unsigned)launch->sync[1] + 1, ~0U, 0);
 	ended.status = reaper_run(tool);
-	(void)!sync_tell(launch->sync[1], &ended);
+	sync_leave(launch->last, &ended);
 	_exit(0);
 }

@@ -66,15 +66,15 @@ struct supervision {
 	bool asked_to_end;     /* the time limit passed, SIGTERM was sent */
 	bool timed_out;
 	bool started; /* the canary is through, the tool's program runs or is about to */
-	bool exited;  /* PID 1 told the tool's status */
-	bool failed;  /* one of the run's processes told why it could not start */
+	bool exited;  /* PID 1 left the tool's status */
+	bool failed;  /* one of the run's processes left why it could not start */
 	bool init_gone;
 	int wait_status;
 };
 
 /* Wait for what the run and the outside say and pass it on, until PID 1 of the run has ended. */
 void supervise(struct supervision *s);
-/* Take every message of the run that is there. */
-void supervise_drain(struct supervision *s);
+/* Take what the run said last; its PID 1 is gone. */
+void supervise_end(struct supervision *s);
 /* Kill the run without a word about why: the time limit or the failure says it. */
 void supervise_kill(const struct supervision *s);

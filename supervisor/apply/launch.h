@@ -43,10 +43,11 @@ struct launch {
 	size_t placeholder_count;
 	char **argv; /* NULL-terminated, strings borrowed from the plan */
 	char **environment;
-	char **candidates;    /* paths to try for argv[0], in order; NULL-terminated */
-	int sync[2];          /* SOCK_SEQPACKET: [0] supervisor, [1] the run */
-	int cgroup_fd;        /* directory of the run's cgroup, or -1 */
-	char cgroup_name[64]; /* beneath plan->cgroup->parent */
+	char **candidates;         /* paths to try for argv[0], in order; NULL-terminated */
+	int sync[2];               /* SOCK_SEQPACKET: [0] supervisor, [1] the run */
+	struct sync_message *last; /* shared by both: sync_leave() */
+	int cgroup_fd;             /* directory of the run's cgroup, or -1 */
+	char cgroup_name[64];      /* beneath plan->cgroup->parent */
 	int cgroup_parent_fd;
 	unsigned char lo_up[LAUNCH_NETLINK_MAX]; /* the netlink message that brings lo up */
 	size_t lo_up_length;
@@ -83,7 +84,7 @@ enum sync_type {
 	SYNC_START,  /* to the run: start the tool */
 	SYNC_PROVED, /* from the tool's process: the canary failed everywhere, exec follows */
 	SYNC_FAILED, /* from either: error says why; the run is over */
-	SYNC_EXIT,   /* from PID 1: the tool's wait status */
+	SYNC_EXIT,   /* left by PID 1: the tool's wait status */
 };
 
 struct sync_message {
@@ -97,6 +98,18 @@ int sync_send(int socket_fd, const struct sync_message *message, int fd) must_ch
 /* The same without a descriptor and by write(2), for processes behind the filter: sending asks the
  * meter, which may refuse it. Where nobody is there to read, SIGPIPE ends any process but PID 1. */
 int sync_tell(int socket_fd, const struct sync_message *message) must_check;
+/* From SYNC_START on a posture holds for every process of the run, and may refuse all that is
+ * written to a descriptor, just when a tool that crossed a cap ends. What a run says last is
+ * therefore left in memory that it shares with the supervisor. */
+/* Make that memory, empty; to be given back by sync_last_free() (NULL: nothing). NULL with errno.
+ */
+struct sync_message *sync_last_new(void) must_check;
+void sync_last_free(struct sync_message *last);
+/* Leave a message there, where none is yet: the first to fail knows why. One process at a time.
+ * Allocates nothing and makes no system call. */
+void sync_leave(struct sync_message *last, const struct sync_message *message);
+/* What was left, when all who could have are gone. False: nothing. */
+bool sync_left(const struct sync_message *last, struct sync_message *ret_message);
 /* Receive one message; *ret_fd (may be NULL: none expected) gets a descriptor or -1. flags as of
  * recvmsg(2). -EPIPE at end of file, -EPROTO for a malformed message. */
 int sync_receive(

@@ -149,6 +149,8 @@ static int prepare(struct launch *launch, struct error *err)
 		r = reserve_make(launch, err);
 	if (r == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, launch->sync) < 0)
 		r = error_errno(err, "socketpair");
+	if (r == 0 && !(launch->last = sync_last_new()))
+		r = error_errno(err, "memory for the run's last word");
 	return r;
 }
 
@@ -166,6 +168,7 @@ static void release(struct launch *launch)
 	own_close(&launch->sync[0]);
 	own_close(&launch->sync[1]);
 	own_close(&launch->init_fd);
+	sync_last_free(launch->last);
 	free(launch->argv);
 	free(launch->environment);
 	for (char **path = launch->candidates; path && *path; path++)
@@ -302,7 +305,7 @@ static void run_confined(struct supervision *s, struct run_result *result)
 		supervise(s);
 	reap_init(launch, &result->usage);
 	cgroup_peaks(launch, result);
-	supervise_drain(s);
+	supervise_end(s);
 	if (r < 0)
 		judge_failure(&err, result);
 	else

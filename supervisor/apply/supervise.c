@@ -24,21 +24,26 @@ static void drain(void *context)
 		if (message.type == SYNC_PROVED) {
 			s->started = true;
 			s->listener.proving = false;
-		} else if (message.type == SYNC_FAILED) {
-			s->failed = true;
-			s->result->error = message.error;
-		} else if (message.type == SYNC_EXIT) {
-			s->exited = true;
-			s->wait_status = message.status;
 		}
 	}
 	if (r != -EAGAIN)
 		own_close(&s->launch->sync[0]); /* PID 1 is ending: do not poll its end again */
 }
 
-void supervise_drain(struct supervision *s)
+void supervise_end(struct supervision *s)
 {
+	struct sync_message message;
+
 	drain(s);
+	if (!sync_left(s->launch->last, &message))
+		return;
+	if (message.type == SYNC_FAILED) {
+		s->failed = true;
+		s->result->error = message.error;
+	} else if (message.type == SYNC_EXIT) {
+		s->exited = true;
+		s->wait_status = message.status;
+	}
 }
 
 void supervise_kill(const struct supervision *s)

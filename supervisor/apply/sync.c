@@ -2,6 +2,7 @@
 #include "apply/launch.h"
 
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -39,6 +40,39 @@ int sync_tell(int socket_fd, const struct sync_message *message)
 		n = write(socket_fd, message, sizeof(*message));
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : 0;
+}
+
+struct sync_message *sync_last_new(void)
+{
+	void *last = mmap(NULL, sizeof(struct sync_message), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return last == MAP_FAILED ? NULL : last;
+}
+
+void sync_last_free(struct sync_message *last)
+{
+	if (last)
+		munmap(last, sizeof(*last));
+}
+
+void sync_leave(struct sync_message *last, const struct sync_message *message)
+{
+	if (last->type)
+		return;
+	last->status = message->status;
+	last->error = message->error;
+	/* Who is killed in the middle of this has left nothing. */
+	__atomic_store_n(&last->type, message->type, __ATOMIC_RELEASE);
+}
+
+bool sync_left(const struct sync_message *last, struct sync_message *ret_message)
+{
+	if (!__atomic_load_n(&last->type, __ATOMIC_ACQUIRE))
+		return false;
+	*ret_message = *last;
+	ret_message->error.text[ERROR_TEXT_MAX - 1] = '\0';
+	return true;
 }
 
 int sync_receive(int socket_fd, struct sync_message *ret_message, int *ret_fd, int flags)

@@ -243,6 +243,39 @@ def exceeding_freezes(sandbox, case):
     case.that(left(sandbox) == FILES - 25, "the cap gave way")
 
 
+ENDS = "while [ ! -e go ]; do sleep 0.01; done; rm -rf tree 2>/dev/null; exit 7"
+
+
+def first_process(supervisor):
+    """The state of PID 1 of the run, as /proc has it; empty where there is none."""
+    children = inventory.read("/proc/%d/task/%d/children" % (supervisor, supervisor)).split()
+    states = [inventory.read("/proc/%s/stat" % child) for child in children]
+    return "".join(state.rpartition(") ")[2][:1] for state in states if "(berm-init)" in state)
+
+
+def ends_while_it_freezes(sandbox, case):
+    """From the crossing on everything is refused, some milliseconds before anything is stopped. Who ends by itself
+    meanwhile was killed by nobody. The supervisor sleeps, so that these milliseconds last."""
+    profile = metered(sandbox, "contingency")
+    _, record = sandbox.record(["true"], DEGRADED, profile=profile)
+    # Where the supervisor counts, nothing goes on while it sleeps: there it stays awake, and lets the run go on.
+    in_kernel = "bpf (" in json.dumps(record["enforcement"])
+    fill(sandbox)
+    process, run = start(sandbox, ENDS, profile=profile)
+    if in_kernel:
+        process.send_signal(signal.SIGSTOP)
+    sandbox.file("go", "")
+    if in_kernel:
+        case.that(harness.wait_for(lambda: first_process(process.pid) == "Z"), "the run goes on")
+        process.send_signal(signal.SIGCONT)
+    elif case.that(run and freezes(sandbox), "it is not frozen"):
+        case.code(berm(sandbox, "pace", "set", run, "open"), 0)
+    _, errors = process.communicate(timeout=20 * harness.SLOWER)
+    case.that(process.returncode == 7, "ended with %s" % process.returncode, errors)
+    case.that(left(sandbox) == FILES - 25, "%d files are left" % left(sandbox))
+    case.summary = "the supervisor slept" if in_kernel else "the supervisor counts"
+
+
 FILLS = """import fcntl, os, time
 flags = fcntl.fcntl(2, fcntl.F_GETFL)
 fcntl.fcntl(2, fcntl.F_SETFL, flags | os.O_NONBLOCK)
@@ -523,6 +556,7 @@ ROWS = [
     ("each escape kills the run", each_escape_kills),
     ("a touched canary kills the run, or the start is refused", canary_kills),
     ("a crossed cap freezes, and pace set open lets the run go on", exceeding_freezes),
+    ("a tool that ends while its run is frozen ends as it says", ends_while_it_freezes),
     ("a pipe on stderr that nobody reads stops nobody", nobody_reads),
     ("Ctrl-C ends a frozen run", interrupt_ends_frozen),
     ("pace set changes what running processes may do at once", set_from_outside),

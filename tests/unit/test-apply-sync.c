@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 static void make_pair(int ends[2])
 {
@@ -80,6 +81,30 @@ static void a_text_without_an_end_gets_one(void **state)
 	close(ends[1]);
 }
 
+static void the_first_that_is_left_is_the_last_word(void **state)
+{
+	struct sync_message failed = {.type = SYNC_FAILED},
+			    ended = {.type = SYNC_EXIT, .status = 7}, in;
+	struct sync_message *last = sync_last_new();
+	pid_t pid;
+
+	(void)state;
+	assert_non_null(last);
+	assert_false(sync_left(last, &in));
+	memset(failed.error.text, 'x', sizeof(failed.error.text));
+	pid = fork();
+	if (pid == 0) {
+		sync_leave(last, &failed);
+		sync_leave(last, &ended);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(sync_left(last, &in));
+	assert_int_equal(in.type, SYNC_FAILED);
+	assert_int_equal(strlen(in.error.text), ERROR_TEXT_MAX - 1);
+	sync_last_free(last);
+}
+
 int main(void)
 {
 	const struct CMUnitTest list[] = {
@@ -87,6 +112,7 @@ int main(void)
 		cmocka_unit_test(a_dead_peer_is_never_success),
 		cmocka_unit_test(short_and_long_messages_break_the_protocol),
 		cmocka_unit_test(a_text_without_an_end_gets_one),
+		cmocka_unit_test(the_first_that_is_left_is_the_last_word),
 	};
 
 	return cmocka_run_group_tests(list, NULL, NULL);
