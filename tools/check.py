@@ -62,7 +62,8 @@ CLEAN = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
 # on the kernel is left to the host
 MACHINES = {
     "vm-6.1": (["--kernel", "6.1"], r"(escape|faults)-root|escape-user|integration-(root|user)-(run|world|meter)"),
-    "vm-6.12": (["--kernel", "6.12"], r"(escape|faults)-root|integration-(root|user)-(run|world|meter)"),
+    "vm-6.12": (["--kernel", "6.12"],
+                r"(escape|faults)-root|integration-(root|user)-(run|world|meter)|integration-root-pinned"),
     "vm-6.12-no-bpf": (["--kernel", "6.12", "--append", "lsm=landlock,lockdown,yama"],
                        r"integration-root-(run|world|meter)|integration-user-meter"),
 }
