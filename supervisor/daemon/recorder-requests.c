@@ -58,7 +58,7 @@ static int begin(struct recorder_server *s, struct client *client,
 	recorder_run_phase(client->run, asked->phase);
 	client->begun = true;
 	client->is_act = asked->act;
-	client->number = client->durable = asked->told;
+	client->number = client->committed = client->durable = asked->told;
 	server_answer(client, &(struct recorder_reply){.begun = true});
 	return 0;
 }

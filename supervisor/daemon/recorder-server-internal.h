@@ -11,15 +11,16 @@ struct client {
 	int fd; /* owned; -1: free */
 	struct record_run *run;
 	char run_id[RUN_ID_LENGTH + 1];
-	uint64_t since_ns; /* boot time when it came */
-	uint64_t number;   /* of the last record that it told */
-	uint64_t durable;  /* up to here it was told that all is on the disk */
-	bool begun;        /* it said which run it is */
-	bool is_act;       /* no run: no receipt will come */
-	bool has_end;      /* the run's receipt has come */
-	bool ended;        /* it said that this was all */
-	bool waits;        /* for its acknowledgement */
-	bool writable;     /* an answer did not fit: asked to be told when it does */
+	uint64_t since_ns;  /* boot time when it came */
+	uint64_t number;    /* of the last record that it told */
+	uint64_t committed; /* all up to this one is on the disk */
+	uint64_t durable;   /* up to here it was told that all is on the disk */
+	bool begun;         /* it said which run it is */
+	bool is_act;        /* no run: no receipt will come */
+	bool has_end;       /* the run's receipt has come */
+	bool ended;         /* it said that this was all */
+	bool waits;         /* for its acknowledgement */
+	bool writable;      /* an answer did not fit: asked to be told when it does */
 };
 
 struct recorder_server {

@@ -47,22 +47,24 @@ static void watch_for_room(struct recorder_server *s, struct client *client, boo
 		client->writable = wanted;
 }
 
-/* What is on the disk; only the last of these answers matters, so one that finds no room is made
- * anew later. */
+/* What is on the disk, which is not all that has come where the answer had to wait for room; only
+ * the last of these answers matters, so one that finds no room is made anew later. */
 static void acknowledge(struct recorder_server *s, struct client *client)
 {
-	const struct recorder_reply reply = {.durable = client->number};
+	const struct recorder_reply reply = {.durable = client->committed};
+	bool is_all = client->committed == client->number;
+	bool is_news = client->durable != client->committed || (client->waits && is_all);
 
-	if (client->durable == client->number && !client->waits)
-		return;
-	if (!server_answer(client, &reply)) {
+	if (is_news && !server_answer(client, &reply)) {
 		watch_for_room(s, client, true);
 		return;
 	}
-	failpoint("server.acknowledged");
-	client->durable = client->number;
-	client->waits = false;
 	watch_for_room(s, client, false);
+	if (!is_news)
+		return;
+	failpoint("server.acknowledged");
+	client->durable = client->committed;
+	client->waits = client->waits && !is_all;
 }
 
 /* ---- clients that come and go ---- */
@@ -222,9 +224,14 @@ static int commit(struct recorder_server *s, struct error *err)
 		return local.code;
 	}
 	failpoint("server.committed");
-	for (unsigned i = 0; i < s->highest; i++)
-		if (s->clients[i].fd >= 0 && s->clients[i].begun)
-			acknowledge(s, &s->clients[i]);
+	for (unsigned i = 0; i < s->highest; i++) {
+		struct client *client = &s->clients[i];
+
+		if (client->fd < 0 || !client->begun)
+			continue;
+		client->committed = client->number;
+		acknowledge(s, client);
+	}
 	return 0;
 }
 

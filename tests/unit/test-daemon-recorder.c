@@ -270,6 +270,40 @@ static void a_client_that_hears_nothing_blocks_nobody(void **state)
 	assert_int_equal(told.bodies[BERM__WIRE__RECORD__BODY_TRIP], number + 1);
 }
 
+static void an_answer_that_comes_late_is_of_what_is_on_the_disk_by_then(void **state)
+{
+	Berm__Wire__Trip trip;
+	Berm__Wire__Record record = small_record(&trip);
+	struct recorder_reply reply;
+	uint64_t number = 0, heard = 0;
+	uint8_t packet[512];
+	struct told told;
+	int deaf;
+
+	(void)state;
+	/* By the recorder's clock nothing is due, today or tomorrow: it writes where one waits. */
+	w.boot_ns = UINT64_MAX / 4;
+	start_server();
+	deaf = begun(RUN_A);
+	/* Who does not take its answers waits for none: what follows is not written yet. */
+	for (unsigned i = 0; i < 3000; i++)
+		say(deaf, packet, record_packet(packet, ++number, &record, true));
+	while (hear(deaf, &reply))
+		heard = reply.durable;
+	assert_true(heard < number);
+	assert_int_equal(handle(), 0);
+	while (hear(deaf, &reply))
+		heard = reply.durable;
+	close(deaf);
+	kill_server();
+	recorder = open_log();
+	close_log(recorder);
+	assert_passes(read_log(&told, false));
+	assert_true(told.bodies[BERM__WIRE__RECORD__BODY_TRIP] >= heard);
+	/* It waited for all of them, and had room for the answer again. */
+	assert_int_equal(heard, number);
+}
+
 static void a_full_disk_is_said_to_everybody_and_in_the_log(void **state)
 {
 	Berm__Wire__Trip trip;
@@ -372,6 +406,7 @@ int main(void)
 		on_disk(a_run_has_one_connection),
 		on_disk(a_flood_costs_the_one_who_makes_it),
 		on_disk(a_client_that_hears_nothing_blocks_nobody),
+		on_disk(an_answer_that_comes_late_is_of_what_is_on_the_disk_by_then),
 		on_disk(a_full_disk_is_said_to_everybody_and_in_the_log),
 		on_disk(a_thousand_runs_come_and_go),
 		on_disk(places_are_bounded),
