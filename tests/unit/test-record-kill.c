@@ -285,7 +285,7 @@ static uint32_t check(uint32_t acknowledged, const char *what, unsigned call)
  */
 static int make_quick_tree(void **state)
 {
-	strcpy(top, "/dev/shm/berm-test-XXXXXX");
+	strcpy(top, "/dev/shm/test-record-XXXXXX");
 	return !tries_all() && mkdtemp(top) ? 0 : make_tree(state);
 }
 
