@@ -75,6 +75,10 @@ struct run_entry {
 
 struct run_callbacks {
 	void *context;
+	/* Real path of a directory that belongs to the run and holds "upper" and "work", two
+	 * directories on one file system: where a STAGE step lets writes land. NULL where the plan
+	 * has none. */
+	const char *stage_path;
 	void (*denied)(void *context, const struct denial_event *event);
 	void (*traced)(void *context, const struct trace_event *event);
 	/* 0: the call goes on; a positive errno: it is refused with that. NULL where the plan has

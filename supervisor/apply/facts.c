@@ -67,6 +67,16 @@ static bool kernel_has_id_maps(void)
 	return mount_setattr(-1, "", 0, &attr, sizeof(attr)) == 0 || errno != ENOSYS;
 }
 
+/* An overlay in a user namespace: kernel 5.11. Whether one can be mounted shows when it is; nothing
+ * cheaper says so to an unprivileged process. */
+static bool kernel_has_overlays(const char *release)
+{
+	unsigned major = 0, minor = 0;
+
+	return sscanf(release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 5 || (major == 5 && minor >= 11));
+}
+
 static bool has_word(const char *list, const char *word)
 {
 	size_t n = strlen(word);
@@ -125,6 +135,7 @@ static void gather_features_quickly(Berm__Wire__HostFacts *facts)
 	facts->network_namespaces =
 		facts->user_namespaces && faccessat(AT_FDCWD, "/proc/self/ns/net", F_OK, 0) == 0;
 	facts->id_mapped_mounts = facts->privileged && kernel_has_id_maps();
+	facts->overlay = facts->user_namespaces && kernel_has_overlays(facts->kernel_release);
 }
 
 static void gather_features_thoroughly(Berm__Wire__HostFacts *facts)
@@ -137,6 +148,7 @@ static void gather_features_thoroughly(Berm__Wire__HostFacts *facts)
 	facts->network_namespaces = probe_feature(PROBE_NETWORK_NAMESPACE) == 0;
 	facts->id_mapped_mounts = facts->privileged && probe_feature(PROBE_ID_MAP) == 0;
 	facts->bpf_load = probe_feature(PROBE_BPF_LSM) == 0;
+	facts->overlay = probe_feature(PROBE_OVERLAY) == 0;
 }
 
 static int gather_caller(Berm__Wire__HostFacts *facts, struct error *err)

@@ -68,7 +68,10 @@ struct launch {
 	int copies_fd;      /* file system of the copies, while they are made; -1: none yet */
 	size_t copies_made; /* names its files */
 	struct file_id
-		*copies; /* one for each plan->mounts entry: the copy that a COPY step made */
+		*copies;    /* one for each plan->mounts entry: the copy that a COPY step made */
+	struct grant stage; /* directory of the overlay's layers, where the plan has a STAGE step */
+	const char *stage_path; /* its path on the host; borrowed */
+	int lower_fd;           /* what the overlay covers: the root of the bind */
 	int cover_fd; /* directory of berm's own, beneath the mount at /proc: cover objects and the
 			 Landlock probe */
 };
@@ -181,6 +184,14 @@ int copies_finish(struct launch *launch, struct error *err) must_check;
 /* What the path of a COPY step leads to must be its copy. 0 for all other paths. */
 int copies_check(
 	const struct launch *launch, const char *path, int fd, struct error *err) must_check;
+/* The STAGE step: an overlay over the bind at its target. point: what the target leads to. */
+int stage_mount(struct launch *launch, const Berm__Wire__Mount *mount, int point,
+	struct error *err) must_check;
+/* The object beneath the STAGE step that a protection was planned for, seen without the overlay: an
+ * O_PATH descriptor, or -1 and errno. */
+int stage_open_lower(const struct launch *launch, const char *target);
+/* Supervisor side: open the directory of the layers. */
+int stage_open(struct launch *launch, struct error *err) must_check;
 int mounts_remember_tmpfs(struct launch *launch, int fd, struct error *err) must_check;
 /* Start making the run's network namespace, with lo up, in a second process; network_join() waits
  * for it and enters. */

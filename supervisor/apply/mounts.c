@@ -2,6 +2,7 @@
 #include "apply/launch.h"
 #include "apply/sys.h"
 #include "base/path.h"
+#include "wire/placeholder.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -282,13 +283,20 @@ static int mount_bind(struct launch *launch, size_t index, struct error *err)
 
 /* What is covered or sealed has to be what the plan was made for: a directory put in its place in
  * the meantime would be covered, and the other would stay in sight under a new name. */
-static int check_target(
-	int point, const Berm__Wire__Mount *mount, struct stat *ret_stat, struct error *err)
+static int check_target(const struct launch *launch, int point, const Berm__Wire__Mount *mount,
+	struct stat *ret_stat, struct error *err)
 {
+	autoclose int lower =
+		mount->staged && mount->source_ino ? stage_open_lower(launch, mount->target) : -1;
+	struct stat st;
+
 	if (fstat(point, ret_stat) < 0)
 		return step_failed(mount, "stat", err);
-	if (mount->source_ino &&
-		(ret_stat->st_ino != mount->source_ino || ret_stat->st_dev != mount->source_dev))
+	/* An overlay has numbers of its own. */
+	st = *ret_stat;
+	if (mount->staged && mount->source_ino && (lower < 0 || fstat(lower, &st) < 0))
+		return step_failed(mount, "stat", err);
+	if (mount->source_ino && (st.st_ino != mount->source_ino || st.st_dev != mount->source_dev))
 		return error_set(err, -ESTALE, ERROR_REFUSED,
 			"%s was replaced while the run was being prepared", mount->target);
 	return 0;
@@ -305,7 +313,7 @@ static int mount_self(
 
 	if (point < 0)
 		return step_failed(mount, "open", err);
-	r = check_target(point, mount, &st, err);
+	r = check_target(launch, point, mount, &st, err);
 	if (r < 0)
 		return r;
 	tree = open_tree(
@@ -315,6 +323,25 @@ static int mount_self(
 	if (mount->kind == BERM__WIRE__MOUNT_KIND__MOUNT_SEAL)
 		r = mounts_restrict(tree, MOUNT_ATTR_SAFE | MOUNT_ATTR_RDONLY, mount, err);
 	return r < 0 ? r : mounts_attach(&tree, point, mount, err);
+}
+
+/* In the overlay, where it is nobody's but the run's. */
+static int make_placeholder(const struct launch *launch, const char *target)
+{
+	const char *name = path_last(target);
+	char parent[PATH_BUFFER];
+	autoclose int fd = -1;
+
+	if ((size_t)(name - target) >= sizeof(parent)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(parent, target, (size_t)(name - target));
+	parent[name - target > 1 ? name - target - 1 : 1] = '\0';
+	fd = open_target(launch, parent);
+	if (fd < 0 || mkdirat(fd, name, PLACEHOLDER_MODE) < 0)
+		return -1;
+	return open_target(launch, target);
 }
 
 static int mount_cover(
@@ -327,9 +354,12 @@ static int mount_cover(
 
 	if (point < 0 && errno == ENOENT && mount->optional)
 		return 0;
+	if (point < 0 && errno == ENOENT && mount->staged &&
+		mount->kind == BERM__WIRE__MOUNT_KIND__MOUNT_RESERVE)
+		point = make_placeholder(launch, mount->target);
 	if (point < 0)
 		return step_failed(mount, "open", err);
-	r = check_target(point, mount, &st, err);
+	r = check_target(launch, point, mount, &st, err);
 	if (r < 0)
 		return r;
 	if (S_ISLNK(st.st_mode))
@@ -345,6 +375,13 @@ static int mount_cover(
 	r = mounts_restrict(
 		tree, MOUNT_ATTR_SAFE | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC, mount, err);
 	return r < 0 ? r : mounts_attach(&tree, point, mount, err);
+}
+
+static int mount_stage(struct launch *launch, const Berm__Wire__Mount *mount, struct error *err)
+{
+	autoclose int point = open_target(launch, mount->target);
+
+	return point < 0 ? step_failed(mount, "open", err) : stage_mount(launch, mount, point, err);
 }
 
 static int make_read_only(
@@ -390,6 +427,8 @@ int mounts_step(struct launch *launch, size_t index, struct error *err)
 	case BERM__WIRE__MOUNT_KIND__MOUNT_SEAL:
 	case BERM__WIRE__MOUNT_KIND__MOUNT_PIN:
 		return mount_self(launch, mount, err);
+	case BERM__WIRE__MOUNT_KIND__MOUNT_STAGE:
+		return mount_stage(launch, mount, err);
 	case BERM__WIRE__MOUNT_KIND__MOUNT_COPY:
 		return copies_mount(launch, index, err);
 	case BERM__WIRE__MOUNT_KIND__MOUNT_READ_ONLY:

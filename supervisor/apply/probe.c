@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -171,6 +172,24 @@ static int try_id_map(void)
 	return mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ? -errno : 0;
 }
 
+/* Over two empty directories of a tmpfs, all of which goes with the namespace. */
+static int try_overlay(void)
+{
+	static const char *const names[] = {"/proc/lower", "/proc/upper", "/proc/work"};
+
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ||
+		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		mount("tmpfs", "/proc", "tmpfs", 0, NULL) < 0)
+		return -errno;
+	for (size_t i = 0; i < array_size(names); i++)
+		if (mkdir(names[i], 0700) < 0)
+			return -errno;
+	return mount("overlay", "/proc", "overlay", 0,
+		       "lowerdir=/proc/lower,upperdir=/proc/upper,workdir=/proc/work,userxattr") < 0
+		       ? -errno
+		       : 0;
+}
+
 static int (*const trials[PROBE_COUNT])(void) = {
 	[PROBE_LANDLOCK] = try_landlock,
 	[PROBE_SECCOMP] = try_seccomp,
@@ -179,6 +198,7 @@ static int (*const trials[PROBE_COUNT])(void) = {
 	[PROBE_NETWORK_NAMESPACE] = try_network_namespace,
 	[PROBE_ID_MAP] = try_id_map,
 	[PROBE_BPF_LSM] = probe_bpf_lsm_load,
+	[PROBE_OVERLAY] = try_overlay,
 };
 
 int probe_feature(enum probe_feature feature)

@@ -12,6 +12,7 @@ enum probe_feature {
 	PROBE_NETWORK_NAMESPACE, /* a network namespace too */
 	PROBE_ID_MAP,            /* the file system of "/" can be id-mapped by this process */
 	PROBE_BPF_LSM,           /* a BPF program of the LSM kind loads */
+	PROBE_OVERLAY,           /* an overlay can be mounted in a user namespace */
 	PROBE_COUNT
 };
 

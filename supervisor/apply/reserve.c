@@ -83,7 +83,7 @@ int reserve_name(struct launch *launch, struct error *err)
 		autofree char *parent = NULL;
 		int fd;
 
-		if (mount->kind != BERM__WIRE__MOUNT_KIND__MOUNT_RESERVE)
+		if (mount->kind != BERM__WIRE__MOUNT_KIND__MOUNT_RESERVE || mount->staged)
 			continue;
 		parent = path_parent(mount->source);
 		if (!parent)

@@ -138,6 +138,8 @@ static int prepare(struct launch *launch, struct error *err)
 	if (r == 0)
 		r = grants_open(launch, err);
 	if (r == 0)
+		r = stage_open(launch, err);
+	if (r == 0)
 		r = cgroup_name(launch, err);
 	if (r == 0)
 		r = reserve_name(launch, err);
@@ -159,6 +161,7 @@ static void release(struct launch *launch)
 	if (launch->grants)
 		for (size_t i = 0; i < launch->plan->n_mounts; i++)
 			own_close(&launch->grants[i].fd);
+	own_close(&launch->stage.fd);
 	network_unlink(launch);
 	cgroup_remove(launch);
 	reserve_remove(launch, 0);
@@ -326,6 +329,9 @@ void run_plan(const Berm__Wire__Plan *plan, const struct run_callbacks *callback
 		.network_fd = -1,
 		.filter_fd = -1,
 		.copies_fd = -1,
+		.stage = {.fd = -1},
+		.stage_path = callbacks ? callbacks->stage_path : NULL,
+		.lower_fd = -1,
 		.cover_fd = -1};
 	struct supervision s = {.launch = &launch,
 		.callbacks = callbacks,

@@ -178,6 +178,11 @@ static void look_link(const Berm__Wire__HostFacts *facts, struct finding *findin
 		text_puts(&finding->detail, ", to this host alone");
 }
 
+static void look_overlay(const Berm__Wire__HostFacts *facts, struct finding *finding)
+{
+	plain(finding, facts->overlay, "one can be mounted in a user namespace", PROBE_OVERLAY);
+}
+
 static void look_idmap(const Berm__Wire__HostFacts *facts, struct finding *finding)
 {
 	if (facts->privileged)
@@ -381,6 +386,9 @@ const struct feature features[] = {
 		"as root, files that a tool makes belong to the run's own uid",
 		"root, and a file system that can be id-mapped (ext4, xfs, btrfs, tmpfs from 6.3, overlay from 5.19)",
 		look_idmap, NULL},
+	{"overlay", "lets what a run writes wait beside its workspace until somebody commits it",
+		"profiles with workspace.mode: staged do not run; nothing is ever written directly instead",
+		"a kernel from 5.11 on with CONFIG_OVERLAY_FS", look_overlay, NULL},
 	{"cgroup", "limits memory, processes, cpu and io of a run as a whole",
 		"memory and processes are limited by rlimits, per process and per user; cpu and io are not",
 		"cgroup v2 alone (systemd.unified_cgroup_hierarchy=1), and a delegated cgroup for ordinary users "

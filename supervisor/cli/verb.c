@@ -20,6 +20,7 @@ const struct verb *const verbs[] = {
 	&verb_kill,
 	&verb_learn,
 	&verb_profile,
+	&verb_changes,
 	&verb_log,
 	&verb_doctor,
 	&verb_explain,

@@ -32,6 +32,7 @@ extern const struct verb verb_agent_retire;
 extern const struct verb verb_pace;
 extern const struct verb verb_pace_show;
 extern const struct verb verb_pace_set;
+extern const struct verb verb_changes;
 extern const struct verb verb_log;
 extern const struct verb verb_log_verify;
 extern const struct verb verb_log_trace;

@@ -8,6 +8,7 @@
 #include "daemon/metering.h"
 #include "daemon/outputs.h"
 #include "daemon/runs-place.h"
+#include "daemon/staging.h"
 #include "policy/decide.h"
 
 #include <string.h>
@@ -24,6 +25,7 @@ struct live {
 	struct run_socket socket;
 	struct control control;
 	struct control_actions actions;
+	struct staging staging;
 	struct error recorder_error; /* why the run had to end, or to be stopped */
 	int epoll_fd;                /* of the meter's and the control's descriptors */
 	uint64_t started_ms;
@@ -364,6 +366,8 @@ static int begin(struct live *live, struct error *err)
 		sink.activity = on_activity;
 	if (r == 0 && session->plan->meter)
 		r = metering_create(session->plan, session->run_id, &sink, &live->metering, err);
+	if (r == 0)
+		r = staging_begin(session, &live->staging, err);
 	if (r < 0)
 		return r;
 	open_to_questions(live);
@@ -407,18 +411,6 @@ static void tell_killer(const struct live *live, struct run_result *result)
 	log_line("run: %s", result->error.text);
 }
 
-/* Of a run that was: there is a receipt also without them. */
-static void take_outputs(struct session *session, const struct run_result *result)
-{
-	struct error err = {0};
-
-	if (result->outcome == RUN_SETUP_FAILED || result->outcome == RUN_REFUSED)
-		return;
-	if (outputs_hash(session->plan->recorder, &session->outputs, &session->output_count, &err) <
-		0)
-		log_line("run: %s", err.text);
-}
-
 static void end(struct live *live, struct run_result *result)
 {
 	if (live->metering)
@@ -426,8 +418,9 @@ static void end(struct live *live, struct run_result *result)
 	refresh_effects(live);
 	control_close(&live->control);
 	tell_killer(live, result);
+	staging_end(&live->staging, result->outcome != RUN_SETUP_FAILED);
 	runs_leave(&live->socket);
-	take_outputs(live->session, result);
+	session_take_outputs(live->session, result);
 	finish_recording(live, result);
 	metering_destroy(live->metering);
 	own_close(&live->epoll_fd);
@@ -438,6 +431,7 @@ void live_run(struct session *session, struct run_result *ret_result)
 	struct live live = {.session = session,
 		.socket = {.directory_fd = -1, .listen_fd = -1},
 		.control = {.epoll_fd = -1},
+		.staging = STAGING_INIT,
 		.epoll_fd = -1,
 		.started_ms = now_ms()};
 	struct run_callbacks callbacks = {.context = &live,
@@ -457,6 +451,7 @@ void live_run(struct session *session, struct run_result *ret_result)
 			callbacks.watch_ms = METERING_WATCH_MS;
 		}
 		callbacks.watch_fd = live.epoll_fd;
+		callbacks.stage_path = live.staging.layers;
 		run_plan(session->plan, &callbacks, ret_result);
 	}
 	end(&live, ret_result);

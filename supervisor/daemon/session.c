@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/session.h"
 
+#include "base/log.h"
 #include "daemon/live.h"
 #include "daemon/metering.h"
 #include "daemon/network-file.h"
+#include "daemon/outputs.h"
 #include "daemon/own-state.h"
 
 #include <string.h>
@@ -244,6 +246,18 @@ void session_run(struct session *session, struct run_result *ret_result)
 {
 	live_run(session, ret_result);
 	agent_run_end(session, ret_result);
+}
+
+void session_take_outputs(struct session *session, const struct run_result *result)
+{
+	struct error err = {0};
+
+	if (result->outcome == RUN_SETUP_FAILED || result->outcome == RUN_REFUSED)
+		return;
+	/* There is a receipt also without them. */
+	if (outputs_hash(session->plan->recorder, &session->outputs, &session->output_count, &err) <
+		0)
+		log_line("run: %s", err.text);
 }
 
 void session_refused(struct session *session, const struct run_result *result)

@@ -90,6 +90,8 @@ int session_compile(struct session *session, struct error *err) must_check;
 /* Run the plan and collect its denials and effects. While it lasts it answers to `berm ps` and the
  * like. Always fills *ret_result. */
 void session_run(struct session *session, struct run_result *ret_result);
+/* Hash what the profile declares as outputs, where the run was: for its receipt. */
+void session_take_outputs(struct session *session, const struct run_result *result);
 /* The run never came to be: let the log say that it was asked for, and why not. Quiet where that
  * does not work. */
 void session_refused(struct session *session, const struct run_result *result);

@@ -135,6 +135,8 @@ static uint32_t rights_of_mount(const Berm__Wire__Mount *mount)
 		return (RIGHTS_USE | run) & ~(mount->read_only ? METER_RIGHT_WRITE : 0u);
 	case BERM__WIRE__MOUNT_KIND__MOUNT_COPY:
 		return METER_RIGHT_READ | METER_RIGHT_CONNECT | RIGHTS_RUN;
+	case BERM__WIRE__MOUNT_KIND__MOUNT_STAGE:
+		return RIGHTS_USE | run;
 	case BERM__WIRE__MOUNT_KIND__MOUNT_PROC:
 	case BERM__WIRE__MOUNT_KIND__MOUNT_DEVPTS:
 	case BERM__WIRE__MOUNT_KIND__MOUNT_DEVICE:

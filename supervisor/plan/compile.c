@@ -172,6 +172,7 @@ static int (*const steps[])(struct compiler *c) = {
 	plan_grants,
 	plan_owner,
 	plan_areas,
+	plan_stage,
 	plan_protections,
 	plan_programs,
 	plan_mounts,

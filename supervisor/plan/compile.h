@@ -65,6 +65,7 @@ enum rule_section {
 	RULES_RECORDER_REDACT,
 	RULES_RECORDER_SINKS,
 	RULES_RECORDER_OUTPUTS,
+	RULES_WORKSPACE_MODE,
 	RULES_SECTION_COUNT
 };
 
@@ -107,6 +108,7 @@ struct area {
 	uint64_t size_bytes; /* AREA_TMPFS */
 	uint32_t mode;       /* AREA_TMPFS */
 	uint32_t rule;
+	bool staged; /* AREA_GRANT: what is written lands beside it */
 };
 
 /* A place inside a granted tree that is less than the tree. In order of strength. */
@@ -236,6 +238,9 @@ int plan_areas(struct compiler *c) must_check;
 const struct area *area_of(const struct compiler *c, const char *path);
 /* The same, but not the area that begins at the path itself. */
 const struct area *area_around(const struct compiler *c, const char *path);
+
+/* stage.c: the area whose changes wait to be committed. */
+int plan_stage(struct compiler *c) must_check;
 
 /* protect.c: what is denied or protected inside a grant. */
 int plan_protections(struct compiler *c) must_check;

@@ -243,6 +243,8 @@ static const char *usual(const struct compiler *c, const char *key)
 		return "supervisor";
 	if (strncmp(key, "recorder.", 9) == 0)
 		return "recorder";
+	if (strcmp(key, "workspace.mode") == 0)
+		return "nothing to stage";
 	if (strncmp(key, "blast_radius.", 13) == 0)
 		return "the meter of the caps";
 	return "";

@@ -81,6 +81,9 @@ static uint32_t mount_rights(const struct compiler *c, const Berm__Wire__Mount *
 		       (m->no_exec ? 0 : exec_rights(c, m->target));
 	case BERM__WIRE__MOUNT_KIND__MOUNT_COPY:
 		return ANCHOR_READ | ANCHOR_CONNECT | exec_rights(c, m->target);
+	case BERM__WIRE__MOUNT_KIND__MOUNT_STAGE:
+		return ANCHOR_READ | ANCHOR_CONNECT | ANCHOR_WRITE |
+		       (m->no_exec ? 0 : exec_rights(c, m->target));
 	case BERM__WIRE__MOUNT_KIND__MOUNT_PROC:
 		return ANCHOR_READ | ANCHOR_SCRATCH;
 	case BERM__WIRE__MOUNT_KIND__MOUNT_DEVPTS:

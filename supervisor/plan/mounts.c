@@ -2,7 +2,7 @@
 #include "plan/compile.h"
 
 /* Steps at one path: what makes it, then what takes away from it. */
-enum step_phase { STEP_MAKE, STEP_PROTECT, STEP_COPY };
+enum step_phase { STEP_MAKE, STEP_STAGE, STEP_PROTECT, STEP_COPY };
 
 static enum step_phase step_phase(const Berm__Wire__Mount *m)
 {
@@ -12,6 +12,8 @@ static enum step_phase step_phase(const Berm__Wire__Mount *m)
 	case BERM__WIRE__MOUNT_KIND__MOUNT_PIN:
 	case BERM__WIRE__MOUNT_KIND__MOUNT_RESERVE:
 		return STEP_PROTECT;
+	case BERM__WIRE__MOUNT_KIND__MOUNT_STAGE:
+		return STEP_STAGE;
 	case BERM__WIRE__MOUNT_KIND__MOUNT_COPY:
 		return STEP_COPY;
 	case BERM__WIRE__MOUNT_KIND__MOUNT_UNSPECIFIED:
@@ -58,12 +60,16 @@ static void bind_area(struct compiler *c, const struct area *a)
 	m->source_kind = fact->resolved_kind;
 	m->source_dev = fact->dev;
 	m->source_ino = fact->ino;
-	m->read_only = !a->write && !device;
+	m->read_only = (!a->write || a->staged) && !device;
 	m->no_exec = !a->exec || device;
 	if (a->write && !device && identity_maps(c)) {
 		m->id_mapped = true;
 		set_owner(m, fact);
 	}
+	if (a->staged)
+		message_mount(c, BERM__WIRE__MOUNT_KIND__MOUNT_STAGE, a->path,
+			rule_index(c, RULES_WORKSPACE_MODE, 0))
+			->no_exec = !a->exec;
 }
 
 static void emit_area(struct compiler *c, const struct area *a)
@@ -117,7 +123,8 @@ static void emit_protections(struct compiler *c)
 		m->source_kind = p->file_kind;
 		m->source_dev = p->dev;
 		m->source_ino = p->ino;
-		if (p->kind == PROTECTION_RESERVE) {
+		m->staged = area_around(c, p->path)->staged;
+		if (p->kind == PROTECTION_RESERVE && !m->staged) {
 			m->source = message_string(c, p->path);
 			set_owner(m, area_around(c, p->path)->grant->fact);
 		}

@@ -68,6 +68,11 @@ static int check_mount(const Berm__Wire__Plan *plan, const Berm__Wire__Mount *m,
 			return broken(plan, m->target, m->rule,
 				"can be written and its files executed", err);
 		return 0;
+	case BERM__WIRE__MOUNT_KIND__MOUNT_STAGE:
+		if (!m->no_exec)
+			return broken(plan, m->target, m->rule,
+				"can be written and its files executed", err);
+		return 0;
 	case BERM__WIRE__MOUNT_KIND__MOUNT_COPY:
 		if (m->digest.len != PLAN_DIGEST_BYTES || !m->read_only ||
 			m->source_kind != BERM__WIRE__FILE_KIND__FILE_REGULAR)

@@ -158,9 +158,10 @@ static void print_mounts(const Berm__Wire__Plan *plan, struct text *out)
 				m->kind == BERM__WIRE__MOUNT_KIND__MOUNT_SYMLINK ? " -> " : " = ");
 			text_escape(out, (const char *)m->content.data, m->content.len, SHOWN_MAX);
 		}
-		text_printf(out, "%s%s%s", m->read_only ? " ro" : "", m->no_exec ? " noexec" : "",
-			m->optional ? " optional" : "");
-		if (m->id_mapped || m->kind == BERM__WIRE__MOUNT_KIND__MOUNT_RESERVE)
+		text_printf(out, "%s%s%s%s", m->read_only ? " ro" : "", m->no_exec ? " noexec" : "",
+			m->optional ? " optional" : "", m->staged ? " staged" : "");
+		if (m->id_mapped ||
+			(m->kind == BERM__WIRE__MOUNT_KIND__MOUNT_RESERVE && !m->staged))
 			text_printf(out, " %s=%u:%u", m->id_mapped ? "idmap" : "owner",
 				m->owner_uid, m->owner_gid);
 		if (m->size_bytes)

@@ -80,6 +80,7 @@ static const struct {
 	[RULES_RECORDER_REDACT]      = {"recorder.redact",        SHAPE_STRINGS,    AT(recorder.redact)},
 	[RULES_RECORDER_SINKS]       = {"recorder.sinks",         SHAPE_SINKS,      AT(recorder.sinks)},
 	[RULES_RECORDER_OUTPUTS]     = {"recorder.outputs",       SHAPE_PATHS,      AT(recorder.outputs)},
+	[RULES_WORKSPACE_MODE]       = {"workspace.mode",         SHAPE_LIMIT_WORD, AT(workspace.mode)},
 };
 #undef AT
 /* clang-format on */

@@ -271,6 +271,7 @@ int ceiling_apply(struct profile *profile, const struct profile *ceiling, struct
 	narrow_env(&n);
 	narrow_pace(&n);
 	narrow_recorder(&n);
+	narrow_workspace(&n);
 	narrow_add_all(&n, &profile->pending, &ceiling->pending);
 	return n.no_memory ? -ENOMEM : 0;
 }

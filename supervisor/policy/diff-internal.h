@@ -111,6 +111,7 @@ void diff_scalars(struct differ *d);
 void diff_pace(struct differ *d);
 void diff_recorder(struct differ *d);
 void diff_pending(struct differ *d);
+void diff_workspace(struct differ *d);
 
 /* True where every path that the narrow pattern matches is matched by the wide one, or lies beneath
  * one that is. Both may be literal. False where that is not certain. */

@@ -73,8 +73,10 @@ const struct key keys_approvals[] = {
 };
 
 const struct key keys_workspace[] = {
-	{"path", VALUE_STRING, CONTENT_PATH, .flags = KEY_REQUIRED, .example = "\"${WORKDIR}\"", .help = "The directory."},
+	{"path", VALUE_STRING, CONTENT_PATH, .flags = KEY_REQUIRED, .example = "\"${WORKDIR}\"", STORED(workspace.path),
+	 AT(workspace.path_at), .help = "The directory. Where it is staged, it is one of fs.write."},
 	{"mode", VALUE_WORD, WORDS("direct", "staged"), .default_text = "direct", .example = "staged",
+	 STORED(workspace.mode),
 	 .help = "staged: writes land beside the directory until somebody keeps or drops them."},
 	{0},
 };

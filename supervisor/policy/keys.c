@@ -55,7 +55,7 @@ static const struct key keys_top[] = {
 	 .help = "How a person is asked, and what holds when nobody answers."},
 	{"recorder", VALUE_OBJECT, .of = SECTION_RECORDER,
 	 .help = "What is recorded of a run, for how long, and what happens when it cannot be."},
-	{"workspace", VALUE_OBJECT, .flags = KEY_PENDING, .needs = "the staged workspace", .of = SECTION_WORKSPACE,
+	{"workspace", VALUE_OBJECT, .of = SECTION_WORKSPACE,
 	 .help = "A directory whose changes wait to be looked at."},
 	{"gates", VALUE_OBJECT_LIST, .flags = KEY_PENDING, .needs = "approvals", .of = SECTION_GATE,
 	 .help = "Programs that judge a run before it starts or before its changes are kept. The strictest answer wins."},

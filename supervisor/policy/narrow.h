@@ -48,6 +48,8 @@ void narrow_syscalls(struct narrowing *n);
 void narrow_env(struct narrowing *n);
 /* pace, and what follows where a cap refuses. */
 void narrow_pace(struct narrowing *n);
+/* workspace. */
+void narrow_workspace(struct narrowing *n);
 /* recorder; after pace, whose triggers count for what happens when it fails. */
 void narrow_recorder(struct narrowing *n);
 

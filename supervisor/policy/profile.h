@@ -176,6 +176,8 @@ struct phase_rules {
 };
 
 #define RECORD_OUTPUTS_MAX 64
+/* The numbers of the words of workspace.mode, which count from 1. */
+enum workspace_mode { WORKSPACE_DIRECT = 1, WORKSPACE_STAGED };
 
 /* The numbers of the words of recorder, which count from 1. */
 enum record_level { RECORD_DECISIONS = 1, RECORD_ACTIVITY, RECORD_FULL };
@@ -332,6 +334,12 @@ struct profile {
 		struct sink_rules sinks;
 		struct path_rules outputs; /* files whose hashes are in the receipt */
 	} recorder;
+
+	struct {
+		const char *path; /* NULL: there is no such section */
+		struct source path_at;
+		struct limit mode; /* enum workspace_mode; not set: direct */
+	} workspace;
 
 	struct {
 		struct pending *items;

@@ -75,6 +75,8 @@ static const struct {
 	{"recorder.sinks",                 "recorder"},
 	{"recorder.outputs",               "supervisor, when all processes of the run are gone"},
 	{"recorder.chain",                 "recorder"},
+	{"workspace.path",                 "as workspace.mode"},
+	{"workspace.mode",                 "overlay; without it the start is refused"},
 };
 /* clang-format on */
 

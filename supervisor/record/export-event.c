@@ -73,6 +73,7 @@ static const struct row {
 	ROW(APPROVAL, NULL, CONFIG, 1, "Log", {"configuration"}, {"info"}, "approval"),
 	ROW(KILL, NULL, PROCESS, 2, "Terminate", {"process"}, {"end"}, "run-kill"),
 	ROW(AGENT_CHANGE, NULL, CONFIG, 1, "Log", {"configuration"}, {"change"}, "agent-change"),
+	ROW(CHANGE_SET, NULL, FILES, 3, "Update", {"file"}, {"change"}, "change-set-end"),
 	ROW(OPENED, NULL, LOG, 6, "Start", {"host"}, {"start"}, "log-open"),
 	ROW(SEGMENT_HEAD, NULL, LOG, 5, "Rotate", {"host"}, {"change"}, "log-rotate"),
 	ROW(SEAL, NULL, LOG, 99, "Seal", {"host"}, {"info"}, "log-seal"),
@@ -318,6 +319,10 @@ static void fill_body(struct export_event *e, const Berm__Wire__Record *record)
 	case BERM__WIRE__RECORD__BODY_AGENT_CHANGE:
 		e->object = bytes_of(record->agent_change->name);
 		e->severity = 3;
+		break;
+	case BERM__WIRE__RECORD__BODY_CHANGE_SET:
+		e->object = record->change_set->workspace;
+		e->count = record->change_set->changes;
 		break;
 	case BERM__WIRE__RECORD__BODY_LOSS:
 		e->count = record->loss->count;

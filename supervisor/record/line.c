@@ -3,23 +3,22 @@
 
 #include "base/own.h"
 #include "record/export-internal.h"
+#include "record/line-internal.h"
 #include "wire/effects.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
-#define WORD_BYTES 40
 #define RULE_BYTES 100
-#define MORE_BYTES 100
 
-static void put_bytes(struct text *out, const ProtobufCBinaryData *bytes, size_t max_bytes)
+void line_put_bytes(struct text *out, const ProtobufCBinaryData *bytes, size_t max_bytes)
 {
 	if (bytes->len)
 		text_escape(out, (const char *)bytes->data, bytes->len, max_bytes);
 }
 
-static void put(struct text *out, const char *string, size_t max_bytes)
+void line_put(struct text *out, const char *string, size_t max_bytes)
 {
 	if (string)
 		text_escape(out, string, strlen(string), max_bytes);
@@ -41,7 +40,7 @@ static void put_words(struct text *out, const ProtobufCBinaryData *words, size_t
 	text_escape(out, text_string(&whole), whole.length, LINE_OBJECT_BYTES_MAX);
 }
 
-static void put_error(struct text *out, uint32_t error)
+void line_put_error(struct text *out, uint32_t error)
 {
 	const char *name = strerrorname_np((int)error);
 
@@ -51,7 +50,7 @@ static void put_error(struct text *out, uint32_t error)
 		text_printf(out, "errno %u", error);
 }
 
-static void put_milliseconds(struct text *out, uint64_t ms)
+void line_put_milliseconds(struct text *out, uint64_t ms)
 {
 	if (ms < 60000)
 		text_printf(out, "%" PRIu64 ".%" PRIu64 "s", ms / 1000, ms % 1000 / 100);
@@ -91,8 +90,8 @@ static void fill_denial(struct line *l, const Berm__Wire__Record *record)
 	l->area = area_of(d->operation);
 	if (d->class_ == DENIAL_CANARY || d->class_ == DENIAL_ESCAPE)
 		text_puts(&l->more, d->class_ == DENIAL_CANARY ? "canary" : "escape");
-	put(&l->operation, d->operation, WORD_BYTES);
-	put_bytes(&l->object, &d->target, LINE_OBJECT_BYTES_MAX);
+	line_put(&l->operation, d->operation, LINE_WORD_BYTES);
+	line_put_bytes(&l->object, &d->target, LINE_OBJECT_BYTES_MAX);
 	if (d->has_count && d->count != 1)
 		text_printf(&l->more, "%sx%" PRIu64, l->more.length ? " " : "", d->count);
 	if (d->id)
@@ -115,10 +114,10 @@ static void fill_posture(struct line *l, const Berm__Wire__Record *record)
 
 	text_puts(&l->operation, "posture");
 	text_printf(&l->object, "%s -> %s", posture_word(p->before), posture_word(p->after));
-	put(&l->more, p->reason, MORE_BYTES);
+	line_put(&l->more, p->reason, LINE_MORE_BYTES);
 	if (p->by) {
 		text_puts(&l->more, " by ");
-		put(&l->more, p->by, WORD_BYTES);
+		line_put(&l->more, p->by, LINE_WORD_BYTES);
 	}
 }
 
@@ -128,10 +127,10 @@ static void fill_phase(struct line *l, const Berm__Wire__Record *record)
 
 	text_puts(&l->operation, "phase");
 	text_printf(&l->object, "%s -> %s", phase_word(p->before), phase_word(p->after));
-	put(&l->more, p->trigger, MORE_BYTES);
+	line_put(&l->more, p->trigger, LINE_MORE_BYTES);
 	if (p->authority) {
 		text_puts(&l->more, " by ");
-		put(&l->more, p->authority, WORD_BYTES);
+		line_put(&l->more, p->authority, LINE_WORD_BYTES);
 	}
 	if (p->after == PHASE_PRIMARY)
 		l->tone = LINE_GOOD;
@@ -139,20 +138,34 @@ static void fill_phase(struct line *l, const Berm__Wire__Record *record)
 		l->tone = LINE_BAD;
 }
 
+static void fill_change_set(struct line *l, const Berm__Wire__Record *record)
+{
+	const Berm__Wire__ChangeSetEnd *c = record->change_set;
+
+	line_put(&l->operation, c->action ? c->action : "?", LINE_WORD_BYTES);
+	line_put_bytes(&l->object, &c->workspace, LINE_OBJECT_BYTES_MAX);
+	text_printf(&l->more, "%llu changes of run ", (unsigned long long)c->changes);
+	line_put(&l->more, c->staged_by ? c->staged_by : "?", LINE_WORD_BYTES);
+	if (c->by) {
+		text_puts(&l->more, " by ");
+		line_put(&l->more, c->by, LINE_WORD_BYTES);
+	}
+}
+
 static void fill_kill(struct line *l, const Berm__Wire__Record *record)
 {
 	const Berm__Wire__Kill *k = record->kill;
 
 	text_puts(&l->operation, "kill");
-	put(&l->object, k->killed ? k->killed : "?", LINE_OBJECT_BYTES_MAX);
-	put_bytes(&l->more, &k->reason, MORE_BYTES);
+	line_put(&l->object, k->killed ? k->killed : "?", LINE_OBJECT_BYTES_MAX);
+	line_put_bytes(&l->more, &k->reason, LINE_MORE_BYTES);
 	if (k->by) {
 		text_puts(&l->more, l->more.length ? " by " : "by ");
-		put(&l->more, k->by, WORD_BYTES);
+		line_put(&l->more, k->by, LINE_WORD_BYTES);
 	}
 	if (k->has_gone_boot_ns && k->gone_boot_ns >= k->asked_boot_ns) {
 		text_puts(&l->more, ", gone after ");
-		put_milliseconds(&l->more, (k->gone_boot_ns - k->asked_boot_ns) / 1000000);
+		line_put_milliseconds(&l->more, (k->gone_boot_ns - k->asked_boot_ns) / 1000000);
 	} else {
 		text_puts(&l->more, ", NOT gone");
 		l->tone = LINE_BAD;
@@ -163,12 +176,12 @@ static void fill_agent(struct line *l, const Berm__Wire__Record *record)
 {
 	const Berm__Wire__AgentChange *a = record->agent_change;
 
-	put(&l->operation, a->operation, WORD_BYTES);
-	put(&l->object, a->name ? a->name : "?", LINE_OBJECT_BYTES_MAX);
-	put(&l->more, a->reason ? a->reason : a->limits, MORE_BYTES);
+	line_put(&l->operation, a->operation, LINE_WORD_BYTES);
+	line_put(&l->object, a->name ? a->name : "?", LINE_OBJECT_BYTES_MAX);
+	line_put(&l->more, a->reason ? a->reason : a->limits, LINE_MORE_BYTES);
 	if (a->by) {
 		text_puts(&l->more, " by ");
-		put(&l->more, a->by, WORD_BYTES);
+		line_put(&l->more, a->by, LINE_WORD_BYTES);
 	}
 }
 
@@ -178,17 +191,17 @@ static void fill_approval(struct line *l, const Berm__Wire__Record *record)
 	const char *answer = a->answer ? a->answer : "";
 
 	l->area = area_of(a->operation);
-	put(&l->operation, a->operation, WORD_BYTES);
-	put_bytes(&l->object, &a->target, LINE_OBJECT_BYTES_MAX);
+	line_put(&l->operation, a->operation, LINE_WORD_BYTES);
+	line_put_bytes(&l->object, &a->target, LINE_OBJECT_BYTES_MAX);
 	text_puts(&l->more, "-> ");
-	put(&l->more, answer, WORD_BYTES);
+	line_put(&l->more, answer, LINE_WORD_BYTES);
 	if (a->approver) {
 		text_puts(&l->more, " by ");
-		put(&l->more, a->approver, WORD_BYTES);
+		line_put(&l->more, a->approver, LINE_WORD_BYTES);
 	}
 	if (a->has_waited_ms) {
 		text_puts(&l->more, " ");
-		put_milliseconds(&l->more, a->waited_ms);
+		line_put_milliseconds(&l->more, a->waited_ms);
 	}
 	l->denied = strcmp(answer, "denied") == 0 || strcmp(answer, "timeout") == 0 ||
 		    strcmp(answer, "rate_limited") == 0;
@@ -203,7 +216,7 @@ static void finish_activity(struct line *l, bool has_error, uint32_t error)
 	l->tone = LINE_WARN;
 	l->denied = error == EPERM || error == EACCES;
 	text_puts(&l->more, l->more.length ? " " : "");
-	put_error(&l->more, error);
+	line_put_error(&l->more, error);
 }
 
 static void fill_exec(struct line *l, const Berm__Wire__Record *record)
@@ -214,7 +227,7 @@ static void fill_exec(struct line *l, const Berm__Wire__Record *record)
 	if (e->n_argv)
 		put_words(&l->object, e->argv, e->n_argv);
 	else
-		put_bytes(&l->object, &e->path, LINE_OBJECT_BYTES_MAX);
+		line_put_bytes(&l->object, &e->path, LINE_OBJECT_BYTES_MAX);
 	finish_activity(l, e->has_error, e->error);
 }
 
@@ -222,11 +235,11 @@ static void fill_file(struct line *l, const Berm__Wire__Record *record)
 {
 	const Berm__Wire__FileActivity *f = record->file;
 
-	put(&l->operation, f->operation, WORD_BYTES);
-	put_bytes(&l->object, &f->path, LINE_OBJECT_BYTES_MAX);
+	line_put(&l->operation, f->operation, LINE_WORD_BYTES);
+	line_put_bytes(&l->object, &f->path, LINE_OBJECT_BYTES_MAX);
 	if (f->new_path.len) {
 		text_puts(&l->object, " -> ");
-		put_bytes(&l->object, &f->new_path, LINE_OBJECT_BYTES_MAX);
+		line_put_bytes(&l->object, &f->new_path, LINE_OBJECT_BYTES_MAX);
 	}
 	if (f->has_bytes)
 		text_printf(&l->more, "%" PRIu64 " bytes", f->bytes);
@@ -238,8 +251,8 @@ static void fill_network(struct line *l, const Berm__Wire__Record *record)
 	const Berm__Wire__NetworkActivity *n = record->network;
 	char address[64];
 
-	put(&l->operation, n->operation, WORD_BYTES);
-	put_bytes(&l->object, &n->host_name, LINE_OBJECT_BYTES_MAX);
+	line_put(&l->operation, n->operation, LINE_WORD_BYTES);
+	line_put_bytes(&l->object, &n->host_name, LINE_OBJECT_BYTES_MAX);
 	if (!n->host_name.len && export_address(&n->address, address))
 		text_printf(&l->object, strchr(address, ':') ? "[%s]" : "%s", address);
 	if (n->has_port)
@@ -254,17 +267,17 @@ static void fill_run_start(struct line *l, const Berm__Wire__Record *record)
 {
 	const Berm__Wire__RunStart *s = record->run_start;
 
-	put(&l->operation, s->profile, WORD_BYTES);
+	line_put(&l->operation, s->profile, LINE_WORD_BYTES);
 	put_words(&l->object, s->argv, s->n_argv);
 	if (s->caller_name || s->has_caller_uid)
 		text_puts(&l->more, "for ");
 	if (s->caller_name && s->caller_name[0])
-		put(&l->more, s->caller_name, WORD_BYTES);
+		line_put(&l->more, s->caller_name, LINE_WORD_BYTES);
 	else if (s->has_caller_uid)
 		text_printf(&l->more, "uid %u", s->caller_uid);
 	for (size_t i = 0; i < s->n_degraded; i++) {
 		text_puts(&l->more, i ? "," : " without ");
-		put(&l->more, s->degraded[i], WORD_BYTES);
+		line_put(&l->more, s->degraded[i], LINE_WORD_BYTES);
 	}
 }
 
@@ -273,107 +286,23 @@ static void fill_run_end(struct line *l, const Berm__Wire__Record *record)
 	const Berm__Wire__RunEnd *e = record->run_end;
 	bool exited = e->outcome && strcmp(e->outcome, "exited") == 0;
 
-	put(&l->operation, e->outcome, WORD_BYTES);
+	line_put(&l->operation, e->outcome, LINE_WORD_BYTES);
 	if (e->has_signal && e->signal)
 		text_printf(&l->object, "signal %u", e->signal);
 	else
 		text_printf(&l->object, "code %u", e->exit_code);
 	if (e->has_duration_ms) {
 		text_puts(&l->object, " after ");
-		put_milliseconds(&l->object, e->duration_ms);
+		line_put_milliseconds(&l->object, e->duration_ms);
 	}
 	if (e->reason) {
 		text_puts(&l->object, ": ");
-		put(&l->object, e->reason, MORE_BYTES);
+		line_put(&l->object, e->reason, LINE_MORE_BYTES);
 	}
 	text_printf(&l->more, "%" PRIu64 " denied", e->denials);
 	if (e->lost)
 		text_printf(&l->more, ", %" PRIu64 " LOST", e->lost);
 	l->tone = exited ? LINE_PLAIN : LINE_WARN;
-}
-
-static void fill_opened(struct line *l, const Berm__Wire__Record *record)
-{
-	const Berm__Wire__Opened *o = record->opened;
-
-	text_puts(&l->operation, "opened");
-	text_puts(&l->object, "berm ");
-	put(&l->object, o->version, WORD_BYTES);
-	if (o->recovered) {
-		l->tone = LINE_WARN;
-		text_printf(&l->more,
-			"after a crash: %" PRIu64 " records unsealed, %" PRIu64 " bytes dropped",
-			o->unsealed_records, o->dropped_bytes);
-	}
-	if (o->abandoned_reason) {
-		l->tone = LINE_BAD;
-		text_puts(&l->more, l->more.length ? "; " : "");
-		put(&l->more, o->abandoned_reason, MORE_BYTES);
-	}
-}
-
-const char *line_loss_source(Berm__Wire__LossSource source)
-{
-	static const struct {
-		Berm__Wire__LossSource source;
-		const char *words;
-	} rows[] = {{BERM__WIRE__LOSS_SOURCE__LOSS_KERNEL_RING, "the kernel's ring was full"},
-		{BERM__WIRE__LOSS_SOURCE__LOSS_QUEUE, "the recorder's queue was full"},
-		{BERM__WIRE__LOSS_SOURCE__LOSS_TOO_LARGE, "too large"},
-		{BERM__WIRE__LOSS_SOURCE__LOSS_STORAGE, "the disk would not take them"},
-		{BERM__WIRE__LOSS_SOURCE__LOSS_MALFORMED, "no record that a run may tell"},
-		{BERM__WIRE__LOSS_SOURCE__LOSS_SINK,
-			"the place it was sent to would not take them"}};
-
-	for (size_t i = 0; i < array_size(rows); i++)
-		if (rows[i].source == source)
-			return rows[i].words;
-	return "?";
-}
-
-static void fill_loss(struct line *l, const Berm__Wire__Record *record)
-{
-	text_puts(&l->operation, "records");
-	text_printf(&l->object, "%" PRIu64 " are missing here: %s", record->loss->count,
-		line_loss_source(record->loss->source));
-}
-
-static void fill_clock(struct line *l, const Berm__Wire__Record *record)
-{
-	text_puts(&l->operation, "clock");
-	text_printf(
-		&l->object, "set by %+.3f s", (double)record->clock_step->step_ns / 1000000000.0);
-}
-
-static void fill_retention(struct line *l, const Berm__Wire__Record *record)
-{
-	text_puts(&l->operation, "removed");
-	text_printf(&l->object, "segments up to %" PRIu64, record->retention->removed_through);
-	put(&l->more, record->retention->rule, WORD_BYTES);
-}
-
-static void fill_trouble(struct line *l, const Berm__Wire__Record *record)
-{
-	put(&l->operation, record->trouble->operation, WORD_BYTES);
-	if (record->trouble->error)
-		put_error(&l->object, record->trouble->error);
-	if (!record->trouble->operation || strcmp(record->trouble->operation, "anchor") != 0)
-		text_puts(&l->more, "the recorder had to end");
-	else
-		text_puts(&l->more, record->trouble->error ? "seals are not anchored"
-							   : "seals are anchored again");
-}
-
-static void fill_head(struct line *l, const Berm__Wire__Record *record)
-{
-	text_puts(&l->operation, "segment");
-	text_printf(&l->object, "%" PRIu64, record->segment_head->segment);
-}
-
-static void fill_seal(struct line *l, const Berm__Wire__Record *record)
-{
-	text_puts(&l->operation, "seal");
-	text_printf(&l->object, "%" PRIu64 " records", record->seal->records);
 }
 
 static void fill_nothing(struct line *l, const Berm__Wire__Record *record)
@@ -408,13 +337,14 @@ static const struct row {
 	ROW(PHASE_CHANGE, "phase_change", "SET", "PACE", LINE_WARN, 0, fill_phase),
 	ROW(KILL, "kill", "KILL", "RUN", LINE_WARN, 0, fill_kill),
 	ROW(AGENT_CHANGE, "agent_change", "SET", "AGNT", LINE_WARN, 0, fill_agent),
-	ROW(OPENED, "opened", "NOTE", "LOG", LINE_PLAIN, 0, fill_opened),
-	ROW(LOSS, "loss", "LOST", "LOG", LINE_BAD, 0, fill_loss),
-	ROW(CLOCK_STEP, "clock_step", "NOTE", "LOG", LINE_WARN, 0, fill_clock),
-	ROW(RETENTION, "retention", "NOTE", "LOG", LINE_PLAIN, 0, fill_retention),
-	ROW(TROUBLE, "trouble", "FAIL", "LOG", LINE_BAD, 0, fill_trouble),
-	ROW(SEGMENT_HEAD, "segment_head", "NOTE", "LOG", LINE_PLAIN, OWN, fill_head),
-	ROW(SEAL, "seal", "NOTE", "LOG", LINE_PLAIN, OWN, fill_seal),
+	ROW(CHANGE_SET, "change_set", "SET", "FILE", LINE_PLAIN, 0, fill_change_set),
+	ROW(OPENED, "opened", "NOTE", "LOG", LINE_PLAIN, 0, line_fill_opened),
+	ROW(LOSS, "loss", "LOST", "LOG", LINE_BAD, 0, line_fill_loss),
+	ROW(CLOCK_STEP, "clock_step", "NOTE", "LOG", LINE_WARN, 0, line_fill_clock),
+	ROW(RETENTION, "retention", "NOTE", "LOG", LINE_PLAIN, 0, line_fill_retention),
+	ROW(TROUBLE, "trouble", "FAIL", "LOG", LINE_BAD, 0, line_fill_trouble),
+	ROW(SEGMENT_HEAD, "segment_head", "NOTE", "LOG", LINE_PLAIN, OWN, line_fill_head),
+	ROW(SEAL, "seal", "NOTE", "LOG", LINE_PLAIN, OWN, line_fill_seal),
 	ROW(_NOT_SET, "unknown", "NOTE", "LOG", LINE_WARN, 0, fill_nothing),
 /* clang-format on */
 #undef ROW
@@ -445,13 +375,13 @@ static void put_rule(struct text *out, const Berm__Wire__RecordRule *rule)
 {
 	const char *slash;
 
-	put(out, rule->key, RULE_BYTES);
+	line_put(out, rule->key, RULE_BYTES);
 	if (!rule->file || !rule->file[0])
 		return;
 	/* The last part of the path is enough beside the key; --json has all of it. */
 	slash = strrchr(rule->file, '/');
 	text_puts(out, " ");
-	put(out, slash && slash[1] ? slash + 1 : rule->file, RULE_BYTES);
+	line_put(out, slash && slash[1] ? slash + 1 : rule->file, RULE_BYTES);
 	/* What is not of a file has no line: an agent's budget. */
 	if (rule->line)
 		text_printf(out, ":%u", rule->line);
@@ -478,7 +408,7 @@ void line_fill(struct line *line, const Berm__Wire__Record *record)
 	if (evidence->program.len) {
 		ProtobufCBinaryData name = export_last(&evidence->program);
 
-		put_bytes(&line->program, &name, WORD_BYTES);
+		line_put_bytes(&line->program, &name, LINE_WORD_BYTES);
 	}
 	if (evidence->has_pid)
 		text_printf(&line->program, "(%u)", evidence->pid);

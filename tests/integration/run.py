@@ -10,6 +10,7 @@ sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "support")]
 
 import cases_anchor  # noqa: E402
 import cases_agents  # noqa: E402
+import cases_changes  # noqa: E402
 import cases_learn  # noqa: E402
 import cases_kill  # noqa: E402
 import cases_live  # noqa: E402
@@ -28,10 +29,10 @@ import sandbox as sandboxes  # noqa: E402
 SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools.ROWS, "meter": cases_meter.ROWS,
           "live": cases_live.ROWS, "kill": cases_kill.ROWS,
           "record": cases_record.ROWS + cases_anchor.ROWS + cases_outputs.ROWS + cases_sinks.ROWS,
-          "profiles": cases_profiles.ROWS,
+          "profiles": cases_profiles.ROWS, "changes": cases_changes.ROWS,
           "learn": cases_learn.ROWS, "pinned": cases_pinned.ROWS, "agents": cases_agents.ROWS,
           "slow": cases_tools.SLOW + cases_learn.SLOW}
-USUAL = ("run", "world", "tools", "profiles", "meter", "live", "kill", "learn", "record", "pinned",
+USUAL = ("run", "world", "tools", "profiles", "meter", "live", "kill", "learn", "changes", "record", "pinned",
          "agents")
 
 

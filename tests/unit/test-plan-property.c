@@ -114,6 +114,9 @@ static struct reach mount_reach(const Berm__Wire__Plan *plan, const char *path)
 		case BERM__WIRE__MOUNT_KIND__MOUNT_SEAL:
 			r.write = false;
 			break;
+		case BERM__WIRE__MOUNT_KIND__MOUNT_STAGE:
+			r.write = true;
+			break;
 		case BERM__WIRE__MOUNT_KIND__MOUNT_PIN:
 		case BERM__WIRE__MOUNT_KIND__MOUNT_READ_ONLY:
 			break;

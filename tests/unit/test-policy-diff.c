@@ -264,6 +264,13 @@ static void less_recorded_is_wider(void **state)
 		{"recorder: {redact: [aa]}", "recorder: {redact: [bb, aa]}",
 			"WIDER recorder.redact +bb\n"},
 		{"recorder: {redact: [aa]}", "recorder: {}", "WIDER recorder.redact -aa\n"},
+		{"recorder: {}", "workspace: {path: /w, mode: staged}",
+			"NARROWER workspace.mode -direct +staged /w\n"},
+		{"workspace: {path: /w, mode: staged}", "workspace: {path: /w}",
+			"WIDER workspace.mode -staged /w +direct\n"},
+		{"workspace: {path: /w, mode: staged}", "workspace: {path: /v, mode: staged}",
+			"WIDER workspace.mode -staged /w +staged /v\n"},
+		{"workspace: {path: /w}", "workspace: {path: /v, mode: direct}", ""},
 		{"recorder: {sinks: [{type: syslog}]}", "recorder: {}",
 			"WIDER recorder.sinks -syslog (ocsf)\n"},
 		{"recorder: {sinks: [{type: syslog}]}",
@@ -402,7 +409,8 @@ static const char *const compared_within[] = {"name", "description", "pace.alter
 	"exec.allow[].optional", "exec.allow[].reason", "recorder.level", "recorder.on_failure",
 	"recorder.keep", "recorder.redact", "recorder.sinks", "recorder.sinks[].type",
 	"recorder.sinks[].format", "recorder.outputs", "recorder.outputs[].path",
-	"recorder.outputs[].optional", "recorder.outputs[].reason"};
+	"recorder.outputs[].optional", "recorder.outputs[].reason", "workspace.path",
+	"workspace.mode"};
 
 static bool is_compared(const char *full)
 {

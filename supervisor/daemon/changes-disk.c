@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/changes-internal.h"
+
+#include "base/io.h"
+#include "base/path.h"
+
+#include <dirent.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/syscall.h>
+
+#define RESOLVE_WITHIN                                                                             \
+	(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV)
+#define COPY_CHUNK (1U << 20)
+
+static int ask(const struct changes_disk *d, const char *call)
+{
+	return d && d->before ? d->before(d->context, call) : 0;
+}
+
+static int result(int r)
+{
+	return r < 0 ? -errno : 0;
+}
+
+int disk_mkdir(const struct changes_disk *d, int dir, const char *name, mode_t mode)
+{
+	int r = ask(d, "mkdir");
+
+	return r < 0 ? r : result(mkdirat(dir, name, mode));
+}
+
+int disk_create(const struct changes_disk *d, int dir, const char *name, mode_t mode)
+{
+	int r = ask(d, "create"), fd;
+
+	if (r < 0)
+		return r;
+	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	return fd < 0 ? -errno : fd;
+}
+
+int disk_symlink(const struct changes_disk *d, const char *to, int dir, const char *name)
+{
+	int r = ask(d, "symlink");
+
+	return r < 0 ? r : result(symlinkat(to, dir, name));
+}
+
+int disk_link(
+	const struct changes_disk *d, int from_dir, const char *from, int to_dir, const char *to)
+{
+	int r = ask(d, "link");
+
+	return r < 0 ? r : result(linkat(from_dir, from, to_dir, to, 0));
+}
+
+int disk_rename(const struct changes_disk *d, int from_dir, const char *from, int to_dir,
+	const char *to, unsigned flags)
+{
+	int r = ask(d, "rename");
+
+	return r < 0 ? r : result(renameat2(from_dir, from, to_dir, to, flags));
+}
+
+int disk_unlink(const struct changes_disk *d, int dir, const char *name, int flags)
+{
+	int r = ask(d, "unlink");
+
+	return r < 0 ? r : result(unlinkat(dir, name, flags));
+}
+
+int disk_chmod(const struct changes_disk *d, int fd, mode_t mode)
+{
+	int r = ask(d, "chmod");
+
+	return r < 0 ? r : result(fchmod(fd, mode));
+}
+
+int disk_sync(const struct changes_disk *d, int fd)
+{
+	int r = ask(d, "sync");
+
+	return r ? (r < 0 ? r : 0) : result(fsync(fd));
+}
+
+int disk_write(const struct changes_disk *d, int fd, const void *data, size_t length)
+{
+	int r = ask(d, "write");
+
+	return r < 0 ? r : io_write_all(fd, data, length);
+}
+
+/* lseek(2), SEEK_DATA: a file of one terabyte with one byte in it costs one block. */
+int disk_copy(const struct changes_disk *d, int from, int to, uint64_t size)
+{
+	off_t at = 0;
+	int r = ask(d, "copy");
+
+	if (r < 0)
+		return r;
+	if (ftruncate(to, (off_t)size) < 0)
+		return -errno;
+	while ((uint64_t)at < size) {
+		off_t data = lseek(from, at, SEEK_DATA), hole;
+
+		if (data < 0)
+			return errno == ENXIO ? 0 : -errno;
+		hole = lseek(from, data, SEEK_HOLE);
+		if (hole < 0 || lseek(to, data, SEEK_SET) < 0)
+			return -errno;
+		if ((uint64_t)hole > size)
+			hole = (off_t)size;
+		while (data < hole) {
+			off_t left = hole - data;
+			ssize_t n = sendfile(
+				to, from, &data, (size_t)(left < COPY_CHUNK ? left : COPY_CHUNK));
+
+			if (n < 0 && errno != EINTR)
+				return -errno;
+			if (n == 0)
+				return -ESTALE; /* it became shorter */
+		}
+		at = hole;
+	}
+	return 0;
+}
+
+static bool is_dots(const char *name)
+{
+	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
+}
+
+static int remove_tree(const struct changes_disk *d, int dir, const char *name, unsigned depth);
+
+static int remove_names(const struct changes_disk *d, int fd, unsigned depth)
+{
+	DIR *stream = fdopendir(fd);
+	struct dirent *entry;
+	int r = 0;
+
+	if (!stream) {
+		close(fd);
+		return -ENOMEM;
+	}
+	while (r == 0 && (entry = readdir(stream)))
+		if (!is_dots(entry->d_name))
+			r = remove_tree(d, dirfd(stream), entry->d_name, depth + 1);
+	closedir(stream);
+	return r;
+}
+
+/* A directory that its owner closed even to himself (the overlay's own work/work is one) is opened
+ * first: by a descriptor, so that no link put in its place is followed. */
+static int remove_tree(const struct changes_disk *d, int dir, const char *name, unsigned depth)
+{
+	int r = disk_unlink(d, dir, name, 0), fd;
+
+	if (r == 0 || r == -ENOENT)
+		return 0;
+	if (r != -EISDIR && r != -EPERM)
+		return r;
+	if (depth > CHANGES_DEPTH_MAX * 4)
+		return -ELOOP;
+	fd = beneath_open(dir, name, O_RDONLY | O_DIRECTORY);
+	if (fd < 0 && errno == EACCES) {
+		autoclose int closed = beneath_open(dir, name, O_PATH | O_DIRECTORY);
+		char own[32];
+
+		snprintf(own, sizeof(own), "/proc/self/fd/%d", closed);
+		if (closed < 0 || chmod(own, 0700) < 0)
+			return -errno;
+		fd = beneath_open(dir, name, O_RDONLY | O_DIRECTORY);
+	}
+	if (fd < 0)
+		return errno == ENOTDIR ? r : -errno;
+	r = remove_names(d, fd, depth);
+	return r < 0 ? r : disk_unlink(d, dir, name, AT_REMOVEDIR);
+}
+
+int disk_remove_tree(const struct changes_disk *d, int dir, const char *name)
+{
+	return remove_tree(d, dir, name, 0);
+}
+
+int beneath_open(int dir, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(flags | O_NOFOLLOW | O_CLOEXEC), .resolve = RESOLVE_WITHIN};
+
+	return (int)syscall(SYS_openat2, dir, *path ? path : ".", &how, sizeof(how));
+}
+
+int beneath_parent(int dir, const char *path, const char **ret_name)
+{
+	const char *slash = strrchr(path, '/');
+	char parent[4096];
+
+	*ret_name = slash ? slash + 1 : path;
+	if (!slash)
+		return beneath_open(dir, "", O_PATH | O_DIRECTORY);
+	if ((size_t)(slash - path) >= sizeof(parent)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(parent, path, (size_t)(slash - path));
+	parent[slash - path] = '\0';
+	return beneath_open(dir, parent, O_PATH | O_DIRECTORY);
+}

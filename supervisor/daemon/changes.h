@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Change sets: what runs with a staged workspace wrote, kept until somebody commits it or rolls it
+ * back. One directory each, STATE/changes/RUN/:
+ *
+ *   head      what the run began with; locked for as long as the run or a commit lasts
+ *   manifest  what changed, written when the run is over
+ *   journal   while a commit is under way
+ *   layers/   the run's own: upper/, the upper directory of its overlay, and work/
+ *
+ * The workspace itself is changed by a commit alone, in three parts: copies are made in a reserved
+ * directory of the workspace; the journal says that they are whole; each takes its place by one
+ * rename(2) that can be taken back. Whatever ends a commit, the next one who opens the change set
+ * finishes or undoes it. */
+
+#include "base/error.h"
+#include "base/text.h"
+#include "wire/changes.pb-c.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define CHANGES_DIRECTORY "changes"
+#define CHANGES_LAYERS "layers"
+/* Names that begin so are berm's own in a workspace: staging directories of commits. */
+#define CHANGES_RESERVED ".berm-commit-"
+#define CHANGES_RUN_MAX 64
+
+/* Asked before every call that changes a file system; what is negative is the call's error, what is
+ * more than 0 passes over a sync. For tests, which fail or end there. */
+struct changes_disk {
+	int (*before)(void *context, const char *call);
+	void *context;
+};
+
+struct change_set {
+	const struct changes_disk *disk; /* borrowed; NULL: nobody is asked */
+	char run[CHANGES_RUN_MAX];
+	int parent_fd; /* STATE/changes */
+	int fd;        /* of its own directory, locked (flock(2)) */
+	int work_fd;   /* the workspace */
+	bool groups_dropped;
+	Berm__Wire__ChangeHead *head;
+	Berm__Wire__ChangeManifest *manifest;
+};
+
+#define CHANGE_SET_INIT                                                                            \
+	{                                                                                          \
+		.parent_fd = -1, .fd = -1, .work_fd = -1                                           \
+	}
+
+/* Open STATE/changes; made where create says so, else -ENOENT where nothing was ever staged. It has
+ * to belong to the caller and to be closed to others. */
+int changes_place(const char *state_dir, bool create, int *ret_fd, struct error *err) must_check;
+
+/* Make a change set for a run that is about to begin: head is kept (the times are filled in), its
+ * lock is held until change_set_finish(). upper_uid, upper_gid: who the overlay's directories are
+ * to belong to. ret_set is initialised; its disk is used. Waits for the next tick of the file
+ * systems' clock, so that what changed before the run and what changed during it never bear the
+ * same time. */
+int changes_begin(int place_fd, const Berm__Wire__ChangeHead *head, uid_t upper_uid,
+	gid_t upper_gid, struct change_set *ret_set, struct error *err) must_check;
+/* The run is over: write the manifest. A change set without changes is removed; *ret_empty then. */
+int changes_seal(struct change_set *set, bool *ret_empty, struct error *err) must_check;
+
+/* Open one: recovers a commit that was broken off, makes a manifest where the run's berm was
+ * killed. -EWOULDBLOCK where the run goes on or somebody else works on it, -ENOENT (kind NOT_FOUND)
+ * where there is none, also where recovery found the commit done. run may be the beginning of an
+ * id. */
+int changes_open(int place_fd, const char *run, const struct changes_disk *disk,
+	struct change_set *ret_set, struct error *err) must_check;
+void change_set_finish(struct change_set *set);
+
+/* What is in the way of a commit now, one line each, escaped. 0, or an error where that cannot be
+ * told. */
+int changes_conflicts(struct change_set *set, struct text *ret_lines, struct error *err) must_check;
+/* All or nothing; the change set is gone afterwards. -EBUSY (kind REFUSED) where something is in
+ * the way: the workspace is then as it was. */
+int changes_commit(struct change_set *set, struct error *err) must_check;
+/* Remove what was staged. The workspace was never touched. */
+int changes_rollback(struct change_set *set, struct error *err) must_check;
+
+/* Each change set's id in the order of their names; NULL-terminated, strings and array in one
+ * allocation (caller frees). */
+int changes_list(int place_fd, char ***ret_runs, struct error *err) must_check;
+
+/* A unified diff of one change where both sides are text and small, else one line that says why
+ * there is none. Everything is escaped and bounded. */
+int changes_diff(struct change_set *set, const Berm__Wire__Change *change, struct text *out,
+	struct error *err) must_check;
+/* A new packed copy of a path; 0 or -ENOMEM. */
+int changes_bytes(ProtobufCBinaryData *ret, const char *string) must_check;
+void *changes_message_free(void *message);
+/* "create", "modify" … */
+const char *changes_kind_word(Berm__Wire__ChangeKind kind);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* The staged workspace of one run, from before its walls to after its end. */
+
+#include "daemon/changes.h"
+#include "daemon/session.h"
+
+struct staging {
+	struct change_set set;
+	char *layers; /* for run_callbacks.stage_path; NULL: the plan stages nothing */
+};
+
+#define STAGING_INIT                                                                               \
+	{                                                                                          \
+		.set = CHANGE_SET_INIT                                                             \
+	}
+
+/* Make the change set, where the plan has a STAGE step. */
+int staging_begin(
+	const struct session *session, struct staging *staging, struct error *err) must_check;
+/* The run is over: write down what changed and say so on stderr. Safe where nothing was begun.
+ * started: the tool was; else nothing can have changed, and the set goes. */
+void staging_end(struct staging *staging, bool started);
