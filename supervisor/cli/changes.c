@@ -187,6 +187,9 @@ static void show_row(struct text *out, const Berm__Wire__Change *change)
 	if (change->old && change->old->links > 1)
 		text_printf(out, " (it has %u more names, which keep what they lead to)",
 			change->old->links - 1);
+	if (change->linked)
+		text_printf(out, " (%llu of a file with several names: each becomes a file)",
+			(unsigned long long)change->linked);
 	text_puts(out, "\n");
 	if (*change->problem) {
 		text_puts(out, "          ! ");
@@ -207,6 +210,8 @@ static void json_side(struct json *j, const char *key, const Berm__Wire__ChangeI
 	json_put_u64(j, "size", side->size);
 	json_put_u64(j, "uid", side->uid);
 	json_put_u64(j, "gid", side->gid);
+	if (side->links)
+		json_put_u64(j, "links", side->links);
 	json_object_end(j);
 }
 
@@ -218,6 +223,8 @@ static void show_object(struct json *j, const Berm__Wire__Change *change)
 	if (change->from.len)
 		json_path(j, "from", &change->from);
 	json_put_u64(j, "names", change->entries);
+	if (change->linked)
+		json_put_u64(j, "linked", change->linked);
 	json_side(j, "before", change->old);
 	json_side(j, "after", change->staged);
 	if (*change->problem)

@@ -5,6 +5,10 @@
 
 #include <string.h>
 
+#define STUCK                                                                                      \
+	"what a commit that was broken off had put into the workspace is gone: nothing can be "    \
+	"done any more but a rollback, and the workspace is as somebody left it"
+
 static void staging_name(const struct change_set *set, char name[STAGING_BYTES])
 {
 	snprintf(name, STAGING_BYTES, CHANGES_RESERVED "%s", set->run);
@@ -29,6 +33,14 @@ static int open_staging(struct change_set *set, struct error *err)
 	return r;
 }
 
+static bool staging_is_gone(struct change_set *set)
+{
+	struct error ignored = {0};
+	autoclose int fd = open_staging(set, &ignored);
+
+	return fd == -ENOENT;
+}
+
 static int remove_staging(struct change_set *set, struct error *err)
 {
 	char name[STAGING_BYTES];
@@ -40,6 +52,19 @@ static int remove_staging(struct change_set *set, struct error *err)
 		owner_leave(set);
 	}
 	return r < 0 ? error_set(err, r, ERROR_REFUSED, "remove %s from the workspace: %s", name,
+			       strerror(-r))
+		     : 0;
+}
+
+/* Durably: nobody looks for it once the journal, or the change set, is gone. */
+static int forget_staging(struct change_set *set, struct error *err)
+{
+	int r = remove_staging(set, err);
+
+	if (r < 0)
+		return r;
+	r = steps_sync_workspace(set);
+	return r < 0 ? error_set(err, r, ERROR_INTERNAL, "write the workspace to the disk: %s",
 			       strerror(-r))
 		     : 0;
 }
@@ -95,7 +120,7 @@ static int go_back(struct change_set *set, Berm__Wire__ChangeJournal *journal, s
 	/* Renames there and back gave what was replaced another ctime. */
 	r = changes_renew(set, err);
 	if (r == 0)
-		r = remove_staging(set, err);
+		r = forget_staging(set, err);
 	if (r < 0)
 		return r;
 	r = disk_unlink(set->disk, set->fd, CHANGES_JOURNAL, 0);
@@ -115,7 +140,7 @@ static int is_done(struct change_set *set, Berm__Wire__ChangeJournal *journal, s
 		if (r < 0)
 			return r;
 	}
-	r = remove_staging(set, err);
+	r = forget_staging(set, err);
 	return r < 0 ? r : changes_remove(set, err);
 }
 
@@ -128,9 +153,7 @@ static int go_forward(struct change_set *set, Berm__Wire__ChangeJournal *journal
 	int r = open_staging(set, err);
 
 	if (r == -ENOENT)
-		return error_set(err, r, ERROR_REFUSED,
-			"what a commit had put into the workspace is gone; nothing more can be "
-			"done with this change set but a rollback");
+		return error_set(err, r, ERROR_REFUSED, STUCK);
 	if (r < 0)
 		return r;
 	steps.staging_fd = r;
@@ -302,6 +325,10 @@ int changes_recover(struct change_set *set, bool *ret_done, struct error *err)
 	} else if (journal->phase == BERM__WIRE__CHANGE_PHASE__CHANGE_PHASE_FORWARD) {
 		r = go_forward(set, journal, err);
 		*ret_done = r == 0;
+		if (r == -ENOENT && staging_is_gone(set)) {
+			set->stuck = STUCK;
+			r = 0;
+		}
 		/* It could not be finished, and nothing of it is left. */
 		if (r < 0 && faccessat(set->fd, CHANGES_JOURNAL, F_OK, 0) < 0)
 			r = 0;

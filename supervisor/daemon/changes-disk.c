@@ -14,10 +14,15 @@
 	(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV)
 #define COPY_CHUNK (1U << 20)
 
-static int ask(const struct changes_disk *d, const char *call)
+static int ask(const struct changes_disk *d, const struct changes_call *call)
 {
 	return d && d->before ? d->before(d->context, call) : 0;
 }
+
+#define ASK(d, ...) ask(d, &(const struct changes_call){__VA_ARGS__, .to_fd = -1})
+
+/* asked: what was answered. */
+#define UNLESS_DONE(asked, call) ((asked) ? ((asked) < 0 ? (asked) : 0) : result(call))
 
 static int result(int r)
 {
@@ -26,14 +31,14 @@ static int result(int r)
 
 int disk_mkdir(const struct changes_disk *d, int dir, const char *name, mode_t mode)
 {
-	int r = ask(d, "mkdir");
+	int r = ASK(d, "mkdir", .fd = dir, .name = name);
 
-	return r < 0 ? r : result(mkdirat(dir, name, mode));
+	return UNLESS_DONE(r, mkdirat(dir, name, mode));
 }
 
 int disk_create(const struct changes_disk *d, int dir, const char *name, mode_t mode)
 {
-	int r = ask(d, "create"), fd;
+	int r = ASK(d, "create", .fd = dir, .name = name), fd;
 
 	if (r < 0)
 		return r;
@@ -43,51 +48,50 @@ int disk_create(const struct changes_disk *d, int dir, const char *name, mode_t 
 
 int disk_symlink(const struct changes_disk *d, const char *to, int dir, const char *name)
 {
-	int r = ask(d, "symlink");
+	int r = ASK(d, "symlink", .fd = dir, .name = name);
 
-	return r < 0 ? r : result(symlinkat(to, dir, name));
-}
-
-int disk_link(
-	const struct changes_disk *d, int from_dir, const char *from, int to_dir, const char *to)
-{
-	int r = ask(d, "link");
-
-	return r < 0 ? r : result(linkat(from_dir, from, to_dir, to, 0));
+	return UNLESS_DONE(r, symlinkat(to, dir, name));
 }
 
 int disk_rename(const struct changes_disk *d, int from_dir, const char *from, int to_dir,
 	const char *to, unsigned flags)
 {
-	int r = ask(d, "rename");
+	int r = ask(d, &(const struct changes_call){"rename", from_dir, to_dir, from, to, flags});
 
-	return r < 0 ? r : result(renameat2(from_dir, from, to_dir, to, flags));
+	return UNLESS_DONE(r, renameat2(from_dir, from, to_dir, to, flags));
 }
 
 int disk_unlink(const struct changes_disk *d, int dir, const char *name, int flags)
 {
-	int r = ask(d, "unlink");
+	int r = ASK(d, "unlink", .fd = dir, .name = name, .flags = (unsigned)flags);
 
-	return r < 0 ? r : result(unlinkat(dir, name, flags));
+	return UNLESS_DONE(r, unlinkat(dir, name, flags));
 }
 
 int disk_chmod(const struct changes_disk *d, int fd, mode_t mode)
 {
-	int r = ask(d, "chmod");
+	int r = ASK(d, "chmod", .fd = fd);
 
-	return r < 0 ? r : result(fchmod(fd, mode));
+	return UNLESS_DONE(r, fchmod(fd, mode));
 }
 
 int disk_sync(const struct changes_disk *d, int fd)
 {
-	int r = ask(d, "sync");
+	int r = ASK(d, "sync", .fd = fd);
 
-	return r ? (r < 0 ? r : 0) : result(fsync(fd));
+	return UNLESS_DONE(r, fsync(fd));
+}
+
+int disk_sync_all(const struct changes_disk *d, int fd)
+{
+	int r = ASK(d, "sync-all", .fd = fd);
+
+	return UNLESS_DONE(r, syncfs(fd));
 }
 
 int disk_write(const struct changes_disk *d, int fd, const void *data, size_t length)
 {
-	int r = ask(d, "write");
+	int r = ASK(d, "write", .fd = fd);
 
 	return r < 0 ? r : io_write_all(fd, data, length);
 }
@@ -96,7 +100,7 @@ int disk_write(const struct changes_disk *d, int fd, const void *data, size_t le
 int disk_copy(const struct changes_disk *d, int from, int to, uint64_t size)
 {
 	off_t at = 0;
-	int r = ask(d, "copy");
+	int r = ASK(d, "copy", .fd = to);
 
 	if (r < 0)
 		return r;

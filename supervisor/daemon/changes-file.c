@@ -41,8 +41,10 @@ int changes_file_write(const struct changes_disk *d, int dir, const char *name,
 	protobuf_c_message_pack(message, data + HEADER_BYTES);
 	digest_of(name, data + HEADER_BYTES, length, data + MAGIC_BYTES);
 	snprintf(temporary, sizeof(temporary), "%s" TEMPORARY, name);
-	if (unlinkat(dir, temporary, 0) < 0 && errno != ENOENT)
-		return error_errno(err, "remove an old %s", temporary);
+	r = disk_unlink(d, dir, temporary, 0);
+	if (r < 0 && r != -ENOENT)
+		return error_set(
+			err, r, ERROR_INTERNAL, "remove an old %s: %s", temporary, strerror(-r));
 	fd = disk_create(d, dir, temporary, 0600);
 	r = fd < 0 ? fd : disk_write(d, fd, data, HEADER_BYTES + length);
 	if (r == 0)

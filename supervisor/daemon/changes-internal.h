@@ -22,13 +22,13 @@ int disk_mkdir(const struct changes_disk *d, int dir, const char *name, mode_t m
 int disk_create(const struct changes_disk *d, int dir, const char *name, mode_t mode) must_check;
 int disk_symlink(
 	const struct changes_disk *d, const char *to, int dir, const char *name) must_check;
-int disk_link(const struct changes_disk *d, int from_dir, const char *from, int to_dir,
-	const char *to) must_check;
 int disk_rename(const struct changes_disk *d, int from_dir, const char *from, int to_dir,
 	const char *to, unsigned flags) must_check;
 int disk_unlink(const struct changes_disk *d, int dir, const char *name, int flags) must_check;
 int disk_chmod(const struct changes_disk *d, int fd, mode_t mode) must_check;
 int disk_sync(const struct changes_disk *d, int fd) must_check;
+/* All of the file system (syncfs(2)). */
+int disk_sync_all(const struct changes_disk *d, int fd) must_check;
 int disk_write(const struct changes_disk *d, int fd, const void *data, size_t length) must_check;
 /* Copy the data of a file, holes stay holes. */
 int disk_copy(const struct changes_disk *d, int from, int to, uint64_t size) must_check;

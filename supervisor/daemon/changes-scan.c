@@ -133,10 +133,25 @@ static int check_guards(struct scan *s, Berm__Wire__Change *change, const char *
 	return 0;
 }
 
+static int set_tree(struct scan *s, int dir, const char *name, Berm__Wire__ChangeIdentity *identity,
+	int64_t *ret_newest_ns, uint64_t *ret_entries)
+{
+	unsigned char digest[IDENTITY_TREE_BYTES];
+	int r = identity_tree(dir, name, digest, ret_newest_ns, ret_entries, s->err);
+
+	if (r < 0)
+		return r;
+	identity->tree.data = malloc(sizeof(digest));
+	if (!identity->tree.data)
+		return no_memory(s);
+	memcpy(identity->tree.data, digest, sizeof(digest));
+	identity->tree.len = sizeof(digest);
+	return 0;
+}
+
 /* What is there now, and since when. */
 static int look_at_base(struct scan *s, Berm__Wire__Change *change, const struct pair *p)
 {
-	unsigned char digest[IDENTITY_TREE_BYTES];
 	uint64_t entries = 1;
 	int64_t newest;
 	int r;
@@ -147,14 +162,9 @@ static int look_at_base(struct scan *s, Berm__Wire__Change *change, const struct
 	if (S_ISDIR(p->base.st_mode)) {
 		int64_t within;
 
-		r = identity_tree(p->base_dir, p->name, digest, &within, &entries, s->err);
+		r = set_tree(s, p->base_dir, p->name, change->old, &within, &entries);
 		if (r < 0)
 			return r;
-		change->old->tree.data = malloc(sizeof(digest));
-		if (!change->old->tree.data)
-			return no_memory(s);
-		memcpy(change->old->tree.data, digest, sizeof(digest));
-		change->old->tree.len = sizeof(digest);
 		if (within > newest)
 			newest = within;
 		if (change->kind == BERM__WIRE__CHANGE_KIND__CHANGE_DELETE)
@@ -266,6 +276,12 @@ static int each_entry(
 	return r;
 }
 
+/* The commit makes a file of its own of each of its names. */
+static bool is_linked(const struct stat *st)
+{
+	return !S_ISDIR(st->st_mode) && st->st_nlink > 1;
+}
+
 static int scan_new(struct scan *s, const struct pair *p, size_t index);
 
 /* All beneath a directory that comes as a whole. context: the index of its change. */
@@ -279,6 +295,7 @@ static int scan_within(struct scan *s, struct pair *p, void *context)
 	if (!is_kept(p->upper.st_mode))
 		return add(s, BERM__WIRE__CHANGE_KIND__CHANGE_LEFT_OUT, p) ? 0 : no_memory(s);
 	s->manifest->changes[index]->entries++;
+	s->manifest->changes[index]->linked += is_linked(&p->upper);
 	r = check_guards(s, s->manifest->changes[index], p->path, false);
 	return r < 0 ? r : scan_new(s, p, index);
 }
@@ -314,6 +331,8 @@ static int add_whole(struct scan *s, Berm__Wire__ChangeKind kind, const struct p
 {
 	size_t index = s->manifest->n_changes;
 	Berm__Wire__Change *change = add(s, kind, p);
+	uint64_t entries;
+	int64_t newest;
 	int r;
 
 	if (!change)
@@ -321,7 +340,17 @@ static int add_whole(struct scan *s, Berm__Wire__ChangeKind kind, const struct p
 	r = look_at_base(s, change, p);
 	if (r == 0)
 		r = check_guards(s, change, p->path, p->has_base);
-	return r < 0 || kind == BERM__WIRE__CHANGE_KIND__CHANGE_DELETE ? r : scan_new(s, p, index);
+	if (r < 0 || kind == BERM__WIRE__CHANGE_KIND__CHANGE_DELETE)
+		return r;
+	change->linked = is_linked(&p->upper);
+	r = scan_new(s, p, index);
+	if (r < 0 || !S_ISDIR(p->upper.st_mode))
+		return r;
+	/* The list may have moved. One that cannot be read whole has its problem already. */
+	change = s->manifest->changes[index];
+	return *change->problem
+		       ? 0
+		       : set_tree(s, p->upper_dir, p->name, change->staged, &newest, &entries);
 }
 
 /* Where a name was reserved for the run there is an empty directory in its place. */

@@ -98,8 +98,6 @@ static int stage_file(struct stage *s, int dir, const char *name, int staging, c
 		return failed(s, "open a file that was staged", -errno);
 	if (!S_ISREG(st.st_mode) || st.st_mode & (S_ISUID | S_ISGID))
 		return failed(s, "a file that was staged is another one now", -ESTALE);
-	if (change && !identity_same(change->staged, &st, false))
-		return failed(s, "a file that was staged was changed since", -ESTALE);
 	r = owner_enter(s->set);
 	if (r < 0)
 		return failed(s, "become the owner of the workspace", r);
@@ -210,6 +208,16 @@ static int stage_object(struct stage *s, int dir, const char *name, int staging,
 	}
 }
 
+/* Asked when the copy is there: it is of what the manifest names, all of it. */
+static int check_staged(
+	struct stage *s, int parent, const char *last, const Berm__Wire__Change *change)
+{
+	const char *why;
+	int r = identity_check(parent, last, change->staged, false, &why, s->err);
+
+	return r < 0 || !why ? r : failed(s, "what was staged was changed since", -ESTALE);
+}
+
 int changes_stage(struct change_set *set, int staging_fd, const char *name,
 	const Berm__Wire__Change *change, struct error *err)
 {
@@ -224,6 +232,8 @@ int changes_stage(struct change_set *set, int staging_fd, const char *name,
 	if (parent < 0)
 		return error_errno(err, "open what was staged");
 	r = stage_object(&s, parent, last, staging_fd, name, change);
+	if (r == 0)
+		r = check_staged(&s, parent, last, change);
 	if (r < 0) {
 		autotext struct text path = {0};
 

@@ -70,12 +70,15 @@ static int set_mode(struct steps *s, const struct at *at, uint32_t mode)
 {
 	autoclose int fd = beneath_open(at->parent, at->last, O_RDONLY | O_DIRECTORY);
 	struct stat st;
+	int r;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	if (st.st_ino != at->step->old->ino || st.st_dev != at->step->old->dev)
 		return -ESTALE;
-	return disk_chmod(s->set->disk, fd, (st.st_mode & 06000) | (mode & 01777));
+	r = disk_chmod(s->set->disk, fd, (st.st_mode & 06000) | (mode & 01777));
+	/* Its mode is of its own inode: the directory that it is in does not carry it. */
+	return r < 0 ? r : disk_sync(s->set->disk, fd);
 }
 
 /* What is in the staging directory now has to be what the manifest says that was replaced. */

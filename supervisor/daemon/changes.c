@@ -169,9 +169,15 @@ static int make_manifest(struct change_set *set, struct error *err)
 {
 	int r = changes_scan(set, &set->manifest, err);
 
-	return r < 0 ? r
-		     : changes_file_write(
-			       set->disk, set->fd, CHANGES_MANIFEST, &set->manifest->base, err);
+	if (r < 0 || !set->manifest->n_changes)
+		return r;
+	/* A manifest speaks of data that the disk has. The kernel wrote most of it when the overlay
+	 * was unmounted. */
+	r = disk_sync_all(set->disk, set->fd);
+	if (r < 0)
+		return error_set(err, r, ERROR_INTERNAL, "write what was staged to the disk: %s",
+			strerror(-r));
+	return changes_file_write(set->disk, set->fd, CHANGES_MANIFEST, &set->manifest->base, err);
 }
 
 int changes_seal(struct change_set *set, bool *ret_empty, struct error *err)
@@ -301,6 +307,8 @@ int changes_conflicts(struct change_set *set, struct text *ret_lines, struct err
 
 	if (r < 0)
 		return r;
+	if (set->stuck)
+		text_printf(ret_lines, "%s\n", set->stuck);
 	r = owner_enter(set);
 	if (r < 0)
 		return error_set(err, r, ERROR_INTERNAL, "become the owner of the workspace: %s",

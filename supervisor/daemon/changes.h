@@ -27,10 +27,17 @@
 #define CHANGES_RESERVED ".berm-commit-"
 #define CHANGES_RUN_MAX 64
 
-/* Asked before every call that changes a file system; what is negative is the call's error, what is
- * more than 0 passes over a sync. For tests, which fail or end there. */
+struct changes_call {
+	const char *word; /* "rename", "sync" … */
+	int fd, to_fd;    /* what it is about; of names the directory; to_fd: of a rename alone */
+	const char *name, *to; /* NULL where fd is the object itself */
+	unsigned flags;
+};
+
+/* Asked before every call that changes a file system: negative, the call fails with it; more than
+ * 0, it was done otherwise. For tests, which fail or end there, or take the power away. */
 struct changes_disk {
-	int (*before)(void *context, const char *call);
+	int (*before)(void *context, const struct changes_call *call);
 	void *context;
 };
 
@@ -41,6 +48,7 @@ struct change_set {
 	int fd;        /* of its own directory, locked (flock(2)) */
 	int work_fd;   /* the workspace */
 	bool groups_dropped;
+	const char *stuck; /* why no commit can be made of it any more; static words, or NULL */
 	Berm__Wire__ChangeHead *head;
 	Berm__Wire__ChangeManifest *manifest;
 };

@@ -199,14 +199,14 @@ struct breaking {
 	bool dies;
 };
 
-static inline int breaks(void *context, const char *call)
+static inline int breaks(void *context, const struct changes_call *call)
 {
 	struct breaking *b = context;
 
 	b->calls++;
 	/* Other programs see what was not synced too: a kill needs no disk. */
 	if (b->left < 0 || b->left-- > 0)
-		return strcmp(call, "sync") == 0;
+		return strncmp(call->word, "sync", 4) == 0;
 	if (b->dies)
 		_exit(99);
 	b->left = -1;
