@@ -2,6 +2,7 @@
 #include "daemon/anchor-role.h"
 
 #include "daemon/anchors.h"
+#include "daemon/recorder-place.h"
 #include "daemon/role.h"
 #include "daemon/state-directory.h"
 
@@ -22,7 +23,7 @@
 #define STATUS_EVERY_MS 10000 /* while nothing changes */
 
 struct anchor_process {
-	int state_fd, lock_fd;
+	int state_fd, key_fd, lock_fd;
 	struct recorder_file file;
 	struct anchors anchors;
 	struct anchor_status status;
@@ -172,7 +173,7 @@ static void serve(struct anchor_process *p)
 
 int anchor_role(int argc, char **argv)
 {
-	struct anchor_process p = {.state_fd = -1, .lock_fd = -1};
+	struct anchor_process p = {.state_fd = -1, .key_fd = -1, .lock_fd = -1};
 	autotext struct text diagnostics = {0};
 	struct error err = {0};
 
@@ -183,12 +184,19 @@ int anchor_role(int argc, char **argv)
 	if (p.state_fd < 0 ||
 		recorder_file_read(argv[2], geteuid(), &p.file, &diagnostics, &err) < 0)
 		return 1; /* which the recorder sees as an end of file */
+	/* The recorder made it before it started this. */
+	p.key_fd = openat(
+		p.state_fd, RECORDER_KEY_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (p.key_fd < 0)
+		return 1;
 	anchors_init(&p.anchors, &p.file);
 	p.anchors.all = p.file.anchor_required;
+	p.anchors.key_dir = p.key_fd;
 	serve(&p);
 	anchors_finish(&p.anchors);
 	recorder_file_finish(&p.file);
 	own_close(&p.lock_fd);
+	own_close(&p.key_fd);
 	own_close(&p.state_fd);
 	return 0;
 }

@@ -185,6 +185,38 @@ def an_anchor_that_is_required_stops_runs(sandbox, case):
     case.that("knows a later head" in status["recorder"], *result.describe())
 
 
+def an_anchor_that_is_not_mounted_is_missed(sandbox, case):
+    """Its directory is there, and empty: an older copy of log and keys must not begin the history anew in it."""
+    state, kept = prepare(sandbox, "mounted", "{directory: %(kept)s}")
+    one_run(sandbox, case, state)
+    close(sandbox, case, state)
+    shutil.copytree(state, state + "-copy", dirs_exist_ok=True)
+    one_run(sandbox, case, state)
+    close(sandbox, case, state)
+    os.rename(kept, kept + "-away")
+    os.mkdir(kept)
+    put_back(state, state + "-copy", "log", "keys")
+    one_run(sandbox, case, state)
+    records = close(sandbox, case, state)
+    troubles = [record["trouble"] for record in records if "trouble" in record]
+    case.that([trouble["operation"] for trouble in troubles] == ["anchor"] and troubles[0].get("error"), troubles)
+    case.that(not os.listdir(kept), os.listdir(kept))
+    found = doctor(sandbox, state)
+    case.that(found["state"] == "weaker" and "is it mounted?" in found["detail"], found)
+    case.code(verify(sandbox, state), 2)
+    # Where it is required nothing runs.
+    os.rename(state + "/recorder.yaml", state + "/away")
+    sandbox.write_text(state + "/recorder.yaml", "version: 1\nanchor: {directory: %s, required: true}\n" % kept)
+    result, status = one_run(sandbox, case, state, 125)
+    case.that("is it mounted?" in status["recorder"], *result.describe())
+    # With the witness, the older copy is what it is; and the log goes on where it was not touched.
+    os.rename(state + "/away", state + "/recorder.yaml")
+    os.rmdir(kept)
+    os.rename(kept + "-away", kept)
+    result, status = one_run(sandbox, case, state, 125)
+    case.that("older copy" in status["recorder"], *result.describe())
+
+
 def a_command_that_hangs_delays_no_run(sandbox, case):
     path = keeper(sandbox, "hanging", "[ $1 != publish ] || sleep 100 </dev/null >/dev/null")
     state, kept = prepare(sandbox, "hanging", "{command: [%s]}" % path)
@@ -223,5 +255,7 @@ ROWS = (
     ("a directory and a command are both asked", both_are_asked),
     ("an anchor that fails is recorded and shown, and taken up again", an_anchor_that_fails_is_recorded_and_shown),
     ("an anchor that is required stops runs when it fails", an_anchor_that_is_required_stops_runs),
+    ("an anchor's directory that is not mounted is not one that never had a head",
+     an_anchor_that_is_not_mounted_is_missed),
     ("an anchor's command that hangs delays no run, and gets nothing of berm's", a_command_that_hangs_delays_no_run),
 )

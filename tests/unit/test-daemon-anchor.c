@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "daemon/anchor-client.h"
+#include "daemon/anchored-once.h"
 #include "daemon/anchors.h"
 
 #include <fcntl.h>
@@ -151,6 +152,120 @@ static void a_place_that_cannot_be_asked_is_not_one_that_knows_nothing(void **st
 	anchors_finish(&two.anchors);
 }
 
+/* As one that is not mounted is. */
+static void swap(struct two *two, const char *aside)
+{
+	char between[80];
+
+	snprintf(between, sizeof(between), "%s.between", two->directory);
+	assert_int_equal(rename(two->directory, between), 0);
+	assert_int_equal(rename(aside, two->directory), 0);
+	assert_int_equal(rename(between, aside), 0);
+}
+
+static void a_place_that_had_a_head_and_has_none_is_not_one_that_knows_nothing(void **state)
+{
+	autoclose int keys = -1;
+	char aside[80], kept[96];
+	struct log_head head;
+	struct error err = {0};
+	struct two two;
+
+	(void)state;
+	begin(&two, "mounted");
+	snprintf(aside, sizeof(aside), "%s.aside", two.directory);
+	snprintf(kept, sizeof(kept), "%s.kept", two.directory);
+	assert_int_equal(mkdir(aside, 0700), 0);
+	keys = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	two.file.anchor_command = NULL;
+	open_two(&two);
+	two.anchors.key_dir = keys;
+	assert_int_equal(latest(&two, &head, &err), -ENOENT);
+	assert_int_equal(publish(&two, 3, &err), 0);
+	anchors_finish(&two.anchors);
+	/* Nor is it written into, whether it was asked before or not. */
+	swap(&two, aside);
+	open_two(&two);
+	two.anchors.key_dir = keys;
+	assert_int_equal(publish(&two, 4, &err), -ENOMEDIUM);
+	assert_int_equal(latest(&two, &head, &err), -ENOMEDIUM);
+	assert_non_null(strstr(err.text, "is it mounted?"));
+	assert_int_equal(publish(&two, 4, &err), -ENOMEDIUM);
+	assert_int_equal(rmdir(two.directory), 0);
+	assert_int_equal(mkdir(two.directory, 0700), 0);
+	/* Then it is there again. */
+	swap(&two, aside);
+	assert_int_equal(latest(&two, &head, &err), 0);
+	assert_int_equal(head.sequence, 3);
+	assert_int_equal(publish(&two, 4, &err), 0);
+	anchors_finish(&two.anchors);
+	/* Beside a command that knows it is missing where all are wanted. */
+	two.file.anchor_command = two.command;
+	open_two(&two);
+	two.anchors.key_dir = keys;
+	assert_int_equal(latest(&two, &head, &err), 0);
+	assert_int_equal(publish(&two, 5, &err), 0);
+	anchors_finish(&two.anchors);
+	swap(&two, aside);
+	open_two(&two);
+	two.anchors.key_dir = keys;
+	assert_int_equal(latest(&two, &head, &err), 0);
+	assert_int_equal(head.sequence, 5);
+	two.anchors.all = true;
+	assert_int_equal(latest(&two, &head, &err), -ENOMEDIUM);
+	/* A command forgets as well. */
+	swap(&two, aside);
+	assert_int_equal(unlink(kept), 0);
+	assert_int_equal(latest(&two, &head, &err), -ENOMEDIUM);
+	assert_non_null(strstr(err.text, "command"));
+	anchors_finish(&two.anchors);
+	/* A place that was never named before may be empty. */
+	strcpy(two.directory, aside);
+	two.file.anchor_command = NULL;
+	open_two(&two);
+	two.anchors.key_dir = keys;
+	assert_int_equal(latest(&two, &head, &err), -ENOENT);
+	anchors_finish(&two.anchors);
+}
+
+static void what_is_kept_of_places_is_read_line_by_line(void **state)
+{
+	static const char *const one[] = {"directory", "/mnt", NULL};
+	static const char *const other[] = {"directory/mnt", NULL};
+	const uint8_t another_log[LOG_ID_BYTES] = {8};
+	char name[] = "/tmp/berm-anchored-XXXXXX", path[64], cut[100];
+	autoclose int dir = -1, file = -1;
+	struct error err = {0};
+	struct stat st;
+
+	(void)state;
+	assert_non_null(mkdtemp(name));
+	snprintf(path, sizeof(path), "%s/%s", name, ANCHORED_FILE);
+	dir = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(anchored_was(dir, log_id, one, &err), 0);
+	assert_int_equal(anchored_note(dir, log_id, one, &err), 0);
+	assert_int_equal(anchored_note(dir, log_id, one, &err), 0);
+	assert_int_equal(anchored_was(dir, log_id, one, &err), 1);
+	assert_int_equal(anchored_was(dir, log_id, other, &err), 0);
+	assert_int_equal(anchored_was(dir, another_log, one, &err), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	/* What is no whole line, from whatever, is not it, and is kept. */
+	file = open(path, O_RDWR | O_APPEND | O_CLOEXEC);
+	assert_true(pread(file, cut, sizeof(cut), 0) == st.st_size);
+	assert_int_equal(ftruncate(file, st.st_size - 1), 0);
+	assert_int_equal(anchored_was(dir, log_id, one, &err), 0);
+	assert_int_equal(anchored_note(dir, another_log, one, &err), 0);
+	assert_int_equal(anchored_was(dir, another_log, one, &err), 1);
+	assert_int_equal(anchored_was(dir, log_id, one, &err), 1);
+	/* A file that cannot be read says nothing. */
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_true(anchored_was(dir, log_id, one, &err) < 0);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(rmdir(name), 0);
+}
+
 /* ---- the socket ---- */
 
 static int pair(struct anchor_client *client)
@@ -264,6 +379,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_head_goes_to_both_and_the_later_one_is_believed),
 		cmocka_unit_test(a_place_that_cannot_be_asked_is_not_one_that_knows_nothing),
+		cmocka_unit_test(
+			a_place_that_had_a_head_and_has_none_is_not_one_that_knows_nothing),
+		cmocka_unit_test(what_is_kept_of_places_is_read_line_by_line),
 		cmocka_unit_test(how_a_head_went_is_told_with_the_next_one),
 		cmocka_unit_test(who_does_not_answer_is_not_waited_for),
 		cmocka_unit_test(how_it_goes_is_read_as_it_was_written),
