@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/kill.h"
+#include "cli/kill.h"
+
 #include "base/log.h"
-#include "cli/verb.h"
 #include "daemon/places.h"
 
-#include <ctype.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -29,8 +28,7 @@ static const struct option_spec specs[] = {
 };
 /* clang-format on */
 
-/* A thousand runs are some thousand descriptors. */
-static void raise_descriptors(void)
+void kill_raise_descriptors(void)
 {
 	struct rlimit limit;
 
@@ -45,40 +43,35 @@ static uint64_t after_us(const struct kill_report *report, uint64_t when_ns)
 	return (when_ns - report->asked_ns) / 1000;
 }
 
-static void put_json(const struct kill_report *report, struct text *out)
+void kill_json(const struct kill_report *report, struct json *j)
 {
-	struct json j = {.out = out};
-
-	json_object_begin(&j, NULL);
-	json_array_begin(&j, "killed");
+	json_array_begin(j, "killed");
 	for (size_t i = 0; i < report->count; i++) {
 		const struct killed *run = &report->runs[i];
 
-		json_object_begin(&j, NULL);
-		json_put_string(&j, "run", run->run_id);
-		json_put_u64(&j, "uid", run->uid);
-		json_put_bool(&j, "gone", run->gone_ns != 0);
+		json_object_begin(j, NULL);
+		json_put_string(j, "run", run->run_id);
+		json_put_u64(j, "uid", run->uid);
+		json_put_bool(j, "gone", run->gone_ns != 0);
 		if (run->frozen_ns)
-			json_put_u64(&j, "frozen_after_us", after_us(report, run->frozen_ns));
+			json_put_u64(j, "frozen_after_us", after_us(report, run->frozen_ns));
 		else
-			json_put_null(&j, "frozen_after_us");
+			json_put_null(j, "frozen_after_us");
 		if (run->gone_ns)
-			json_put_u64(&j, "gone_after_us", after_us(report, run->gone_ns));
+			json_put_u64(j, "gone_after_us", after_us(report, run->gone_ns));
 		else
-			json_put_null(&j, "gone_after_us");
-		json_put_u64(&j, "processes", run->evidence.processes);
-		json_put_string(&j, "evidence", run->evidence.name[0] ? run->evidence.name : NULL);
-		json_put_string(&j, "error", run->error.code ? run->error.text : NULL);
-		json_object_end(&j);
+			json_put_null(j, "gone_after_us");
+		json_put_u64(j, "processes", run->evidence.processes);
+		json_put_string(j, "evidence", run->evidence.name[0] ? run->evidence.name : NULL);
+		json_put_string(j, "error", run->error.code ? run->error.text : NULL);
+		json_object_end(j);
 	}
-	json_array_end(&j);
-	json_put_bool(&j, "recorded", report->not_recorded.code == 0);
-	json_put_u64(&j, "took_us", report->took_ns / 1000);
-	json_object_end(&j);
-	text_puts(out, "\n");
+	json_array_end(j);
+	json_put_bool(j, "recorded", report->not_recorded.code == 0);
+	json_put_u64(j, "took_us", report->took_ns / 1000);
 }
 
-static void put_lines(const struct kill_report *report, struct text *out)
+void kill_put(const struct kill_report *report, struct text *out)
 {
 	for (size_t i = 0; i < report->count; i++) {
 		const struct killed *run = &report->runs[i];
@@ -96,29 +89,47 @@ static void put_lines(const struct kill_report *report, struct text *out)
 		}
 		text_puts(out, "\n");
 	}
-	if (report->count == 0)
-		text_puts(out, "no run lasts here\n");
 }
 
-static int tell(const struct verb *verb, const struct kill_options *options,
-	const struct kill_report *report)
+int kill_code(
+	const struct verb *verb, const struct runs_named *named, const struct kill_report *report)
 {
-	autotext struct text out = {0};
 	int code = report->more ? CLI_NO : CLI_GOOD;
 
 	for (size_t i = 0; i < report->count; i++)
 		if (report->runs[i].gone_ns == 0)
 			code = CLI_NO;
+	if (named->unsure.code) {
+		log_line("%s: there may be more runs of %s: %s", verb->name, named->words,
+			named->unsure.text);
+		code = CLI_NO;
+	}
 	if (report->more)
 		log_line("%s: there are more runs than are looked at at once (%d, %d of another "
 			 "user): once more, please",
 			verb->name, KILL_RUNS_MAX, RUNS_FOREIGN_MAX);
 	if (report->not_recorded.code)
 		log_line("%s: done, but not in the log: %s", verb->name, report->not_recorded.text);
-	if (options->json)
-		put_json(report, &out);
-	else
-		put_lines(report, &out);
+	return code;
+}
+
+static int tell(const struct verb *verb, const struct kill_options *options,
+	const struct runs_named *named, const struct kill_report *report)
+{
+	autotext struct text out = {0};
+	struct json j = {.out = &out};
+	int code = kill_code(verb, named, report);
+
+	if (options->json) {
+		json_object_begin(&j, NULL);
+		kill_json(report, &j);
+		json_object_end(&j);
+		text_puts(&out, "\n");
+	} else {
+		kill_put(report, &out);
+		if (report->count == 0)
+			text_puts(&out, "no run lasts here\n");
+	}
 	return verb_print(&out, code);
 }
 
@@ -126,13 +137,9 @@ static int misused(
 	const struct verb *verb, const struct kill_options *options, int argc, char **argv)
 {
 	if (argc != (options->all ? 0 : 1) || (argc == 1 && !argv[0][0]))
-		return verb_misused(verb, "one run, by the beginning of its id, or --all");
-	if (argc == 1 && strspn(argv[0], "0123456789abcdefghjkmnpqrstvwxyzABCDEFGHJKMNPQRSTVWXYZ") <
-				 strlen(argv[0]))
-		return verb_misused(verb, "a run is named by the beginning of its id, as \"berm "
-					  "ps\" shows it");
-	if (argc == 1 && strlen(argv[0]) > RUN_ID_LENGTH)
-		return verb_misused(verb, "a run's id has %d letters", RUN_ID_LENGTH);
+		return verb_misused(verb,
+			"one run, by the beginning of its id, one agent or group, "
+			"or --all");
 	if (options->reason && strlen(options->reason) > REASON_BYTES_MAX)
 		return verb_misused(verb, "--reason: at most %d bytes", REASON_BYTES_MAX);
 	return CLI_GOOD;
@@ -142,9 +149,10 @@ static int kill_verb(const struct verb *verb, const void *values, int argc, char
 {
 	const struct kill_options *options = values;
 	const struct places_request wanted = {.state_dir = options->state_dir};
-	char prefix[RUN_ID_LENGTH + 1] = "", by[BY_BYTES];
+	autonamed struct runs_named named = {.scope = NAMED_EVERYTHING};
+	char by[BY_BYTES];
 	struct kill_request request = {
-		.prefix = prefix, .all_users = true, .reason = options->reason, .by = by};
+		.named = &named, .all_users = true, .reason = options->reason, .by = by};
 	struct kill_report report = {0};
 	struct error err = {0}, no_state = {0};
 	struct places places = {0};
@@ -153,20 +161,20 @@ static int kill_verb(const struct verb *verb, const void *values, int argc, char
 
 	if (code)
 		return code;
-	for (size_t i = 0; argc == 1 && argv[0][i]; i++)
-		prefix[i] = (char)toupper((unsigned char)argv[0][i]);
 	caller_identify(&caller);
 	snprintf(by, sizeof(by), "uid %u, pid %d", (unsigned)getuid(), (int)getpid());
-	raise_descriptors();
+	kill_raise_descriptors();
 	/* Where nothing can be kept the runs are killed all the same. */
 	if (places_find(&caller, &wanted, &places, &no_state) == 0)
 		request.state = places.state;
-	r = kill_runs(&request, &report, &err);
+	r = argc ? runs_named_find(request.state, argv[0], &named, &err) : 0;
+	if (r == 0)
+		r = kill_runs(&request, &report, &err);
 	if (r == 0 && !request.state && report.count)
 		error_set(&report.not_recorded, -ENOENT, ERROR_INTERNAL, "%s",
 			no_state.code ? no_state.text
 				      : "no state directory: name it with --state-dir");
-	code = r < 0 ? verb_failed(verb, &err) : tell(verb, options, &report);
+	code = r < 0 ? verb_failed(verb, &err) : tell(verb, options, &named, &report);
 	kill_finish(&report);
 	places_finish(&places);
 	return code;
@@ -175,7 +183,7 @@ static int kill_verb(const struct verb *verb, const void *values, int argc, char
 const struct verb verb_kill = {
 	.name = "kill",
 	.summary = "Stop, look at and end runs, at once",
-	.usage = "[--reason TEXT] [--json] RUN|--all",
+	.usage = "[--reason TEXT] [--json] RUN|AGENT|GROUP|--all",
 	.details =
 		"Asks nobody: it works while the run's own berm is stopped, hangs or is flooded. "
 		"Every process of the\n"
@@ -183,7 +191,9 @@ const struct verb verb_kill = {
 		"directory, and they are\n"
 		"killed; the log has who, why and when the last one was gone. RUN is the beginning "
 		"of an id of yours;\n"
-		"root kills anybody's.\n"
+		"root kills anybody's. AGENT and GROUP stand for their runs; where one name is of "
+		"both, write\n"
+		"agent:NAME or group:NAME. New ones may start: \"berm halt\" keeps them from it.\n"
 		"Exit: 0 all are gone, 1 some are not, 2 wrong words or no such run.",
 	.options = {.specs = specs,
 		.count = array_size(specs),

@@ -18,6 +18,7 @@ const struct verb *const verbs[] = {
 	&verb_pace,
 	&verb_top,
 	&verb_kill,
+	&verb_halt,
 	&verb_learn,
 	&verb_profile,
 	&verb_changes,

@@ -23,6 +23,7 @@ extern const struct verb verb_ps;
 extern const struct verb verb_inspect;
 extern const struct verb verb_top;
 extern const struct verb verb_kill;
+extern const struct verb verb_halt;
 extern const struct verb verb_agent;
 extern const struct verb verb_agent_add;
 extern const struct verb verb_agent_set;

@@ -31,6 +31,7 @@ static unsigned left_ms(uint64_t deadline_ns)
 
 /* Those that one search found: from `first` to the end of the report. */
 struct stage {
+	const struct runs_named *named;
 	struct kill_report *report;
 	size_t first;
 	bool freeze;
@@ -69,7 +70,7 @@ static int gather(void *context, struct run_found *found)
 	struct kill_report *report = stage->report;
 	struct killed *run;
 
-	if (is_known(stage, found))
+	if (!runs_named_has(stage->named, found) || is_known(stage, found))
 		return 0;
 	if (report->count == KILL_RUNS_MAX)
 		return -E2BIG;
@@ -91,7 +92,8 @@ static int find(const struct kill_request *request, struct stage *stage, enum ru
 	struct error *err)
 {
 	struct kill_report *report = stage->report;
-	int r = runs_find(request->prefix, whose, gather, stage, &report->more, err);
+	const char *prefix = request->named->scope == NAMED_RUN ? request->named->of : "";
+	int r = runs_find(prefix, whose, gather, stage, &report->more, err);
 
 	/* What was found is dealt with; the rest is said to be left. */
 	if (r == -E2BIG) {
@@ -103,7 +105,7 @@ static int find(const struct kill_request *request, struct stage *stage, enum ru
 	if (report->count - stage->first > 1)
 		return error_set(err, -ENOTUNIQ, ERROR_NOT_FOUND,
 			"%zu runs begin with %s; give more of the id", report->count - stage->first,
-			request->prefix);
+			prefix);
 	if (report->runs[stage->first].run.init_fd >= 0)
 		outside_freeze(&report->runs[stage->first].run);
 	return 0;
@@ -210,9 +212,10 @@ static void see_gone(const struct stage *stage)
 static int do_stage(const struct kill_request *request, enum runs_whose whose,
 	struct kill_report *report, struct error *err)
 {
-	size_t length = strlen(request->prefix);
-	struct stage stage = {report, report->count,
-		length == 0 || (length == RUN_ID_LENGTH && whose == RUNS_OTHERS)};
+	bool one = request->named->scope == NAMED_RUN;
+	bool whole = one && strlen(request->named->of) == RUN_ID_LENGTH;
+	struct stage stage = {
+		request->named, report, report->count, !one || (whole && whose == RUNS_OTHERS)};
 	int r;
 
 	report->last_directory = UINT_MAX;
@@ -296,11 +299,12 @@ int kill_runs(const struct kill_request *request, struct kill_report *ret_report
 	if (!report->runs)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
 	r = do_stage(request, RUNS_OWN, report, err);
-	if (r == 0 && request->all_users && (request->prefix[0] == '\0' || report->count == 0))
+	if (r == 0 && request->all_users &&
+		(request->named->scope != NAMED_RUN || report->count == 0))
 		r = do_stage(request, RUNS_OTHERS, report, err);
-	if (r == 0 && report->count == 0 && request->prefix[0])
+	if (r == 0 && report->count == 0 && request->named->scope == NAMED_RUN)
 		r = error_set(
-			err, -ENOENT, ERROR_NOT_FOUND, "no run begins with %s", request->prefix);
+			err, -ENOENT, ERROR_NOT_FOUND, "no run begins with %s", request->named->of);
 	if (request->state && report->count)
 		keep(request, report);
 	report->took_ns = now_ns() - report->asked_ns;

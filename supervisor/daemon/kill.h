@@ -2,6 +2,7 @@
 #pragma once
 
 #include "daemon/evidence.h"
+#include "daemon/runs-named.h"
 #include "daemon/runs-place.h"
 
 /* Stop, look at and end runs without asking their berms: these may be stopped, hang or be flooded.
@@ -15,12 +16,11 @@
 #define KILL_FREEZE_MS 100
 
 struct kill_request {
-	const char
-		*prefix; /* beginning of the run's id, as runs_connect() has it; "": all of them */
-	bool all_users;  /* as root: every user's */
-	const char *reason; /* or NULL */
-	const char *by;     /* who, in words */
-	const char *state;  /* state directory for evidence and record, or NULL: neither */
+	const struct runs_named *named; /* which */
+	bool all_users;                 /* as root: every user's */
+	const char *reason;             /* or NULL */
+	const char *by;                 /* who, in words */
+	const char *state; /* state directory for evidence and record, or NULL: neither */
 };
 
 struct killed {
@@ -46,10 +46,10 @@ struct kill_report {
 	struct error not_recorded; /* code 0: all is in the log, or state is NULL */
 };
 
-/* Kill what the request names: this user's own runs first, and others' (all_users) where the prefix
- * is empty or names none of them. Fills the report also where it fails; finish it with
- * kill_finish(). An error (kind NOT_FOUND) only where a prefix names no run or more than one, or on
- * -ENOMEM; whether each run is gone stands in the report. */
+/* Kill what the request names: this user's own runs first, and others' (all_users) unless one run
+ * was named and is among them. Fills the report also where it fails; finish it with kill_finish().
+ * An error (kind NOT_FOUND) only where the beginning of an id is that of no run or of more than
+ * one, or on -ENOMEM; whether each run is gone stands in the report. */
 int kill_runs(const struct kill_request *request, struct kill_report *ret_report,
 	struct error *err) must_check;
 void kill_finish(struct kill_report *report);

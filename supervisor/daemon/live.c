@@ -206,23 +206,26 @@ static void recorder_failed(struct live *live, const struct error *why)
 /* For whoever has to stop the run although this process does not answer. */
 static void tell_place(struct live *live, const struct run_entry *entry)
 {
+	const struct run_owner owner = {
+		live->session->caller.uid, run_state_of(live->session->places.state)};
 	struct error err = {0};
 
-	if (live->socket.listen_fd >= 0 &&
-		runs_place_write(&live->socket, entry->init_pid, entry->cgroup_fd,
-			live->session->caller.uid, &err) < 0)
+	if (live->socket.listen_fd >= 0 && runs_place_write(&live->socket, entry->init_pid,
+						   entry->cgroup_fd, &owner, &err) < 0)
 		log_line("run: \"berm kill\" will not find this run: %s", err.text);
 }
 
 static int on_enter(void *context, const struct run_entry *entry, struct error *err)
 {
 	struct live *live = context;
-
 	int r;
 
 	live->handle = entry->handle;
 	tell_place(live, entry);
-	r = live->metering ? metering_enter(live->metering, entry, err) : 0;
+	/* Its place is written: whoever halts from now on finds it. */
+	r = session_may_start(live->session, err);
+	if (r == 0 && live->metering)
+		r = metering_enter(live->metering, entry, err);
 	/* The walls took longer than the recorder's answer: this waits for nothing, unless a
 	 * recorder had to be started. */
 	if (r < 0 || recording_ready(live->session, err) == 0)

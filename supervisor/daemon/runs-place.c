@@ -50,8 +50,17 @@ static int put_in_place(
 	return 0;
 }
 
-int runs_place_write(const struct run_socket *socket, pid_t init_pid, int cgroup_fd, uid_t uid,
-	struct error *err)
+struct run_state run_state_of(const char *path)
+{
+	struct stat st;
+
+	if (!path || stat(path, &st) < 0)
+		return (struct run_state){0};
+	return (struct run_state){st.st_dev, st.st_ino};
+}
+
+int runs_place_write(const struct run_socket *socket, pid_t init_pid, int cgroup_fd,
+	const struct run_owner *owner, struct error *err)
 {
 	char name[NAME_BYTES], id[RUN_ID_LENGTH + 1];
 	uint8_t bytes[PLACE_BYTES_MAX];
@@ -62,7 +71,9 @@ int runs_place_write(const struct run_socket *socket, pid_t init_pid, int cgroup
 		return r;
 	snprintf(id, sizeof(id), "%s", socket->run_id);
 	place.run = id;
-	place.uid = uid;
+	place.uid = owner->uid;
+	place.state_device = owner->state.device;
+	place.state_inode = owner->state.inode;
 	name_of(name, socket->run_id, PLACE);
 	if (berm__wire__run_place__get_packed_size(&place) > sizeof(bytes))
 		r = error_set(err, -E2BIG, ERROR_INTERNAL, "the run's place: too long a path");
@@ -187,6 +198,7 @@ static int open_place(
 	if (r < 0)
 		return error_set(&found->error, r, ERROR_INTERNAL, "%s: %s", name, strerror(-r));
 	found->uid = search->foreign ? owner : place->uid;
+	found->state = (struct run_state){place->state_device, place->state_inode};
 	/* A cgroup may hold others too, and the way there is one that the user chose. */
 	if (search->foreign && place->cgroup[0])
 		place->cgroup[0] = '\0';

@@ -9,9 +9,23 @@
 
 #define RUNS_WORDS_MAX 256
 
+/* A state directory, whatever its name is; inode 0: none. */
+struct run_state {
+	uint64_t device, inode;
+};
+
+/* That of the path; none where that is NULL or not there. */
+struct run_state run_state_of(const char *path);
+
+/* Whose run it is. */
+struct run_owner {
+	uid_t uid;
+	struct run_state state;
+};
+
 /* Tell where the run is. The file goes with runs_leave(). */
-int runs_place_write(const struct run_socket *socket, pid_t init_pid, int cgroup_fd, uid_t uid,
-	struct error *err) must_check;
+int runs_place_write(const struct run_socket *socket, pid_t init_pid, int cgroup_fd,
+	const struct run_owner *owner, struct error *err) must_check;
 
 /* What one other user can have looked at: nobody makes root look for ever. */
 #define RUNS_FOREIGN_MAX 256
@@ -21,6 +35,7 @@ int runs_place_write(const struct run_socket *socket, pid_t init_pid, int cgroup
 struct run_found {
 	char run_id[RUN_ID_LENGTH + 1];
 	uid_t uid;              /* who it runs for */
+	struct run_state state; /* as its place says */
 	int directory_fd;       /* borrowed */
 	unsigned directory;     /* which one: counts from 0 in one search */
 	struct outside outside; /* whoever is called may take it and leave OUTSIDE_NONE */

@@ -2,6 +2,7 @@
 #include "daemon/session.h"
 
 #include "base/log.h"
+#include "daemon/halts.h"
 #include "daemon/live.h"
 #include "daemon/metering.h"
 #include "daemon/network-file.h"
@@ -125,7 +126,18 @@ int session_load(const struct session_request *request, struct session *session,
 
 	if (r == 0)
 		r = load_profile(session, err);
+	/* Asked once more when the run has its place; here a refusal costs nothing. */
+	if (r == 0 && request->record)
+		r = session_may_start(session, err);
 	return r == 0 && session->agent_run ? agent_run_admit(session, err) : r;
+}
+
+int session_may_start(const struct session *session, struct error *err)
+{
+	const Berm__Wire__Agent *agent = session_agent(session);
+
+	return halts_check(
+		session->places.state, agent ? agent->id : NULL, agent ? agent->group : NULL, err);
 }
 
 static size_t count_words(const char *const *words)

@@ -82,6 +82,8 @@ int session_load(const struct session_request *request, struct session *session,
 	struct error *err) must_check;
 /* What is known of the session's agent, or NULL. */
 const Berm__Wire__Agent *session_agent(const struct session *session);
+/* Whether nobody halted it (daemon/halts.h). */
+int session_may_start(const struct session *session, struct error *err) must_check;
 /* Gather the facts about the host that the loaded profile needs and check its paths against them.
  */
 int session_check(struct session *session, struct error *err) must_check;

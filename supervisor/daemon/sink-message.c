@@ -28,6 +28,7 @@ static enum severity severity_of(const Berm__Wire__Record *record)
 	case BERM__WIRE__RECORD__BODY_PHASE_CHANGE:
 	case BERM__WIRE__RECORD__BODY_KILL:
 	case BERM__WIRE__RECORD__BODY_AGENT_CHANGE:
+	case BERM__WIRE__RECORD__BODY_HALT_CHANGE:
 		return SEVERITY_ERROR;
 	case BERM__WIRE__RECORD__BODY_DENIAL:
 	case BERM__WIRE__RECORD__BODY_POSTURE_CHANGE:

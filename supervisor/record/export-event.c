@@ -74,6 +74,7 @@ static const struct row {
 	ROW(KILL, NULL, PROCESS, 2, "Terminate", {"process"}, {"end"}, "run-kill"),
 	ROW(AGENT_CHANGE, NULL, CONFIG, 1, "Log", {"configuration"}, {"change"}, "agent-change"),
 	ROW(CHANGE_SET, NULL, FILES, 3, "Update", {"file"}, {"change"}, "change-set-end"),
+	ROW(HALT_CHANGE, NULL, CONFIG, 1, "Log", {"configuration"}, {"change"}, "halt-change"),
 	ROW(OPENED, NULL, LOG, 6, "Start", {"host"}, {"start"}, "log-open"),
 	ROW(SEGMENT_HEAD, NULL, LOG, 5, "Rotate", {"host"}, {"change"}, "log-rotate"),
 	ROW(SEAL, NULL, LOG, 99, "Seal", {"host"}, {"info"}, "log-seal"),
@@ -323,6 +324,10 @@ static void fill_body(struct export_event *e, const Berm__Wire__Record *record)
 	case BERM__WIRE__RECORD__BODY_CHANGE_SET:
 		e->object = record->change_set->workspace;
 		e->count = record->change_set->changes;
+		break;
+	case BERM__WIRE__RECORD__BODY_HALT_CHANGE:
+		e->object = bytes_of(record->halt_change->of);
+		e->severity = 4;
 		break;
 	case BERM__WIRE__RECORD__BODY_LOSS:
 		e->count = record->loss->count;

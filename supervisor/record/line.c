@@ -108,6 +108,14 @@ static void fill_trip(struct line *l, const Berm__Wire__Record *record)
 	text_printf(&l->more, "-> %s", posture_word(t->posture));
 }
 
+static void put_by(struct line *l, const char *by)
+{
+	if (!by)
+		return;
+	text_puts(&l->more, l->more.length ? " by " : "by ");
+	line_put(&l->more, by, LINE_WORD_BYTES);
+}
+
 static void fill_posture(struct line *l, const Berm__Wire__Record *record)
 {
 	const Berm__Wire__PostureChange *p = record->posture_change;
@@ -115,10 +123,7 @@ static void fill_posture(struct line *l, const Berm__Wire__Record *record)
 	text_puts(&l->operation, "posture");
 	text_printf(&l->object, "%s -> %s", posture_word(p->before), posture_word(p->after));
 	line_put(&l->more, p->reason, LINE_MORE_BYTES);
-	if (p->by) {
-		text_puts(&l->more, " by ");
-		line_put(&l->more, p->by, LINE_WORD_BYTES);
-	}
+	put_by(l, p->by);
 }
 
 static void fill_phase(struct line *l, const Berm__Wire__Record *record)
@@ -128,10 +133,7 @@ static void fill_phase(struct line *l, const Berm__Wire__Record *record)
 	text_puts(&l->operation, "phase");
 	text_printf(&l->object, "%s -> %s", phase_word(p->before), phase_word(p->after));
 	line_put(&l->more, p->trigger, LINE_MORE_BYTES);
-	if (p->authority) {
-		text_puts(&l->more, " by ");
-		line_put(&l->more, p->authority, LINE_WORD_BYTES);
-	}
+	put_by(l, p->authority);
 	if (p->after == PHASE_PRIMARY)
 		l->tone = LINE_GOOD;
 	if (p->after == PHASE_EMERGENCY)
@@ -159,10 +161,7 @@ static void fill_kill(struct line *l, const Berm__Wire__Record *record)
 	text_puts(&l->operation, "kill");
 	line_put(&l->object, k->killed ? k->killed : "?", LINE_OBJECT_BYTES_MAX);
 	line_put_bytes(&l->more, &k->reason, LINE_MORE_BYTES);
-	if (k->by) {
-		text_puts(&l->more, l->more.length ? " by " : "by ");
-		line_put(&l->more, k->by, LINE_WORD_BYTES);
-	}
+	put_by(l, k->by);
 	if (k->has_gone_boot_ns && k->gone_boot_ns >= k->asked_boot_ns) {
 		text_puts(&l->more, ", gone after ");
 		line_put_milliseconds(&l->more, (k->gone_boot_ns - k->asked_boot_ns) / 1000000);
@@ -179,10 +178,17 @@ static void fill_agent(struct line *l, const Berm__Wire__Record *record)
 	line_put(&l->operation, a->operation, LINE_WORD_BYTES);
 	line_put(&l->object, a->name ? a->name : "?", LINE_OBJECT_BYTES_MAX);
 	line_put(&l->more, a->reason ? a->reason : a->limits, LINE_MORE_BYTES);
-	if (a->by) {
-		text_puts(&l->more, " by ");
-		line_put(&l->more, a->by, LINE_WORD_BYTES);
-	}
+	put_by(l, a->by);
+}
+
+static void fill_halt(struct line *l, const Berm__Wire__Record *record)
+{
+	const Berm__Wire__HaltChange *h = record->halt_change;
+
+	line_put(&l->operation, h->operation, LINE_WORD_BYTES);
+	line_put(&l->object, h->of ? h->of : "?", LINE_OBJECT_BYTES_MAX);
+	line_put_bytes(&l->more, &h->reason, LINE_MORE_BYTES);
+	put_by(l, h->by);
 }
 
 static void fill_approval(struct line *l, const Berm__Wire__Record *record)
@@ -195,10 +201,7 @@ static void fill_approval(struct line *l, const Berm__Wire__Record *record)
 	line_put_bytes(&l->object, &a->target, LINE_OBJECT_BYTES_MAX);
 	text_puts(&l->more, "-> ");
 	line_put(&l->more, answer, LINE_WORD_BYTES);
-	if (a->approver) {
-		text_puts(&l->more, " by ");
-		line_put(&l->more, a->approver, LINE_WORD_BYTES);
-	}
+	put_by(l, a->approver);
 	if (a->has_waited_ms) {
 		text_puts(&l->more, " ");
 		line_put_milliseconds(&l->more, a->waited_ms);
@@ -337,6 +340,7 @@ static const struct row {
 	ROW(PHASE_CHANGE, "phase_change", "SET", "PACE", LINE_WARN, 0, fill_phase),
 	ROW(KILL, "kill", "KILL", "RUN", LINE_WARN, 0, fill_kill),
 	ROW(AGENT_CHANGE, "agent_change", "SET", "AGNT", LINE_WARN, 0, fill_agent),
+	ROW(HALT_CHANGE, "halt_change", "HALT", "HALT", LINE_WARN, 0, fill_halt),
 	ROW(CHANGE_SET, "change_set", "SET", "FILE", LINE_PLAIN, 0, fill_change_set),
 	ROW(OPENED, "opened", "NOTE", "LOG", LINE_PLAIN, 0, line_fill_opened),
 	ROW(LOSS, "loss", "LOST", "LOG", LINE_BAD, 0, line_fill_loss),

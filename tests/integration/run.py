@@ -12,6 +12,7 @@ import cases_anchor  # noqa: E402
 import cases_agents  # noqa: E402
 import cases_changes  # noqa: E402
 import cases_learn  # noqa: E402
+import cases_halt  # noqa: E402
 import cases_kill  # noqa: E402
 import cases_live  # noqa: E402
 import cases_meter  # noqa: E402
@@ -27,7 +28,7 @@ import harness  # noqa: E402
 import sandbox as sandboxes  # noqa: E402
 
 SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools.ROWS, "meter": cases_meter.ROWS,
-          "live": cases_live.ROWS, "kill": cases_kill.ROWS,
+          "live": cases_live.ROWS, "kill": cases_kill.ROWS + cases_halt.ROWS,
           "record": cases_record.ROWS + cases_anchor.ROWS + cases_outputs.ROWS + cases_sinks.ROWS,
           "profiles": cases_profiles.ROWS, "changes": cases_changes.ROWS,
           "learn": cases_learn.ROWS, "pinned": cases_pinned.ROWS, "agents": cases_agents.ROWS,
