@@ -66,41 +66,6 @@ static int set_words(char **field, const char *words, struct error *err)
 	return 0;
 }
 
-/* The profile must be readable as it will be when the agent runs; its whole path is kept, so that
- * no search path decides later. */
-static int set_profile(
-	Berm__Wire__Agent *agent, const struct set_options *options, struct error *err)
-{
-	const struct session_request request = {.profile = options->profile,
-		.state_dir = options->common.state_dir,
-		.directory = options->directory};
-	autosession struct session session = {0};
-	autofree char *whole = NULL;
-	int r = session_load(&request, &session, err);
-
-	if (r < 0) {
-		if (session.diagnostics.length)
-			(void)!io_write_all(STDERR_FILENO, session.diagnostics.data,
-				session.diagnostics.length);
-		return r;
-	}
-	whole = realpath(session.profile->file, NULL);
-	return whole ? set_words(&agent->profile, whole, err)
-		     : error_errno(err, "%s", session.profile->file);
-}
-
-static int set_directory(
-	Berm__Wire__Agent *agent, const struct set_options *options, struct error *err)
-{
-	autofree char *whole = NULL;
-	int r;
-
-	if (strcmp(options->directory, "none") == 0)
-		return set_words(&agent->directory, "", err);
-	r = places_directory(options->directory, &whole, err);
-	return r < 0 ? r : set_words(&agent->directory, whole, err);
-}
-
 static int set_rates(Berm__Wire__Agent *agent, const struct set_options *options, struct error *err)
 {
 	uint64_t value = 0;
@@ -128,7 +93,62 @@ static int set_rates(Berm__Wire__Agent *agent, const struct set_options *options
 	return 0;
 }
 
-static int fill(Berm__Wire__Agent *agent, const struct set_options *options, struct error *err)
+/* What takes a while, and words of others, before anything is locked: a profile on a file system
+ * that does not answer, or a pipe that nobody reads, keeps nobody from starting. */
+struct found_places {
+	char *profile, *directory; /* owned; NULL: not named */
+};
+
+static void found_finish(struct found_places *found)
+{
+	own_free(&found->profile);
+	own_free(&found->directory);
+}
+#define autofound __attribute__((cleanup(found_finish)))
+
+/* The profile must be one that a run of the agent takes, from where a run finds it: the operator's
+ * alone. Its whole path is kept, so that no search path decides later. */
+static int find_profile(
+	const struct set_options *options, struct found_places *found, struct error *err)
+{
+	const struct session_request request = {.profile = options->profile,
+		.of_operator = true,
+		.state_dir = options->common.state_dir,
+		.directory = found->directory && found->directory[0] ? found->directory : NULL};
+	autosession struct session session = {0};
+	int r = session_load(&request, &session, err);
+
+	if (r < 0) {
+		if (session.diagnostics.length)
+			(void)!io_write_all(STDERR_FILENO, session.diagnostics.data,
+				session.diagnostics.length);
+		return r;
+	}
+	found->profile = realpath(session.profile->file, NULL);
+	return found->profile ? 0 : error_errno(err, "%s", session.profile->file);
+}
+
+static int find_directory(
+	const struct set_options *options, struct found_places *found, struct error *err)
+{
+	if (strcmp(options->directory, "none") != 0)
+		return places_directory(options->directory, &found->directory, err);
+	found->directory = strdup("");
+	return found->directory ? 0 : out_of_memory(err);
+}
+
+static int find_places(
+	const struct set_options *options, struct found_places *ret_found, struct error *err)
+{
+	int r = 0;
+
+	if (options->directory)
+		r = find_directory(options, ret_found, err);
+	return r == 0 && options->profile ? find_profile(options, ret_found, err) : r;
+}
+
+static int fill(Berm__Wire__Agent *agent, const struct set_options *options,
+	const struct found_places *found, struct error *err)
 {
 	int r = set_words(&agent->role, options->role, err);
 
@@ -142,10 +162,10 @@ static int fill(Berm__Wire__Agent *agent, const struct set_options *options, str
 			return error_set(err, -EINVAL, ERROR_INPUT, "--tier is 1, 2 or 3");
 		agent->tier = (uint32_t)options->tier;
 	}
-	if (r == 0 && options->directory)
-		r = set_directory(agent, options, err);
-	if (r == 0 && options->profile)
-		r = set_profile(agent, options, err);
+	if (r == 0)
+		r = set_words(&agent->directory, found->directory, err);
+	if (r == 0)
+		r = set_words(&agent->profile, found->profile, err);
 	if (r == 0)
 		r = set_rates(agent, options, err);
 	if (r == 0)
@@ -160,11 +180,14 @@ static int add_agent(const struct set_options *options, const char *name,
 {
 	autoagents struct agents agents = AGENTS_NONE;
 	autoagent Berm__Wire__Agent *agent = malloc(sizeof(*agent));
+	autofound struct found_places found = {0};
 	autounlock int lock = -1;
 	int r = agent ? agent_open(&options->common, &agents, err) : out_of_memory(err);
 
 	if (agent)
 		berm__wire__agent__init(agent);
+	if (r == 0)
+		r = find_places(options, &found, err);
 	if (r < 0 || !agent)
 		return r;
 	agent->runs_per_hour = AGENT_RUNS_PER_HOUR;
@@ -173,14 +196,14 @@ static int add_agent(const struct set_options *options, const char *name,
 	agent->cooldown_ms = agent_tier((unsigned)options->tier)->cooldown_ms;
 	r = set_words(&agent->name, name, err);
 	if (r == 0)
-		r = fill(agent, options, err);
+		r = fill(agent, options, &found, err);
 	if (r < 0)
 		return r;
 	lock = agents_lock(&agents, err);
 	r = lock < 0 ? lock : agents_add(&agents, agent, err);
 	if (r == 0)
 		*ret_change = (struct agent_change){
-			"add", take_ptr(&agent), take_ptr(&agents.state), NULL};
+			"add", take_ptr(&agent), NULL, take_ptr(&agents.state), NULL};
 	return r;
 }
 
@@ -204,29 +227,30 @@ static int change_agent(const struct set_options *options, const char *name,
 	struct agent_change *ret_change, struct error *err)
 {
 	autoagents struct agents agents = AGENTS_NONE;
-	autoagent Berm__Wire__Agent *agent = NULL;
-	autofree char *former = NULL;
+	autoagent Berm__Wire__Agent *agent = NULL, *before = NULL;
+	autofound struct found_places found = {0};
 	autounlock int lock = -1;
 	int r = agent_open(&options->common, &agents, err);
 
+	if (r == 0)
+		r = find_places(options, &found, err);
 	if (r < 0)
 		return r;
 	lock = agents_lock(&agents, err);
 	r = lock < 0 ? lock : agents_read(&agents, name, &agent, err);
 	if (r == 0 && agent->retired)
 		r = error_set(err, -EPERM, ERROR_REFUSED, "the agent %s was retired", agent->name);
-	if (r == 0)
-		r = fill(agent, options, err);
-	/* All that is named is changed, or nothing of it: a taken name undoes no wider budget. */
-	if (r == 0 && options->name) {
-		former = strdup(agent->name);
-		r = former ? agents_rename(&agents, agent, options->name, err) : out_of_memory(err);
-	} else if (r == 0) {
-		r = agents_write(&agents, agent, err);
+	if (r == 0) {
+		before = agent_copy(agent);
+		r = before ? fill(agent, options, &found, err) : out_of_memory(err);
 	}
+	/* All that is named is changed, or nothing of it: a taken name undoes no wider budget. */
 	if (r == 0)
-		*ret_change = (struct agent_change){former ? "rename" : "set", take_ptr(&agent),
-			take_ptr(&agents.state), take_ptr(&former)};
+		r = options->name ? agents_rename(&agents, agent, options->name, err)
+				  : agents_write(&agents, agent, err);
+	if (r == 0)
+		*ret_change = (struct agent_change){options->name ? "rename" : "set",
+			take_ptr(&agent), take_ptr(&before), take_ptr(&agents.state), NULL};
 	return r;
 }
 

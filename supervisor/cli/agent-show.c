@@ -2,6 +2,7 @@
 #include "cli/agent.h"
 
 #include "base/log.h"
+#include "daemon/agent-lost.h"
 
 #include <string.h>
 
@@ -30,37 +31,34 @@ static const struct option_spec retire_specs[] = {
 		"why; mandatory"},
 };
 
-static void put_row(const Berm__Wire__Agent *agent, const struct agent_now *now, struct text *out)
+static void put_row(const Berm__Wire__Agent *agent, const struct agent_view *view, struct text *out)
 {
 	text_printf(out, "%-*s  %-4u  %-*s  %4llu/%-6llu  %-7zu  ", NAME_BYTES, agent->name,
 		agent->tier, NAME_BYTES, agent->group[0] ? agent->group : "-",
-		(unsigned long long)agent_runs(agent, now),
-		(unsigned long long)agent->runs_per_hour, agent->n_runs);
+		(unsigned long long)agent_runs(agent, &view->now),
+		(unsigned long long)agent->runs_per_hour, agent_running(agent, view));
 	text_escape(out, agent->retired ? "retired" : agent->accountable_human,
 		strlen(agent->retired ? "retired" : agent->accountable_human), PLACE_BYTES);
 	text_puts(out, "\n");
 }
 
 static void put_list(const struct agent_common *options, Berm__Wire__Agent *const *list,
-	size_t count, struct text *out)
+	size_t count, const struct agent_view *view, struct text *out)
 {
 	struct json j = {.out = out};
-	struct error ignored = {0};
-	struct agent_now now = {0};
 
-	(void)!agents_now(&now, &ignored);
 	if (!options->json) {
 		text_printf(out, "%-*s  %-4s  %-*s  %-11s  %-7s  %s\n", NAME_BYTES, "AGENT", "TIER",
 			NAME_BYTES, "GROUP", "RUNS/HOUR", "RUNNING", "ACCOUNTABLE");
 		for (size_t i = 0; i < count; i++)
-			put_row(list[i], &now, out);
+			put_row(list[i], view, out);
 		return;
 	}
 	json_object_begin(&j, NULL);
 	json_array_begin(&j, "agents");
 	for (size_t i = 0; i < count; i++) {
 		json_object_begin(&j, NULL);
-		agent_json(list[i], &now, &j);
+		agent_json(list[i], view, &j);
 		json_object_end(&j);
 	}
 	json_array_end(&j);
@@ -75,14 +73,19 @@ static int agent_list(const struct verb *verb, const void *values, int argc, cha
 	autotext struct text out = {0};
 	Berm__Wire__Agent **list = NULL;
 	size_t count = 0, damaged = 0;
-	struct error err = {0};
+	struct agent_view view = {.marks_fd = -1};
+	struct error err = {0}, ignored = {0};
+	autoclose int marks = -1;
 
 	if (argc > 0)
 		return verb_misused(verb, "takes no words: %s", argv[0]);
 	if (agent_open(&options->common, &agents, &err) < 0 ||
 		agents_list(&agents, options->retired, &list, &count, &damaged, &err) < 0)
 		return verb_failed(verb, &err);
-	put_list(&options->common, list, count, &out);
+	(void)!agents_now(&view.now, &ignored);
+	marks = agent_marks_open(&agents, &ignored);
+	view.marks_fd = marks;
+	put_list(&options->common, list, count, &view, &out);
 	agents_free_list(list, count);
 	if (damaged)
 		log_line("%s: %zu cannot be read: %s", verb->name, damaged, err.text);
@@ -94,21 +97,23 @@ static int agent_show(const struct verb *verb, const void *values, int argc, cha
 	const struct show_options *options = values;
 	autoagents struct agents agents = AGENTS_NONE;
 	Berm__Wire__Agent *agent = NULL;
-	struct error err = {0};
+	struct error err = {0}, ignored = {0};
+	autoclose int marks = -1;
 
 	if (argc != 1)
 		return verb_misused(verb, "one agent, by its name or id");
 	if (agent_open(&options->common, &agents, &err) < 0 ||
 		agents_read(&agents, argv[0], &agent, &err) < 0)
 		return verb_failed(verb, &err);
-	return agent_print(&options->common, agent);
+	marks = agent_marks_open(&agents, &ignored);
+	return agent_print(&options->common, agent, marks);
 }
 
 static int agent_retire(const struct verb *verb, const void *values, int argc, char **argv)
 {
 	const struct show_options *options = values;
 	autoagents struct agents agents = AGENTS_NONE;
-	autoagent Berm__Wire__Agent *agent = NULL;
+	autoagent Berm__Wire__Agent *agent = NULL, *before = NULL;
 	autounlock int lock = -1;
 	struct error err = {0};
 
@@ -119,12 +124,17 @@ static int agent_retire(const struct verb *verb, const void *values, int argc, c
 	if (agent_open(&options->common, &agents, &err) < 0)
 		return verb_failed(verb, &err);
 	lock = agents_lock(&agents, &err);
-	if (lock < 0 || agents_read(&agents, argv[0], &agent, &err) < 0 ||
-		agents_retire(&agents, agent, options->reason, &err) < 0)
+	if (lock < 0 || agents_read(&agents, argv[0], &agent, &err) < 0)
+		return verb_failed(verb, &err);
+	before = agent_copy(agent);
+	if (!before)
+		error_set(&err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	if (!before || agents_retire(&agents, agent, options->reason, &err) < 0)
 		return verb_failed(verb, &err);
 	state_unlock(&lock);
 	return agent_changed(verb, &options->common,
-		&(struct agent_change){"retire", take_ptr(&agent), take_ptr(&agents.state), NULL});
+		&(struct agent_change){"retire", take_ptr(&agent), take_ptr(&before),
+			take_ptr(&agents.state), options->reason});
 }
 
 const struct verb verb_agent_list = {
@@ -153,7 +163,7 @@ const struct verb verb_agent_retire = {
 	.name = "agent retire",
 	.summary = "Let an agent start nothing any more",
 	.usage = "[--json] --reason WORDS NAME",
-	.details = "Its runs that last go on (\"berm pace set\" stops them). Its name is free "
+	.details = "Its runs that last go on (\"berm kill\" ends them). Its name is free "
 		   "again, its id never;\n"
 		   "what it was and used up is kept and shown by its id.",
 	.options = {.specs = retire_specs,

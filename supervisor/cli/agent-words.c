@@ -25,16 +25,6 @@ static bool find_counter(const char *words, size_t length, unsigned *ret_counter
 	return false;
 }
 
-static bool find_window(const char *words, enum agent_window *ret_window)
-{
-	for (unsigned i = 0; i < AGENT_WINDOW_COUNT; i++)
-		if (strcmp(agent_window_name(i), words) == 0) {
-			*ret_window = (enum agent_window)i;
-			return true;
-		}
-	return false;
-}
-
 static bool parse_amount(const char *words, size_t length, unsigned counter, uint64_t *ret_amount)
 {
 	bool bytes = counter == COUNTER_BYTES_WRITTEN || counter == COUNTER_BYTES_SENT;
@@ -51,6 +41,25 @@ static bool parse_amount(const char *words, size_t length, unsigned counter, uin
 	return (bytes ? number_parse_size(amount, ret_amount)
 		      : number_parse_u64(amount, ret_amount)) &&
 	       *ret_amount < 1ULL << 50;
+}
+
+bool agent_amount_parse(const char *words, unsigned *ret_counter, uint64_t *ret_amount)
+{
+	const char *equals = strchr(words, '=');
+
+	return equals && find_counter(words, (size_t)(equals - words), ret_counter) &&
+	       parse_amount(equals + 1, strlen(equals + 1), *ret_counter, ret_amount) &&
+	       *ret_amount != AGENT_UNLIMITED;
+}
+
+static bool find_window(const char *words, enum agent_window *ret_window)
+{
+	for (unsigned i = 0; i < AGENT_WINDOW_COUNT; i++)
+		if (strcmp(agent_window_name(i), words) == 0) {
+			*ret_window = (enum agent_window)i;
+			return true;
+		}
+	return false;
 }
 
 int agent_budget_parse(Berm__Wire__Agent *agent, const char *words, struct error *err)

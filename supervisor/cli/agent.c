@@ -4,6 +4,7 @@
 #include "apply/caller.h"
 #include "base/log.h"
 #include "base/number.h"
+#include "daemon/agent-lost.h"
 #include "daemon/agent-record.h"
 #include "daemon/places.h"
 
@@ -78,22 +79,51 @@ static void put_budgets(
 	}
 }
 
-static void put_runs(const Berm__Wire__Agent *agent, struct text *out)
+static bool is_running(const Berm__Wire__AgentRun *run, const struct agent_view *view)
+{
+	return view->marks_fd < 0 || agent_mark_is_held(view->marks_fd, run->mark);
+}
+
+size_t agent_running(const Berm__Wire__Agent *agent, const struct agent_view *view)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < agent->n_runs; i++)
+		count += is_running(agent->runs[i], view);
+	return count;
+}
+
+static void put_runs(
+	const Berm__Wire__Agent *agent, const struct agent_view *view, struct text *out)
 {
 	for (size_t i = 0; i < agent->n_runs; i++) {
 		const Berm__Wire__AgentRun *run = agent->runs[i];
 
-		text_printf(out, "%-18s %s", i ? "" : "running", run->run);
+		text_printf(out, "%-18s %s", is_running(run, view) ? "running" : "over, not told",
+			run->run);
 		if (run->task[0])
 			text_printf(out, " task %s", run->task);
 		text_printf(out, " started by %u at ", run->uid);
 		put_time(out, run->since->wall_ms);
 		text_puts(out, "\n");
 	}
+	for (size_t i = 0; i < agent->n_lost; i++) {
+		const Berm__Wire__AgentLost *lost = agent->lost[i];
+
+		text_printf(out, "%-18s %s over at ", "lost", lost->run);
+		put_time(out, lost->moment->wall_ms);
+		text_puts(out, ", counts as");
+		for (unsigned c = 0; c < lost->n_amounts; c++)
+			if (lost->amounts[c])
+				text_printf(out, " %s %llu", effect_counter_name(c),
+					(unsigned long long)lost->amounts[c]);
+		text_puts(out, "\n");
+	}
 }
 
-void agent_put(const Berm__Wire__Agent *agent, const struct agent_now *now, struct text *out)
+void agent_put(const Berm__Wire__Agent *agent, const struct agent_view *view, struct text *out)
 {
+	const struct agent_now *now = &view->now;
 	char buffer[32];
 
 	put(out, "agent", agent->name);
@@ -113,7 +143,7 @@ void agent_put(const Berm__Wire__Agent *agent, const struct agent_now *now, stru
 	put(out, "cooldown", number_format_duration(agent->cooldown_ms, buffer, sizeof(buffer)));
 	put(out, "task", agent->task_required ? "each run has to name one" : "optional");
 	put_budgets(agent, now, out);
-	put_runs(agent, out);
+	put_runs(agent, view, out);
 	text_printf(out, "%-18s ", "created");
 	put_time(out, agent->created->wall_ms);
 	text_puts(out, "\n");
@@ -144,7 +174,7 @@ static void json_budgets(
 	json_array_end(j);
 }
 
-static void json_runs(const Berm__Wire__Agent *agent, struct json *j)
+static void json_runs(const Berm__Wire__Agent *agent, const struct agent_view *view, struct json *j)
 {
 	json_array_begin(j, "running");
 	for (size_t i = 0; i < agent->n_runs; i++) {
@@ -155,10 +185,30 @@ static void json_runs(const Berm__Wire__Agent *agent, struct json *j)
 		json_put_string(j, "task", run->task[0] ? run->task : NULL);
 		json_put_u64(j, "uid", run->uid);
 		json_put_u64(j, "since_ms", run->since->wall_ms);
+		json_put_bool(j, "lasts", is_running(run, view));
 		json_object_begin(j, "reserved");
 		for (unsigned c = 0; c < run->n_reserved; c++)
 			if (run->reserved[c])
 				json_put_u64(j, effect_counter_name(c), run->reserved[c]);
+		json_object_end(j);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
+static void json_lost(const Berm__Wire__Agent *agent, struct json *j)
+{
+	json_array_begin(j, "lost");
+	for (size_t i = 0; i < agent->n_lost; i++) {
+		const Berm__Wire__AgentLost *lost = agent->lost[i];
+
+		json_object_begin(j, NULL);
+		json_put_string(j, "run", lost->run);
+		json_put_u64(j, "over_ms", lost->moment->wall_ms);
+		json_object_begin(j, "counts_as");
+		for (unsigned c = 0; c < lost->n_amounts; c++)
+			if (lost->amounts[c])
+				json_put_u64(j, effect_counter_name(c), lost->amounts[c]);
 		json_object_end(j);
 		json_object_end(j);
 	}
@@ -182,8 +232,10 @@ static const char *or_null(const char *words)
 	return words[0] ? words : NULL;
 }
 
-void agent_json(const Berm__Wire__Agent *agent, const struct agent_now *now, struct json *j)
+void agent_json(const Berm__Wire__Agent *agent, const struct agent_view *view, struct json *j)
 {
+	const struct agent_now *now = &view->now;
+
 	json_put_string(j, "name", agent->name);
 	json_put_string(j, "id", agent->id);
 	json_put_string(j, "role", agent->role);
@@ -202,10 +254,11 @@ void agent_json(const Berm__Wire__Agent *agent, const struct agent_now *now, str
 	json_put_bool(j, "task_required", agent->task_required);
 	json_budgets(agent, now, j);
 	json_object_begin(j, "lifetime");
-	for (unsigned i = 0; i < agent->n_lifetime; i++)
-		json_put_u64(j, effect_counter_name(i), agent->lifetime[i]);
+	for (unsigned i = 0; i < COUNTER_COUNT && agent->runs_total; i++)
+		json_put_u64(j, effect_counter_name(i), agent_lifetime(agent, i));
 	json_object_end(j);
-	json_runs(agent, j);
+	json_runs(agent, view, j);
+	json_lost(agent, j);
 	json_put_u64(j, "created_ms", agent->created->wall_ms);
 	if (agent->retired)
 		json_put_u64(j, "retired_ms", agent->retired->wall_ms);
@@ -214,21 +267,32 @@ void agent_json(const Berm__Wire__Agent *agent, const struct agent_now *now, str
 	json_put_string(j, "retired_reason", or_null(agent->retired_reason));
 }
 
-int agent_print(const struct agent_common *options, Berm__Wire__Agent *agent)
+Berm__Wire__Agent *agent_copy(const Berm__Wire__Agent *agent)
+{
+	size_t length = berm__wire__agent__get_packed_size(agent);
+	autofree uint8_t *bytes = malloc(length + 1);
+
+	if (!bytes)
+		return NULL;
+	berm__wire__agent__pack(agent, bytes);
+	return berm__wire__agent__unpack(NULL, length, bytes);
+}
+
+int agent_print(const struct agent_common *options, Berm__Wire__Agent *agent, int marks_fd)
 {
 	autotext struct text out = {0};
 	struct json j = {.out = &out};
-	struct agent_now now = {0};
+	struct agent_view view = {.marks_fd = marks_fd};
 	struct error ignored = {0};
 
-	(void)!agents_now(&now, &ignored);
+	(void)!agents_now(&view.now, &ignored);
 	if (options->json) {
 		json_object_begin(&j, NULL);
-		agent_json(agent, &now, &j);
+		agent_json(agent, &view, &j);
 		json_object_end(&j);
 		text_puts(&out, "\n");
 	} else {
-		agent_put(agent, &now, &out);
+		agent_put(agent, &view, &out);
 	}
 	agent_free(&agent);
 	return verb_print(&out, CLI_GOOD);
@@ -238,12 +302,14 @@ int agent_changed(const struct verb *verb, const struct agent_common *options,
 	const struct agent_change *change)
 {
 	struct error err = {0};
-	int recorded =
-		agent_record(change->state, change->what, change->agent, change->former, &err);
-	int code = agent_print(options, change->agent);
+	const struct agent_deed deed = {
+		change->what, change->before, change->agent, change->reason};
+	int recorded = agent_record(change->state, &deed, &err);
+	Berm__Wire__Agent *before = change->before;
+	int code = agent_print(options, change->agent, -1);
 
 	free(change->state);
-	free(change->former);
+	agent_free(&before);
 	if (recorded == 0)
 		return code;
 	log_line("%s: it is done, and not recorded: %s", verb->name, err.text);
@@ -251,7 +317,7 @@ int agent_changed(const struct verb *verb, const struct agent_common *options,
 }
 
 static const struct verb *const children[] = {&verb_agent_add, &verb_agent_set, &verb_agent_list,
-	&verb_agent_show, &verb_agent_retire, NULL};
+	&verb_agent_show, &verb_agent_retire, &verb_agent_settle, NULL};
 
 const struct verb verb_agent = {
 	.name = "agent",

@@ -30,6 +30,7 @@ extern const struct verb verb_agent_set;
 extern const struct verb verb_agent_list;
 extern const struct verb verb_agent_show;
 extern const struct verb verb_agent_retire;
+extern const struct verb verb_agent_settle;
 extern const struct verb verb_pace;
 extern const struct verb verb_pace_show;
 extern const struct verb verb_pace_set;

@@ -3,15 +3,17 @@
 
 #include "base/log.h"
 #include "daemon/agent-group.h"
+#include "daemon/agent-lost.h"
 #include "daemon/session.h"
 
-#include <fcntl.h>
 #include <sodium.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <time.h>
 
-#define MARKS "agents.alive"
-#define MARK_BITS 0x3fffffffffffffffULL /* an offset that fcntl(2) takes, and one more */
+#define SETTLE_AT_ONCE_MS 500
+#define SETTLE_MS 2000       /* where what the run did is kept already */
+#define SETTLE_ANEW_MS 30000 /* a full disk may be looked after in that time */
+#define SETTLE_PAUSE_MS 250
 
 /* ---- who asks for whom ---- */
 
@@ -87,69 +89,6 @@ int agent_run_find(struct session *session, struct error *err)
 	}
 	snprintf(run->label, sizeof(run->label), "agent %s", run->agent->name);
 	return check_caller(session, run, err);
-}
-
-/* ---- marks of runs that last ---- */
-
-static int open_marks(const struct agents *agents, struct error *err)
-{
-	autoclose int fd = openat(agents->state_fd, MARKS,
-		O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_errno(err, "open %s", MARKS);
-	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 077)
-		return error_set(err, -EPERM, ERROR_REFUSED,
-			"%s belongs to somebody else, or others may hold it", MARKS);
-	return take_fd(&fd);
-}
-
-static uint64_t mark_of(const char *run_id)
-{
-	uint64_t mark = 0;
-
-	crypto_generichash((unsigned char *)&mark, sizeof(mark), (const unsigned char *)run_id,
-		strlen(run_id), NULL, 0);
-	return mark & MARK_BITS;
-}
-
-/* A lock of the open file (fcntl(2), F_OFD_SETLK): the kernel takes it away with the last process
- * of berm that has it, so that no pid is ever taken for another one's. */
-static int hold_mark(int fd, uint64_t mark, struct error *err)
-{
-	struct flock lock = {
-		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)mark, .l_len = 1};
-
-	return fcntl(fd, F_OFD_SETLK, &lock) < 0 ? error_errno(err, "mark the run") : 0;
-}
-
-static bool is_marked(int fd, uint64_t mark)
-{
-	struct flock lock = {
-		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)mark, .l_len = 1};
-
-	return fcntl(fd, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
-}
-
-/* Runs whose berm was killed: nobody knows what they did, so that it is all they could. */
-static int end_lost(const struct agents *agents, Berm__Wire__Agent *agent,
-	const struct agent_now *now, struct error *err)
-{
-	autoclose int fd = agent->n_runs ? open_marks(agents, err) : -1;
-	int r = agent->n_runs && fd < 0 ? fd : 0;
-
-	for (size_t i = agent->n_runs; r == 0 && i-- > 0;) {
-		char run[AGENT_ID_BYTES + 1];
-
-		if (is_marked(fd, agent->runs[i]->mark))
-			continue;
-		snprintf(run, sizeof(run), "%s", agent->runs[i]->run);
-		r = admission_end(agent, run, ADMISSION_LOST, NULL, now);
-		if (r < 0)
-			error_set(err, r, ERROR_INTERNAL, "out of memory");
-	}
-	return r;
 }
 
 /* ---- what the profile says and has to say ---- */
@@ -266,7 +205,7 @@ static int make_request(const struct session *session, uint8_t call[AGENT_CALL_B
 			"a task's name is 1 to %d of a-z, 0-9, \"_\" and \"-\"", AGENT_NAME_MAX);
 	hash_call(asked->argv, call);
 	*ret_request = (struct admission_request){.run = session->run_id,
-		.mark = mark_of(session->run_id),
+		.mark = agent_mark_of(session->run_id),
 		.uid = session->caller.uid,
 		.gid = session->caller.gid,
 		.is_operator = session->agent_run->is_operator,
@@ -326,21 +265,25 @@ static int ask(struct agent_run *run, const struct admission_request *request, s
 	if (r == 0 && agent)
 		r = check_unchanged(run, agent, err);
 	if (r == 0 && agent)
-		r = end_lost(&run->agents, agent, &now, err);
+		r = agent_end_lost(&run->agents, agent, &now, err);
 	if (r == 0 && agent)
 		r = agent_group(&run->agents, agent, &now, &group, err);
 	if (r < 0 || !agent)
 		return r;
 	/* Written down whatever the answer is: a run is lost once, not at each attempt anew. */
-	if (agent->n_runs < lasted && agents_write(&run->agents, agent, err) < 0)
-		return err->code;
+	if (agent->n_runs < lasted) {
+		r = agents_write(&run->agents, agent, err);
+		if (r < 0)
+			return r;
+		agent_receipts_sweep(&run->agents, agent);
+	}
 	admit(agent, &group, request, &now, &run->answer);
 	if (run->answer.rule != ADMISSION_YES)
 		return error_set(err, -EPERM, ERROR_REFUSED, "%s", run->answer.words);
-	run->mark_fd = open_marks(&run->agents, err);
+	run->mark_fd = agent_marks_open(&run->agents, err);
 	if (run->mark_fd < 0)
 		return run->mark_fd;
-	r = hold_mark(run->mark_fd, request->mark, err);
+	r = agent_mark_hold(run->mark_fd, request->mark, err);
 	if (r == 0 && admission_begin(agent, &run->answer, request, &now) < 0)
 		r = error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
 	if (r == 0)
@@ -406,10 +349,51 @@ static enum admission_end end_of(const struct session *session, const struct run
 								  : ADMISSION_FAILED;
 }
 
-static int settle(const struct session *session, enum admission_end end, struct error *err)
+/* What is known of the run so far, for whoever finds it without its berm. */
+static int keep_receipt(
+	const struct session *session, const enum admission_end *end, struct error *err)
 {
 	const struct agent_run *run = session->agent_run;
-	autounlock int lock = agents_lock(&run->agents, err);
+	Berm__Wire__AgentReceipt receipt;
+	uint64_t done[COUNTER_COUNT];
+
+	berm__wire__agent_receipt__init(&receipt);
+	receipt.version = AGENT_VERSION;
+	receipt.run = (char *)(uintptr_t)session->run_id;
+	receipt.agent = run->agent->id;
+	receipt.begun = run->begun;
+	receipt.limit_ms = session->plan ? session->plan->wall_time_ms : 0;
+	if (end) {
+		receipt.ended = true;
+		receipt.end = *end;
+		receipt.n_done = COUNTER_COUNT;
+		receipt.done = done;
+		memcpy(done, session->effects.done, sizeof(done));
+	}
+	return agent_receipt_write(&run->agents, &receipt, err);
+}
+
+int agent_run_begins(struct session *session, struct error *err)
+{
+	struct agent_run *run = session->agent_run;
+	struct agent_now now = {0};
+	int r;
+
+	if (!run)
+		return 0;
+	r = agents_now(&now, err);
+	if (r < 0)
+		return r;
+	run->begun = agent_moment(&now);
+	return run->begun ? keep_receipt(session, NULL, err)
+			  : error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+}
+
+static int settle(
+	const struct session *session, enum admission_end end, unsigned wait_ms, struct error *err)
+{
+	const struct agent_run *run = session->agent_run;
+	autounlock int lock = state_lock(run->agents.state_fd, wait_ms, err);
 	autoagent Berm__Wire__Agent *agent = NULL;
 	struct agent_now now = {0};
 	int r = lock < 0 ? lock : agents_now(&now, err);
@@ -418,7 +402,30 @@ static int settle(const struct session *session, enum admission_end end, struct 
 		r = read_again(run, &agent, err);
 	if (r == 0 && admission_end(agent, session->run_id, end, session->effects.done, &now) < 0)
 		r = error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
-	return r < 0 ? r : agents_write(&run->agents, agent, err);
+	if (r == 0)
+		r = agents_write(&run->agents, agent, err);
+	if (r == 0)
+		agent_receipt_remove(&run->agents, session->run_id);
+	return r;
+}
+
+/* Whoever holds the lock for long must not make the run cost all that it had reserved: what it did
+ * is written down beside the agent, and counted when somebody can. */
+static int tell_agent(const struct session *session, enum admission_end end, struct error *err)
+{
+	const struct timespec pause = {.tv_nsec = SETTLE_PAUSE_MS * 1000000L};
+	struct error ignored = {0};
+	int r = settle(session, end, SETTLE_AT_ONCE_MS, err);
+
+	for (unsigned passed = 0; r < 0 && passed < SETTLE_ANEW_MS; passed += SETTLE_PAUSE_MS) {
+		if (keep_receipt(session, &end, &ignored) == 0) {
+			(void)!settle(session, end, SETTLE_MS, &ignored);
+			return 0;
+		}
+		nanosleep(&pause, NULL);
+		r = settle(session, end, 0, err);
+	}
+	return r;
 }
 
 void agent_run_end(struct session *session, const struct run_result *result)
@@ -429,7 +436,7 @@ void agent_run_end(struct session *session, const struct run_result *result)
 	if (!run || run->mark_fd < 0 || run->ended)
 		return;
 	run->ended = true;
-	if (settle(session, end_of(session, result), &err) < 0)
+	if (tell_agent(session, end_of(session, result), &err) < 0)
 		log_line("run: what the run did could not be told to the agent %s, so that all "
 			 "that was reserved counts as done: %s",
 			run->agent->name, err.text);
@@ -442,6 +449,8 @@ void agent_run_finish(struct agent_run *run)
 		return;
 	own_close(&run->mark_fd);
 	agent_free(&run->agent);
+	if (run->begun)
+		berm__wire__agent_moment__free_unpacked(run->begun, NULL);
 	agents_close(&run->agents);
 	own_free(&run->kept_read);
 	free(run);

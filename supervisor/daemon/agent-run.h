@@ -17,6 +17,7 @@ struct agent_run {
 	struct admission answer;
 	int mark_fd; /* owned: the lock of AgentRun.mark; -1: not admitted */
 	bool ended;
+	Berm__Wire__AgentMoment *begun;    /* owned; NULL: the tool was not about to start yet */
 	const struct path_rule *kept_read; /* owned: what fs.read is in a read-only start */
 	char label[AGENT_NAME_MAX + 8];    /* "agent NAME": where limits come from */
 };
@@ -32,6 +33,9 @@ int agent_run_find(struct session *session, struct error *err) must_check;
 int agent_run_admit(struct session *session, struct error *err) must_check;
 /* The plan holds and counts everything that the agent has a budget for. */
 int agent_run_check(const struct session *session, struct error *err) must_check;
+/* The tool is about to start: from here on a run that is killed counts as all that it had reserved,
+ * before as nothing but a run. Fine where there is no agent. */
+int agent_run_begins(struct session *session, struct error *err) must_check;
 /* Count what it did; result NULL: it never came to be. Fine where there is no agent. */
 void agent_run_end(struct session *session, const struct run_result *result);
 /* A profile can hold a cap on that counter, so that an agent can have a budget of it. */

@@ -228,12 +228,14 @@ static int on_enter(void *context, const struct run_entry *entry, struct error *
 		r = metering_enter(live->metering, entry, err);
 	/* The walls took longer than the recorder's answer: this waits for nothing, unless a
 	 * recorder had to be started. */
-	if (r < 0 || recording_ready(live->session, err) == 0)
+	if (r < 0)
 		return r;
-	if (!may_go_on(live))
-		return err->code;
-	recorder_failed(live, err);
-	return 0;
+	r = recording_ready(live->session, err);
+	if (r < 0 && !may_go_on(live))
+		return r;
+	if (r < 0)
+		recorder_failed(live, err);
+	return agent_run_begins(live->session, err);
 }
 
 static void tell_recorder(struct live *live, const char *by)

@@ -9,6 +9,7 @@
 #include "daemon/outputs.h"
 #include "daemon/own-state.h"
 
+#include <signal.h>
 #include <string.h>
 
 extern char **environ;
@@ -75,7 +76,8 @@ static int load_profile(struct session *session, struct error *err)
 		.ceilings = session->request->for_comparing ? named : session->places.ceilings,
 		.variables = session_variables(session),
 		/* Who starts an agent has no say in what it may do. */
-		.trusted_uid = agent ? geteuid() : session->caller.uid,
+		.trusted_uid =
+			agent || session->request->of_operator ? geteuid() : session->caller.uid,
 	};
 
 	return profile_load(&request, &session->profile, &session->diagnostics, err);
@@ -97,7 +99,7 @@ int session_begin(const struct session_request *request, struct session *session
 {
 	struct places_request places = {.profile = request->profile,
 		.ceiling = request->ceiling,
-		.operators_profiles = request->agent != NULL};
+		.operators_profiles = request->agent != NULL || request->of_operator};
 	int r;
 
 	session->request = request;
@@ -256,8 +258,17 @@ int session_compile(struct session *session, struct error *err)
 
 void session_run(struct session *session, struct run_result *ret_result)
 {
+	sigset_t held, before;
+
+	/* An agent's run that dies between its end and its being told counts as all that it could
+	 * have done: signals wait for that. The tool has a mask of its own. */
+	sigemptyset(&held);
+	if (session->agent_run)
+		sigfillset(&held);
+	sigprocmask(SIG_BLOCK, &held, &before);
 	live_run(session, ret_result);
 	agent_run_end(session, ret_result);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 void session_take_outputs(struct session *session, const struct run_result *result)

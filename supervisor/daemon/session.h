@@ -40,6 +40,8 @@ struct session_request {
 	 * and ${RUN_ID} the same each time. `ceiling` counts. */
 	bool for_comparing;
 	const struct profile_variables *variables; /* those not NULL in it count instead; or NULL */
+	/* It is to be a profile of the operator's, as for an agent: nobody else's counts. */
+	bool of_operator;
 	bool trace_denials;
 	bool record;                             /* tell the recorder: for what runs */
 	const struct session_observer *observer; /* or NULL */

@@ -4,6 +4,7 @@
 #include <endian.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <sodium.h>
 #include <string.h>
 #include <sys/file.h>
@@ -302,8 +303,54 @@ static bool is_named(int state_fd, int fd)
 	       here.st_dev == there.st_dev && here.st_ino == there.st_ino;
 }
 
+/* Whoever may start a run may stop its berm from the terminal, as often as it takes to meet the
+ * moment in which it holds the lock of all: no signal but SIGSTOP and SIGKILL, which are for those
+ * who own it, comes between. There are no threads. */
+static sigset_t kept_mask;
+static int kept_for = -1;
+
+static void hold_signals(void)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &kept_mask);
+}
+
+static void let_signals(void)
+{
+	sigprocmask(SIG_SETMASK, &kept_mask, NULL);
+}
+
+static int try_lock(int fd)
+{
+	bool held = kept_for >= 0;
+	int r;
+
+	if (!held)
+		hold_signals();
+	r = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+	if (r == 0 && !held)
+		kept_for = fd;
+	else if (!held)
+		let_signals();
+	return r;
+}
+
+static void give_back(int *fd)
+{
+	if (*fd >= 0)
+		flock(*fd, LOCK_UN);
+	if (*fd >= 0 && *fd == kept_for) {
+		kept_for = -1;
+		let_signals();
+	}
+	own_close(fd);
+}
+
 int state_lock(int state_fd, unsigned wait_ms, struct error *err)
 {
+	int r;
 	uint64_t end = now_ms() + wait_ms;
 	unsigned step = 1;
 	autoclose int fd = open_lock(state_fd, err);
@@ -311,15 +358,17 @@ int state_lock(int state_fd, unsigned wait_ms, struct error *err)
 	for (;;) {
 		if (fd < 0)
 			return fd;
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+		r = try_lock(fd);
+		if (r == 0) {
 			if (is_named(state_fd, fd))
 				return take_fd(&fd);
-			own_close(&fd);
+			give_back(&fd);
 			fd = open_lock(state_fd, err);
 			continue;
 		}
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return error_errno(err, "lock %s", STATE_LOCK);
+		if (r != -EWOULDBLOCK && r != -EINTR)
+			return error_set(err, r, ERROR_INTERNAL, "lock %s: %s", STATE_LOCK,
+				strerror(-r));
 		if (now_ms() >= end)
 			return error_set(err, -ETIMEDOUT, ERROR_INTERNAL,
 				"another berm holds %s for more than %u ms", STATE_LOCK, wait_ms);
@@ -330,7 +379,5 @@ int state_lock(int state_fd, unsigned wait_ms, struct error *err)
 
 void state_unlock(int *fd)
 {
-	if (*fd >= 0)
-		flock(*fd, LOCK_UN);
-	own_close(fd);
+	give_back(fd);
 }

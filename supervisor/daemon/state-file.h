@@ -56,7 +56,9 @@ int state_file_decode(const uint8_t *bytes, size_t length, const ProtobufCMessag
 #define STATE_LOCK "govern.lock"
 
 /* Hold STATE/govern.lock, which everything that changes such files does, for a short time; wait
- * for it at most wait_ms. The kernel lets go of it when the process ends, however that comes.
+ * for it at most wait_ms. The kernel lets go of it when the process ends, however that comes; until
+ * state_unlock() no signal but SIGKILL and SIGSTOP reaches this process, so that nobody stops it
+ * with the lock in its hand. One at a time in a process.
  * Returns a descriptor; -ETIMEDOUT, or -EPERM (kind REFUSED) where others could hold it. */
 int state_lock(int state_fd, unsigned wait_ms, struct error *err) must_check;
 /* Let go, at once also where a child has the descriptor too. Does nothing for -1. */

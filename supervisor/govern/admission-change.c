@@ -106,9 +106,15 @@ static void forget_failures(Berm__Wire__Agent *agent, const struct agent_now *no
 	for (size_t i = agent->n_failures; i-- > 0;)
 		if (agent_age_ms(agent->failures[i]->last, now) >= DAY_MS)
 			drop_failure(agent, i);
-	/* The first is the one that was there first. */
-	while (agent->n_failures >= AGENT_FAILURES_MAX)
-		drop_failure(agent, 0);
+	while (agent->n_failures >= AGENT_FAILURES_MAX) {
+		size_t oldest = 0;
+
+		for (size_t i = 1; i < agent->n_failures; i++)
+			if (agent_age_ms(agent->failures[i]->last, now) >
+				agent_age_ms(agent->failures[oldest]->last, now))
+				oldest = i;
+		drop_failure(agent, oldest);
+	}
 }
 
 static int note_end(Berm__Wire__Agent *agent, const Berm__Wire__AgentRun *run,
@@ -140,6 +146,108 @@ static int note_end(Berm__Wire__Agent *agent, const Berm__Wire__AgentRun *run,
 	return 0;
 }
 
+static struct agent_now moment_as_now(const Berm__Wire__AgentMoment *moment)
+{
+	struct agent_now now = {.boot_ms = moment->boot_ms, .wall_ms = moment->wall_ms};
+
+	if (moment->boot_id.len == sizeof(now.boot_id))
+		memcpy(now.boot_id, moment->boot_id.data, sizeof(now.boot_id));
+	return now;
+}
+
+/* The oldest is counted with what is known, and can be settled no more. */
+static int forget_lost(Berm__Wire__Agent *agent)
+{
+	Berm__Wire__AgentLost *oldest = agent->lost[0];
+	const struct agent_now then = moment_as_now(oldest->moment);
+	int r = agent_charge(agent, &then, oldest->amounts, 0);
+
+	if (r < 0)
+		return r;
+	agent->n_lost--;
+	memmove(agent->lost, agent->lost + 1, agent->n_lost * sizeof(*agent->lost));
+	berm__wire__agent_lost__free_unpacked(oldest, NULL);
+	return 0;
+}
+
+static int add_lost(Berm__Wire__Agent *agent, const char *run,
+	const uint64_t amounts[COUNTER_COUNT], const struct agent_now *then)
+{
+	Berm__Wire__AgentLost **grown, *lost;
+	bool any = false;
+	int r = 0;
+
+	for (size_t i = 0; i < COUNTER_COUNT; i++)
+		any |= amounts[i] > 0;
+	if (any && agent->n_lost >= AGENT_LOST_MAX)
+		r = forget_lost(agent);
+	if (r < 0 || !any)
+		return r;
+	grown = realloc(agent->lost, (agent->n_lost + 1) * sizeof(*grown));
+	lost = grown ? malloc(sizeof(*lost)) : NULL;
+	if (grown)
+		agent->lost = grown;
+	if (!lost)
+		return -ENOMEM;
+	berm__wire__agent_lost__init(lost);
+	lost->run = copy_words(run);
+	lost->moment = agent_moment(then);
+	lost->amounts = calloc(COUNTER_COUNT, sizeof(*lost->amounts));
+	if (!lost->run || !lost->moment || !lost->amounts) {
+		berm__wire__agent_lost__free_unpacked(lost, NULL);
+		return -ENOMEM;
+	}
+	lost->n_amounts = COUNTER_COUNT;
+	memcpy(lost->amounts, amounts, COUNTER_COUNT * sizeof(*amounts));
+	grown[agent->n_lost++] = lost;
+	return 0;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+struct agent_now admission_over(
+	const Berm__Wire__AgentMoment *begun, uint64_t limit_ms, const struct agent_now *now)
+{
+	struct agent_now over = *now;
+	bool same_boot = begun && begun->boot_id.len == sizeof(now->boot_id) &&
+			 memcmp(begun->boot_id.data, now->boot_id, sizeof(now->boot_id)) == 0;
+
+	if (!begun)
+		return over;
+	if (!same_boot) {
+		/* In its own boot, so that only the wall clock says how old it is. */
+		over = moment_as_now(begun);
+		over.wall_ms = now->wall_ms - earlier(now->boot_ms, now->wall_ms);
+	}
+	if (!limit_ms)
+		return over;
+	if (same_boot && limit_ms < UINT64_MAX - begun->boot_ms)
+		over.boot_ms = earlier(over.boot_ms, begun->boot_ms + limit_ms);
+	if (limit_ms < UINT64_MAX - begun->wall_ms)
+		over.wall_ms = earlier(over.wall_ms, begun->wall_ms + limit_ms);
+	return over;
+}
+
+int admission_settle(Berm__Wire__Agent *agent, const char *run, const uint64_t done[COUNTER_COUNT])
+{
+	for (size_t i = 0; i < agent->n_lost; i++) {
+		Berm__Wire__AgentLost *lost = agent->lost[i];
+
+		if (strcmp(lost->run, run) != 0)
+			continue;
+		for (size_t c = 0; c < lost->n_amounts; c++)
+			if (done[c] != AGENT_UNLIMITED && done[c] > lost->amounts[c])
+				return -ERANGE;
+		for (size_t c = 0; c < lost->n_amounts; c++)
+			lost->amounts[c] = earlier(lost->amounts[c], done[c]);
+		return 0;
+	}
+	return -ENOENT;
+}
+
 int admission_end(Berm__Wire__Agent *agent, const char *run, enum admission_end end,
 	const uint64_t done[COUNTER_COUNT], const struct agent_now *now)
 {
@@ -160,7 +268,8 @@ int admission_end(Berm__Wire__Agent *agent, const char *run, enum admission_end 
 		(agent->n_runs - index) * sizeof(*agent->runs));
 	r = note_end(agent, entry, end, now);
 	if (r == 0)
-		r = agent_charge(agent, now, end == ADMISSION_LOST ? reserved : done, 0);
+		r = end == ADMISSION_LOST ? add_lost(agent, entry->run, reserved, now)
+					  : agent_charge(agent, now, done, 0);
 	berm__wire__agent_run__free_unpacked(entry, NULL);
 	return r;
 }

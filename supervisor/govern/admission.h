@@ -65,9 +65,20 @@ enum admission_end {
 	ADMISSION_FAILED,
 	ADMISSION_NEVER_RAN, /* nothing of it: neither a failure nor a success */
 	ADMISSION_LOST,      /* nobody knows: all that was reserved counts as done, and as failed */
+	ADMISSION_END_COUNT
 };
 
-/* The run is over. done: by counter; NULL for LOST. Does nothing for a run that is none of the
- * agent's. -ENOMEM, as of agent_charge(). */
+/* The run is over. done: by counter; NULL for LOST and where it did nothing. Does nothing for a run
+ * that is none of the agent's. -ENOMEM, as of agent_charge(). */
 int admission_end(Berm__Wire__Agent *agent, const char *run, enum admission_end end,
 	const uint64_t done[COUNTER_COUNT], const struct agent_now *now) must_check;
+
+/* When a run was over at the latest that began then and lasts limit_ms at most (0: no limit): it is
+ * charged at that moment, not when somebody finds it. A reboot ends every run. */
+struct agent_now admission_over(
+	const Berm__Wire__AgentMoment *begun, uint64_t limit_ms, const struct agent_now *now);
+
+/* Somebody knows what a lost run did: what is not AGENT_UNLIMITED of done counts instead. -ENOENT
+ * where no such run counts as lost, -ERANGE where it could not have done so much. */
+int admission_settle(
+	Berm__Wire__Agent *agent, const char *run, const uint64_t done[COUNTER_COUNT]) must_check;

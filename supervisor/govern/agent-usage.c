@@ -81,6 +81,12 @@ static uint64_t amount_of(const Berm__Wire__AgentSlot *slot, unsigned counter)
 					: amount_at(slot->amounts, slot->n_amounts, counter);
 }
 
+/* The run itself was counted when it was admitted. */
+static uint64_t amount_of_lost(const Berm__Wire__AgentLost *lost, unsigned counter)
+{
+	return amount_at(lost->amounts, lost->n_amounts, counter);
+}
+
 struct slots {
 	Berm__Wire__AgentSlot **items;
 	size_t count;
@@ -102,15 +108,26 @@ static uint64_t in_window(const Berm__Wire__Agent *agent, enum agent_window wind
 	for (size_t i = 0; i < slots.count; i++)
 		if (agent_age_ms(slots.items[i]->last, now) < windows[window].ms)
 			sum = plus(sum, amount_of(slots.items[i], counter));
+	for (size_t i = 0; i < agent->n_lost; i++)
+		if (agent_age_ms(agent->lost[i]->moment, now) < windows[window].ms)
+			sum = plus(sum, amount_of_lost(agent->lost[i], counter));
+	return sum;
+}
+
+uint64_t agent_lifetime(const Berm__Wire__Agent *agent, unsigned counter)
+{
+	uint64_t sum = amount_at(agent->lifetime, agent->n_lifetime, counter);
+
+	for (size_t i = 0; i < agent->n_lost; i++)
+		sum = plus(sum, amount_of_lost(agent->lost[i], counter));
 	return sum;
 }
 
 uint64_t agent_used(const Berm__Wire__Agent *agent, enum agent_window window, unsigned counter,
 	const struct agent_now *now)
 {
-	uint64_t sum = window == AGENT_LIFETIME
-			       ? amount_at(agent->lifetime, agent->n_lifetime, counter)
-			       : in_window(agent, window, counter, now);
+	uint64_t sum = window == AGENT_LIFETIME ? agent_lifetime(agent, counter)
+						: in_window(agent, window, counter, now);
 
 	for (size_t i = 0; i < agent->n_runs; i++)
 		sum = plus(sum,
@@ -135,6 +152,13 @@ uint64_t agent_wait_ms(const Berm__Wire__Agent *agent, enum agent_window window,
 		uint64_t age = agent_age_ms(slots.items[i]->last, now);
 
 		if (age < windows[window].ms && amount_of(slots.items[i], counter) > 0 &&
+			windows[window].ms - age < least)
+			least = windows[window].ms - age;
+	}
+	for (size_t i = 0; i < agent->n_lost; i++) {
+		uint64_t age = agent_age_ms(agent->lost[i]->moment, now);
+
+		if (age < windows[window].ms && amount_of_lost(agent->lost[i], counter) > 0 &&
 			windows[window].ms - age < least)
 			least = windows[window].ms - age;
 	}
@@ -208,7 +232,7 @@ static void drop_slot(Berm__Wire__AgentSlot **items, size_t *count, size_t index
 
 /* A clock that is set back and forth makes a slot each time: what is older is then kept with what
  * is newer, for as long as that. */
-static int join_oldest(Berm__Wire__AgentSlot **items, size_t *count)
+static int join_oldest(Berm__Wire__AgentSlot **items, size_t *count, const struct agent_now *now)
 {
 	uint64_t amounts[COUNTER_COUNT];
 	int r;
@@ -219,6 +243,12 @@ static int join_oldest(Berm__Wire__AgentSlot **items, size_t *count)
 	if (r < 0)
 		return r;
 	items[1]->runs = plus(items[1]->runs, items[0]->runs);
+	if (agent_age_ms(items[0]->last, now) < agent_age_ms(items[1]->last, now)) {
+		Berm__Wire__AgentMoment *later = items[0]->last;
+
+		items[0]->last = items[1]->last;
+		items[1]->last = later;
+	}
 	drop_slot(items, count, 0);
 	return 0;
 }
@@ -253,7 +283,7 @@ static int charge_slots(Berm__Wire__AgentSlot ***items, size_t *count, enum agen
 	slot = *count ? grown[*count - 1] : NULL;
 	if (!slot || !is_current(slot, window, now)) {
 		if (*count == SLOTS_MAX)
-			r = join_oldest(grown, count);
+			r = join_oldest(grown, count, now);
 		grown = r < 0 ? NULL : realloc(grown, (*count + 1) * sizeof(*grown));
 		if (!grown)
 			return -ENOMEM;

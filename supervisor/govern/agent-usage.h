@@ -38,6 +38,8 @@ Berm__Wire__AgentMoment *agent_moment(const struct agent_now *now) must_check;
 /* What was used of a counter, with what runs that last have reserved. */
 uint64_t agent_used(const Berm__Wire__Agent *agent, enum agent_window window, unsigned counter,
 	const struct agent_now *now);
+/* What was done of a counter since the agent was added, without what is reserved. */
+uint64_t agent_lifetime(const Berm__Wire__Agent *agent, unsigned counter);
 /* Runs that were admitted within the last hour. */
 uint64_t agent_runs(const Berm__Wire__Agent *agent, const struct agent_now *now);
 /* In how many ms the window holds less than it does now of a counter, or of runs (counter:

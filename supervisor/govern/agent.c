@@ -73,6 +73,11 @@ static bool slots_are_good(Berm__Wire__AgentSlot *const *slots, size_t count)
 	return true;
 }
 
+static bool task_is_good(const char *task)
+{
+	return !task[0] || agent_name_is_good(task);
+}
+
 static bool runs_are_good(const Berm__Wire__Agent *agent)
 {
 	if (agent->n_runs > AGENT_RUNNING_MAX)
@@ -82,7 +87,7 @@ static bool runs_are_good(const Berm__Wire__Agent *agent)
 
 		if (!id_is_good(run->run) || !moment_is_good(run->since) ||
 			run->n_reserved > COUNTER_COUNT || run->mark > INT64_MAX ||
-			run->call.len != AGENT_CALL_BYTES)
+			run->call.len != AGENT_CALL_BYTES || !task_is_good(run->task))
 			return false;
 	}
 	return true;
@@ -94,9 +99,28 @@ static bool failures_are_good(const Berm__Wire__Agent *agent)
 		return false;
 	for (size_t i = 0; i < agent->n_failures; i++)
 		if (agent->failures[i]->call.len != AGENT_CALL_BYTES ||
+			!task_is_good(agent->failures[i]->task) ||
 			!moment_is_good(agent->failures[i]->last))
 			return false;
 	return true;
+}
+
+static bool lost_are_good(const Berm__Wire__Agent *agent)
+{
+	if (agent->n_lost > AGENT_LOST_MAX)
+		return false;
+	for (size_t i = 0; i < agent->n_lost; i++)
+		if (!id_is_good(agent->lost[i]->run) || !moment_is_good(agent->lost[i]->moment) ||
+			agent->lost[i]->n_amounts != COUNTER_COUNT)
+			return false;
+	return true;
+}
+
+bool agent_receipt_is_good(const Berm__Wire__AgentReceipt *receipt)
+{
+	return receipt->version == AGENT_VERSION && id_is_good(receipt->run) &&
+	       id_is_good(receipt->agent) && (!receipt->begun || moment_is_good(receipt->begun)) &&
+	       receipt->n_done == (receipt->ended ? COUNTER_COUNT : 0);
 }
 
 static const char *wrong_budget(const Berm__Wire__Agent *agent)
@@ -157,7 +181,7 @@ static const char *wrong_state(const Berm__Wire__Agent *agent)
 		return "it was retired without a reason";
 	if (!slots_are_good(agent->hour, agent->n_hour) ||
 		!slots_are_good(agent->day, agent->n_day) || agent->n_lifetime > COUNTER_COUNT ||
-		!runs_are_good(agent) || !failures_are_good(agent))
+		!runs_are_good(agent) || !failures_are_good(agent) || !lost_are_good(agent))
 		return "what it used up cannot be read";
 	return NULL;
 }

@@ -15,6 +15,7 @@
 #define AGENT_BUDGETS_MAX (COUNTER_COUNT * AGENT_WINDOW_COUNT)
 #define AGENT_RUNNING_MAX 1024 /* runs of one agent at once, whatever it may */
 #define AGENT_FAILURES_MAX 2048
+#define AGENT_LOST_MAX 64 /* that can be settled still */
 
 /* How the tiers differ. What is the same in all of them is no row here. */
 struct agent_tier {
@@ -44,6 +45,9 @@ bool agent_words_are_good(const char *words);
 
 /* 0, or -EINVAL with the first thing that is wrong with it, whoever made it. */
 int agent_check(const Berm__Wire__Agent *agent, struct error *err) must_check;
+
+/* True for what a berm wrote of one run. */
+bool agent_receipt_is_good(const Berm__Wire__AgentReceipt *receipt);
 
 /* Set the limit of a counter in a window, or take it away (AGENT_UNLIMITED). -ENOMEM. */
 int agent_set_budget(Berm__Wire__Agent *agent, unsigned counter, enum agent_window window,

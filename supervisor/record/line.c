@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define RULE_BYTES 100
+#define CHANGED_BYTES 200 /* of one side of a field */
 
 void line_put_bytes(struct text *out, const ProtobufCBinaryData *bytes, size_t max_bytes)
 {
@@ -177,7 +178,17 @@ static void fill_agent(struct line *l, const Berm__Wire__Record *record)
 
 	line_put(&l->operation, a->operation, LINE_WORD_BYTES);
 	line_put(&l->object, a->name ? a->name : "?", LINE_OBJECT_BYTES_MAX);
-	line_put(&l->more, a->reason ? a->reason : a->limits, LINE_MORE_BYTES);
+	line_put(&l->more, a->reason, LINE_MORE_BYTES);
+	for (size_t i = 0; i < a->n_changed; i++) {
+		const Berm__Wire__ChangedField *field = a->changed[i];
+
+		text_puts(&l->more, i ? ", " : a->reason ? ": " : "");
+		line_put(&l->more, field->name, LINE_WORD_BYTES);
+		text_puts(&l->more, " ");
+		line_put(&l->more, field->before ? field->before : "none", CHANGED_BYTES);
+		text_puts(&l->more, " -> ");
+		line_put(&l->more, field->after ? field->after : "none", CHANGED_BYTES);
+	}
 	put_by(l, a->by);
 }
 

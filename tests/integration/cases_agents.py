@@ -13,6 +13,7 @@ import time
 
 import harness
 import inventory
+from cases_record import wait_for
 from sandbox import Skip
 
 BREAKER = "pace:\n  alternate:\n    when: [{event: denial, count: 50, within: 1m}]\n"
@@ -624,6 +625,120 @@ def a_run_that_lost_its_recorder_did_run(world, sandbox, case):
     case.that(world.show()["lifetime"]["files_changed"] == 1, world.show())
 
 
+def started(world, sandbox, script, *options):
+    """A run whose tool has begun and waits for its standard input to end."""
+    process = subprocess.Popen(world.command(["/bin/sh", "-c", script + "; echo begun; read end || :"], *options),
+                               env=world.environment(), cwd=sandbox.ws, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    process.stdout.readline()
+    return process
+
+
+def children_of(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid), encoding="ascii") as file:
+        return file.read().split()
+
+
+@row("locked", caps="blast_radius: {files_changed: 4}\n")
+def an_end_does_not_wait_for_the_lock(world, sandbox, case):
+    """Whoever holds the lock of all, however long, makes nobody's run cost more than it did."""
+    case.code(world.add("worker", "--budget", "files_changed=10/day", "--cooldown", "none"), 0)
+    process = started(world, sandbox, touch("a"))
+    with open(world.state + "/govern.lock", "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _, errors = process.communicate(timeout=60 * harness.SLOWER)
+        case.that(process.returncode == 0 and b"could not be told" not in errors, process.returncode, errors)
+    case.that(world.show()["running"][0]["lasts"] is False, world.show())
+    case.code(world.run(["true"]), 0)
+    case.that(world.show()["running"] == [], world.show()["running"])
+    case.that(world.used()[("files_changed", "day")] == 1, world.used(), world.show()["lost"])
+    case.that(os.listdir(world.state + "/agents.ends") == [], os.listdir(world.state + "/agents.ends"))
+    # Who wants it gone meanwhile has to wait for that.
+    process = started(world, sandbox, touch("b", "c"))
+    with open(world.state + "/govern.lock", "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process.stdin.close()
+        wait_for(case, "the end", lambda: not children_of(process.pid))
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP):
+            process.send_signal(number)
+        wait_for(case, "its end with the lock held", lambda: process.poll() is not None, 60)
+    process.stdout.close()
+    process.stderr.close()
+    case.code(world.run(["true"]), 0)
+    case.that(world.used()[("files_changed", "day")] == 3 and world.show()["running"] == [], world.show())
+    case.that(world.show()["lost"] == [], world.show())
+
+
+@row("early", caps="blast_radius: {files_changed: 4}\n")
+def a_run_that_is_killed_before_its_tool_starts_costs_a_run(world, sandbox, case):
+    case.code(world.add("worker", "--budget", "files_changed=10/day", "--cooldown", "1h"), 0)
+    case.code(world.run(["true"]), 0)
+    recorders = inventory.recorders(world.state)
+    case.that(len(recorders) == 1, recorders)
+    # The tool is not started before the recorder has answered.
+    for number in recorders:
+        os.kill(number, signal.SIGSTOP)
+    try:
+        process = subprocess.Popen(world.command(["/bin/sh", "-c", "echo x > made"]), env=world.environment(),
+                                   cwd=sandbox.ws, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        wait_for(case, "the admission", lambda: len(world.show()["running"]) == 1)
+        process.send_signal(signal.SIGKILL)
+        process.wait(timeout=20 * harness.SLOWER)
+    finally:
+        for number in recorders:
+            os.kill(number, signal.SIGCONT)
+    wait_for(case, "its processes to end", lambda: not inventory.processes([sandbox.token]))
+    case.that(not os.path.exists(sandbox.ws + "/made"), "it ran")
+    case.that(world.used()[("files_changed", "day")] == 4, world.used())
+    # Neither what it had reserved, nor a failure: the same command starts at once.
+    case.code(world.shell("echo x > made"), 0)
+    agent = world.show()
+    case.that(world.used()[("files_changed", "day")] == 1 and agent["runs_total"] == 3, agent)
+    case.that(agent["running"] == [] and agent["lost"] == [], agent)
+
+
+@row("settle", caps="blast_radius: {files_changed: 4}\n")
+def a_lost_run_can_be_settled(world, sandbox, case):
+    case.code(world.add("worker", "--budget", "files_changed=4/lifetime", "--cooldown", "none"), 0)
+    process = started(world, sandbox, touch("a"))
+    run = world.show()["running"][0]["run"]
+
+    def settle(*words, reason="the disk was looked at"):
+        return world.berm("agent", "settle", "--json", "worker", run, *words, "--reason", reason)
+
+    case.code(settle("--done", "files_changed=1"), 2)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=20 * harness.SLOWER)
+    wait_for(case, "its processes to end", lambda: not inventory.processes([sandbox.token]))
+    for words in (["--done", "files_changed=5"], ["--done", "files_changed=4", "--done", "bytes_sent=1"]):
+        case.code(settle(*words), 1)
+    for words in (["--done", "files_changed"], ["--done", "denials=1"], ["--done", "files_changed=none"], []):
+        case.code(settle(*words), 2)
+    case.code(settle("--done", "files_changed=1", reason=" "), 2)
+    case.code(settle("--done", "files_changed=1"), 0)
+    case.that(world.used()[("files_changed", "lifetime")] == 1, world.show())
+    case.that(world.show()["lost"][0]["counts_as"] == {"files_changed": 1}, world.show())
+    case.code(world.run(["true"]), 0)
+    told = [json.loads(line) for line in world.berm("log", "--json").text.splitlines()]
+    told = [line for line in told if line.get("operation") == "settle"]
+    case.that(len(told) == 1 and told[0]["detail"].startswith(
+        "the disk was looked at: lost %s files_changed 4 -> %s files_changed 1" % (run, run)), told)
+
+
+@row("changes")
+def each_change_is_told_with_what_it_was(world, sandbox, case):
+    case.code(world.add("worker", "--budget", "files_changed=9/day"), 0)
+    case.code(world.berm("agent", "set", "worker", "-C", "/", "--task-required", "--may-start", "12345", "--budget",
+                         "files_changed=10/day", "--name", "other"), 0)
+    told = [json.loads(line) for line in world.berm("log", "--json").text.splitlines()]
+    told = [line["detail"] for line in told if line.get("kind") == "agent_change"]
+    case.that(len(told) == 2 and told[1].startswith(
+        "name worker -> other, directory %s -> /, may_start none -> user 12345, budgets files_changed 9 per day -> "
+        "files_changed 10 per day, task_required false -> true" % sandbox.ws), told)
+    case.that("directory none -> %s, tier none -> 2" % sandbox.ws in told[0], told)
+
+
 @row("full")
 def a_start_that_cannot_be_written_down_is_none(world, sandbox, case):
     case.code(world.add(), 0)
@@ -657,5 +772,10 @@ ROWS = [
     ("an agent that is changed while a run is prepared does not start", what_a_run_is_made_of_is_what_is_admitted),
     ("who starts an agent may freeze its run, and not set it free", who_starts_an_agent_does_not_undo_its_breaker),
     ("a run that lost its recorder counts as one that failed", a_run_that_lost_its_recorder_did_run),
+    ("a run that ends while the lock is held costs what it did", an_end_does_not_wait_for_the_lock),
+    ("a run that is killed before its tool starts costs a run and nothing else",
+     a_run_that_is_killed_before_its_tool_starts_costs_a_run),
+    ("who knows what a lost run did settles it, on the record", a_lost_run_can_be_settled),
+    ("each change is recorded with what it was before", each_change_is_told_with_what_it_was),
     ("a start that cannot be written down does not run", a_start_that_cannot_be_written_down_is_none),
 ]

@@ -106,6 +106,46 @@ static void a_lock_ends_with_its_process(void **state)
 	close(place.dir);
 }
 
+/* A terminal can stop a berm of root's that somebody else started. */
+static void who_holds_it_is_neither_stopped_nor_interrupted(void **state)
+{
+	static const int signals[] = {SIGTSTP, SIGTTIN, SIGTTOU, SIGINT, SIGQUIT, SIGTERM, SIGHUP};
+	struct state_place place = real_place();
+	int ready[2], go[2], status = 0;
+	char byte = 0;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		int fd = state_lock(place.dir, 1000, NULL);
+
+		if (fd < 0 || write(ready[1], "r", 1) != 1 || read(go[0], &byte, 1) != 1 ||
+			write(ready[1], "d", 1) != 1)
+			_exit(1);
+		state_unlock(&fd);
+		/* What was sent meanwhile comes now. */
+		_exit(2);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	for (size_t i = 0; i < array_size(signals); i++)
+		assert_int_equal(kill(child, signals[i]), 0);
+	assert_int_equal(waitpid(child, &status, WNOHANG | WUNTRACED), 0);
+	assert_int_equal(write(go[1], "g", 1), 1);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_int_equal(byte, 'd');
+	assert_int_equal(kill(child, SIGCONT), 0);
+	assert_true(WIFSIGNALED(wait_for(child)));
+	for (unsigned i = 0; i < 2; i++) {
+		close(ready[i]);
+		close(go[i]);
+	}
+	close(place.dir);
+}
+
 static void a_lock_that_others_could_hold_is_refused(void **state)
 {
 	struct state_place place = real_place();
@@ -251,6 +291,7 @@ int main(void)
 	const struct CMUnitTest rows[] = {
 		row(a_lock_is_waited_for_but_not_for_ever),
 		row(a_lock_ends_with_its_process),
+		row(who_holds_it_is_neither_stopped_nor_interrupted),
 		row(a_lock_that_others_could_hold_is_refused),
 		row(what_is_changed_under_the_lock_adds_up),
 		row(directories_of_others_are_refused),

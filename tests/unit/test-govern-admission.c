@@ -222,10 +222,98 @@ static void what_runs_that_last_may_do_is_reserved(void **state)
 	end_at(4000, number, ADMISSION_LOST, 0);
 	assert_int_equal(try_with(&request, 5000, &answer), 0);
 	assert_null(strstr(answer.words, "reserved"));
-	assert_int_equal(answer.wait_ms, DAY - 1000);
+	assert_int_equal(answer.wait_ms, DAY - 2000);
 	/* Its end twice is nothing. */
 	end_at(6000, second, ADMISSION_WORKED, 77);
 	assert_int_equal(agent->n_runs, 0);
+}
+
+/* A run that nobody saw the end of, found much later: it was over when its time was. */
+static void a_lost_run_is_charged_when_it_was_over_and_not_when_it_is_found(void **state)
+{
+	struct admission_request request = sample_request(1, a_call);
+	struct agent_now begun_at = sample_now(0), found = sample_now(3 * DAY), over;
+	Berm__Wire__AgentMoment *begun = agent_moment(&begun_at);
+	struct admission answer;
+	unsigned run;
+
+	(void)state;
+	assert_non_null(begun);
+	agent->cooldown_ms = HOUR;
+	assert_int_equal(agent_set_budget(agent, COUNTER_FILES_CHANGED, AGENT_DAY, 10), 0);
+	run = try_with(&request, 0, &answer);
+	over = admission_over(begun, HOUR, &found);
+	assert_int_equal(admission_end(agent, sample_run(run), ADMISSION_LOST, NULL, &over), 0);
+	assert_int_equal(agent_used(agent, AGENT_DAY, COUNTER_FILES_CHANGED, &begun_at), 10);
+	assert_int_equal(agent_used(agent, AGENT_DAY, COUNTER_FILES_CHANGED, &found), 0);
+	assert_int_equal(agent_used(agent, AGENT_LIFETIME, COUNTER_FILES_CHANGED, &found), 10);
+	/* Neither does it cool down now. */
+	assert_true(try_with(&request, 3 * DAY, &answer) > 0);
+	end_at(3 * DAY, number, ADMISSION_NEVER_RAN, 0);
+	/* Never later than now, and without a limit not before that. */
+	over = admission_over(begun, 7 * DAY, &found);
+	assert_int_equal(over.boot_ms, found.boot_ms);
+	assert_int_equal(over.wall_ms, found.wall_ms);
+	over = admission_over(begun, 0, &found);
+	assert_int_equal(over.boot_ms, found.boot_ms);
+	/* A reboot an hour ago ended it, at the latest. */
+	found.boot_id[0]++;
+	found.boot_ms = HOUR;
+	over = admission_over(begun, 0, &found);
+	assert_int_equal(over.wall_ms, found.wall_ms - HOUR);
+	assert_memory_equal(over.boot_id, begun_at.boot_id, sizeof(over.boot_id));
+	over = admission_over(begun, HOUR, &found);
+	assert_int_equal(over.wall_ms, begun_at.wall_ms + HOUR);
+	berm__wire__agent_moment__free_unpacked(begun, NULL);
+}
+
+static void a_lost_run_is_settled_by_who_knows_better(void **state)
+{
+	uint64_t done[COUNTER_COUNT];
+	struct admission answer;
+	struct agent_now now = sample_now(MINUTE);
+	unsigned run;
+
+	(void)state;
+	for (unsigned i = 0; i < COUNTER_COUNT; i++)
+		done[i] = AGENT_UNLIMITED;
+	assert_int_equal(agent_set_budget(agent, COUNTER_FILES_CHANGED, AGENT_LIFETIME, 10), 0);
+	assert_int_equal(agent_set_budget(agent, COUNTER_BYTES_SENT, AGENT_DAY, 7), 0);
+	run = try_at(0, &answer);
+	assert_int_equal(admission_settle(agent, sample_run(run), done), -ENOENT);
+	end_at(MINUTE, run, ADMISSION_LOST, 0);
+	assert_int_equal(try_at(MINUTE, &answer), 0);
+	done[COUNTER_FILES_CHANGED] = 11;
+	assert_int_equal(admission_settle(agent, sample_run(run), done), -ERANGE);
+	assert_int_equal(agent_lifetime(agent, COUNTER_FILES_CHANGED), 10);
+	done[COUNTER_FILES_CHANGED] = 3;
+	assert_int_equal(admission_settle(agent, sample_run(run), done), 0);
+	/* What nobody spoke of stays. */
+	assert_int_equal(agent_used(agent, AGENT_LIFETIME, COUNTER_FILES_CHANGED, &now), 3);
+	assert_int_equal(agent_used(agent, AGENT_DAY, COUNTER_BYTES_SENT, &now), 7);
+	done[COUNTER_BYTES_SENT] = 0;
+	assert_int_equal(admission_settle(agent, sample_run(run), done), 0);
+	assert_true(try_at(MINUTE, &answer) > 0);
+	assert_int_equal(answer.caps[COUNTER_FILES_CHANGED], 7);
+}
+
+/* The list of those that can be settled has an end, what they count as has none. */
+static void many_lost_runs_count_all(void **state)
+{
+	struct admission_request request = sample_request(1, a_call);
+	struct admission answer;
+	struct agent_now now = sample_now(200 * MINUTE);
+
+	(void)state;
+	agent->runs_per_hour = 1000;
+	assert_int_equal(agent_set_budget(agent, COUNTER_FILES_CHANGED, AGENT_DAY, 1000), 0);
+	request.caps[COUNTER_FILES_CHANGED] = 1;
+	for (unsigned i = 0; i < 2 * AGENT_LOST_MAX; i++)
+		end_at(i * MINUTE, try_with(&request, i * MINUTE, &answer), ADMISSION_LOST, 0);
+	assert_int_equal(agent->n_lost, AGENT_LOST_MAX);
+	assert_int_equal(
+		agent_used(agent, AGENT_DAY, COUNTER_FILES_CHANGED, &now), 2 * AGENT_LOST_MAX);
+	assert_int_equal(agent_lifetime(agent, COUNTER_FILES_CHANGED), 2 * AGENT_LOST_MAX);
 }
 
 static void a_lifetime_is_never_over(void **state)
@@ -320,6 +408,34 @@ static void failures_are_forgotten_after_a_day_and_never_too_many(void **state)
 	assert_int_equal(agent->n_failures, 1);
 }
 
+/* Not the one that was the first to fail: it may have failed again a moment ago. */
+static void the_failure_that_is_forgotten_is_the_one_longest_ago(void **state)
+{
+	struct admission_request request = sample_request(1, a_call);
+	uint8_t call[AGENT_CALL_BYTES] = {0};
+	struct admission answer;
+	uint64_t at = 0;
+
+	(void)state;
+	agent->runs_per_hour = 1000000;
+	agent->cooldown_ms = 1;
+	request.call = call;
+	for (unsigned i = 0; i < AGENT_FAILURES_MAX + 10; i++, at += 2) {
+		call[0] = (uint8_t)i;
+		call[1] = (uint8_t)(i >> 8);
+		end_at(at, try_with(&request, at, &answer), ADMISSION_FAILED, 0);
+		if (i % 100 != 0)
+			continue;
+		memset(call, 0, 2);
+		at += 2;
+		end_at(at, try_with(&request, at, &answer), ADMISSION_FAILED, 0);
+	}
+	memset(call, 0, 2);
+	agent->cooldown_ms = HOUR;
+	assert_int_equal(try_with(&request, at, &answer), 0);
+	assert_int_equal(answer.rule, ADMISSION_COOLDOWN);
+}
+
 static void only_those_who_may_start_it(void **state)
 {
 	static const struct {
@@ -396,10 +512,14 @@ int main(void)
 		row(clocks_that_are_set_make_nothing_older),
 		row(a_clock_that_is_set_back_and_forth_loses_nothing),
 		row(what_runs_that_last_may_do_is_reserved),
+		row(a_lost_run_is_charged_when_it_was_over_and_not_when_it_is_found),
+		row(a_lost_run_is_settled_by_who_knows_better),
+		row(many_lost_runs_count_all),
 		row(a_lifetime_is_never_over),
 		row(a_call_that_failed_is_tried_three_times_more),
 		row(a_call_that_failed_cools_down),
 		row(failures_are_forgotten_after_a_day_and_never_too_many),
+		row(the_failure_that_is_forgotten_is_the_one_longest_ago),
 		row(only_those_who_may_start_it),
 		row(groups_and_tiers_and_retirement_are_heard),
 	};
