@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define PASSWD_LIMIT_BYTES ((size_t)1 << 20)
+#define LOGIN_FILE "/proc/self/loginuid" /* proc(5); 4294967295: nobody logged in */
+#define LOGIN_LIMIT_BYTES 32
 /* (uid_t)-1 means "no change" to the kernel and is nobody. */
 #define ID_LIMIT UINT32_MAX
 
@@ -98,28 +100,85 @@ void caller_read_passwd(const char *passwd, struct caller *caller, int take_gid)
 	}
 }
 
-static bool environment_id(const char *name, uint32_t *ret_id)
+static bool words_id(const char *words, uint32_t *ret_id)
 {
-	const char *text = getenv(name);
-
-	return text && parse_id((struct field){text, strlen(text)}, ret_id) && *ret_id != 0;
+	return words && parse_id((struct field){words, strlen(words)}, ret_id) && *ret_id != 0;
 }
 
-void caller_identify(struct caller *ret_caller)
+/* The uid of a name; CALLER_NOBODY where nobody has it. */
+static uint32_t uid_of(const char *passwd, const char *name)
 {
-	struct caller caller = {.uid = getuid(), .gid = getgid()};
-	autofree char *passwd = NULL;
-	uint32_t uid, gid;
+	struct field fields[PASSWD_FIELDS];
+	size_t length;
+
+	for (const char *line = passwd; *line; line += length + (line[length] == '\n')) {
+		uint32_t uid;
+
+		length = strcspn(line, "\n");
+		if (split(line, length, fields) && fields[PASSWD_NAME].length == strlen(name) &&
+			memcmp(fields[PASSWD_NAME].text, name, strlen(name)) == 0 &&
+			parse_id(fields[PASSWD_UID], &uid))
+			return uid;
+	}
+	return CALLER_NOBODY;
+}
+
+/* 0: root itself. What two doors say differently somebody made up. */
+static uint32_t behind_root(const struct caller_doors *doors)
+{
+	uint32_t found = 0, uid = 0;
+
+	if (words_id(doors->sudo_uid, &uid))
+		found = uid;
+	if (words_id(doors->pkexec_uid, &uid))
+		found = found && found != uid ? CALLER_NOBODY : uid;
+	if (doors->doas_user && doors->doas_user[0]) {
+		uid = uid_of(doors->passwd, doors->doas_user);
+		if (uid != 0)
+			found = found && found != uid ? CALLER_NOBODY : uid;
+	}
+	if (!found && words_id(doors->login_uid, &uid))
+		found = uid;
+	return found;
+}
+
+void caller_judge(const struct caller_doors *doors, struct caller *ret_caller)
+{
+	struct caller caller = {.uid = doors->uid, .gid = doors->gid};
+	uint32_t uid = doors->uid == 0 && doors->effective_uid == 0 ? behind_root(doors) : 0, gid;
 	int take_gid = 0;
 
-	if (geteuid() == 0 && environment_id("SUDO_UID", &uid)) {
+	if (uid != 0) {
+		bool by_sudo = words_id(doors->sudo_uid, &gid) && gid == uid;
+
 		caller.uid = uid;
-		take_gid = !environment_id("SUDO_GID", &gid);
+		take_gid = !by_sudo || !words_id(doors->sudo_gid, &gid);
 		/* Until passwd says otherwise the group is the one named after the uid, never
 		 * root's. */
 		caller.gid = take_gid ? uid : gid;
 	}
-	if (io_read_file(AT_FDCWD, "/etc/passwd", PASSWD_LIMIT_BYTES, &passwd, NULL, NULL) == 0)
-		caller_read_passwd(passwd, &caller, take_gid);
+	caller_read_passwd(doors->passwd, &caller, take_gid);
 	*ret_caller = caller;
+}
+
+void caller_identify(struct caller *ret_caller)
+{
+	autofree char *passwd = NULL, *login = NULL;
+	struct caller_doors doors = {
+		.uid = getuid(),
+		.effective_uid = geteuid(),
+		.gid = getgid(),
+		.sudo_uid = getenv("SUDO_UID"),
+		.sudo_gid = getenv("SUDO_GID"),
+		.doas_user = getenv("DOAS_USER"),
+		.pkexec_uid = getenv("PKEXEC_UID"),
+	};
+
+	(void)!io_read_file(AT_FDCWD, "/etc/passwd", PASSWD_LIMIT_BYTES, &passwd, NULL, NULL);
+	(void)!io_read_file(AT_FDCWD, LOGIN_FILE, LOGIN_LIMIT_BYTES, &login, NULL, NULL);
+	if (login)
+		login[strcspn(login, "\n")] = '\0';
+	doors.passwd = passwd ? passwd : "";
+	doors.login_uid = login;
+	caller_judge(&doors, ret_caller);
 }

@@ -14,11 +14,25 @@ struct caller {
 	char home[PATH_MAX];            /* absolute and normal, or "" */
 };
 
-/* Who asked: SUDO_UID and SUDO_GID where the effective uid is 0 (set by sudo(8); an ordinary user
- * could write anything there, so they are not believed from one), else the real ids. Name and home
- * come from /etc/passwd, read directly, since a static glibc has no NSS; a user known only
- * elsewhere (LDAP …) has neither. Never fails. */
+/* Who asked, where that is root by both uids: whom sudo(8), doas(1) or pkexec(1) name; without one
+ * of them who logged in (loginuid of proc(5)), whom no door in between can change; else root. Of
+ * doors that name different people none is believed: the caller is CALLER_NOBODY. From everybody
+ * else, also where berm was made set-user-ID, these words could be anything: it is the real ids.
+ * Name and home come from /etc/passwd, read directly, since a static glibc has no NSS; a user known
+ * only elsewhere (LDAP …) has neither. Never fails. */
 void caller_identify(struct caller *ret_caller);
+
+#define CALLER_NOBODY 65534
+
+/* What that is judged by. Borrowed; NULL: not there. */
+struct caller_doors {
+	uid_t uid, effective_uid;
+	gid_t gid;
+	const char *sudo_uid, *sudo_gid, *doas_user, *pkexec_uid, *login_uid;
+	const char *passwd; /* the whole text, never NULL */
+};
+
+void caller_judge(const struct caller_doors *doors, struct caller *ret_caller);
 
 /* The same from a given passwd text, for tests: fills name and home, and *gid where take_gid says
  * so. */

@@ -35,7 +35,7 @@ struct set_options {
 	{"runs-per-hour", 0, OPTION_NUMBER, at(runs_per_hour), "N", NULL, "default 100"}, \
 	{"running", 0, OPTION_NUMBER, at(running), "N", NULL, "runs at once; default 10"}, \
 	{"retries", 0, OPTION_TEXT, at(retries), "N", NULL, "of a command that failed, in one task; default 3"}, \
-	{"cooldown", 0, OPTION_TEXT, at(cooldown), "TIME", NULL, "before a command that failed may be tried again, or none; default by tier"}, \
+	{"cooldown", 0, OPTION_TEXT, at(cooldown), "TIME", NULL, "before a command that failed may be tried again; never less than its tier has"}, \
 	{"task-required", 0, OPTION_FLAG, at(task_required), NULL, NULL, "each run has to name its task"}
 
 static const struct option_spec add_specs[] = {SET_ROWS};

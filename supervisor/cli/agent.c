@@ -140,7 +140,8 @@ void agent_put(const Berm__Wire__Agent *agent, const struct agent_view *view, st
 		(unsigned long long)agent->runs_per_hour, (unsigned long long)agent->runs_total);
 	put_number(out, "runs at once", agent->running_max);
 	put_number(out, "retries", agent->retries);
-	put(out, "cooldown", number_format_duration(agent->cooldown_ms, buffer, sizeof(buffer)));
+	put(out, "cooldown",
+		number_format_duration(agent_cooldown_ms(agent), buffer, sizeof(buffer)));
 	put(out, "task", agent->task_required ? "each run has to name one" : "optional");
 	put_budgets(agent, now, out);
 	put_runs(agent, view, out);
@@ -250,7 +251,7 @@ void agent_json(const Berm__Wire__Agent *agent, const struct agent_view *view, s
 	json_put_u64(j, "runs_total", agent->runs_total);
 	json_put_u64(j, "running_max", agent->running_max);
 	json_put_u64(j, "retries", agent->retries);
-	json_put_u64(j, "cooldown_ms", agent->cooldown_ms);
+	json_put_u64(j, "cooldown_ms", agent_cooldown_ms(agent));
 	json_put_bool(j, "task_required", agent->task_required);
 	json_budgets(agent, now, j);
 	json_object_begin(j, "lifetime");

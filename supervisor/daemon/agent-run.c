@@ -2,18 +2,13 @@
 #include "daemon/agent-run.h"
 
 #include "base/log.h"
+#include "base/path.h"
 #include "daemon/agent-group.h"
 #include "daemon/agent-lost.h"
 #include "daemon/session.h"
 
 #include <sodium.h>
 #include <string.h>
-#include <time.h>
-
-#define SETTLE_AT_ONCE_MS 500
-#define SETTLE_MS 2000       /* where what the run did is kept already */
-#define SETTLE_ANEW_MS 30000 /* a full disk may be looked after in that time */
-#define SETTLE_PAUSE_MS 250
 
 /* ---- who asks for whom ---- */
 
@@ -40,6 +35,38 @@ const char *agent_run_state_dir(const struct session *session)
 	const struct session_request *request = session->request;
 
 	return request->agent && !asks_as_operator(session) ? NULL : request->state_dir;
+}
+
+/* One answer for what is absent and for what is not theirs: who may not start an agent does not
+ * learn that there is one, and nothing of its file or of others' names. */
+static int not_theirs(const struct session *session, struct error *err)
+{
+	autotext struct text name = {0};
+
+	text_escape(
+		&name, session->request->agent, strlen(session->request->agent), AGENT_NAME_MAX);
+	return error_set(err, -EPERM, ERROR_REFUSED,
+		"there is no agent %s that user %u may start (may_start)",
+		name.failed ? "" : text_string(&name), (unsigned)session->caller.uid);
+}
+
+static int find_agent(struct session *session, struct agent_run *run, struct error *err)
+{
+	struct error why = {0};
+	int r = agents_read(&run->agents, session->request->agent, &run->agent, &why);
+
+	if (!run->is_operator && (r < 0 || !admission_is_starter(run->agent, session->caller.uid,
+						   session->caller.gid))) {
+		agent_free(&run->agent);
+		return not_theirs(session, err);
+	}
+	if (r < 0) {
+		/* For a run NOT_FOUND is its command. */
+		error_set(err, r,
+			why.kind == ERROR_NOT_FOUND ? ERROR_INPUT : (enum error_kind)why.kind, "%s",
+			why.text);
+	}
+	return r;
 }
 
 static int check_caller(
@@ -80,13 +107,9 @@ int agent_run_find(struct session *session, struct error *err)
 			"no state directory is known, since there is no home directory");
 	r = agents_open(session->places.state, &run->agents, err);
 	if (r == 0)
-		r = agents_read(&run->agents, session->request->agent, &run->agent, err);
-	if (r < 0) {
-		/* For a run NOT_FOUND is its command. */
-		if (err->kind == ERROR_NOT_FOUND)
-			err->kind = ERROR_INPUT;
+		r = find_agent(session, run, err);
+	if (r < 0)
 		return r;
-	}
 	snprintf(run->label, sizeof(run->label), "agent %s", run->agent->name);
 	return check_caller(session, run, err);
 }
@@ -126,7 +149,8 @@ static void tighten(struct limit *limit, uint64_t value, const char *label)
 	*limit = (struct limit){.set = true, .value = value, .at = {.file = label}};
 }
 
-/* All that may be written may be read, and nothing is sent. */
+/* All that may be written may be read, and nothing is sent. Programs do not run from where a run
+ * can write, and must not begin to by that: another run may have left them there. */
 static int start_read_only(struct agent_run *run, struct profile *p, struct error *err)
 {
 	size_t reads = p->fs.read.count, writes = p->fs.write.count;
@@ -138,6 +162,14 @@ static int start_read_only(struct agent_run *run, struct profile *p, struct erro
 		memcpy(items, p->fs.read.items, reads * sizeof(*items));
 	if (writes)
 		memcpy(items + reads, p->fs.write.items, writes * sizeof(*items));
+	for (size_t i = 0; i < writes; i++) {
+		struct path_rule *copy = &items[reads + i];
+
+		copy->access = PATH_READ;
+		copy->no_exec = true;
+		for (size_t k = 0; k < reads; k++)
+			items[k].no_exec |= path_is_beneath(items[k].path, copy->path);
+	}
 	run->kept_read = items;
 	p->fs.read.items = items;
 	p->fs.read.count = reads + writes;
@@ -154,12 +186,14 @@ static int check_tier(const struct agent_run *run, struct profile *p, struct err
 	const struct agent_tier *tier = agent_tier(run->agent->tier);
 	bool capped = false;
 
+	/* Processes are no effect: with such a cap alone nothing of what lasts has an end. */
 	for (size_t i = 0; i < array_size(caps); i++)
-		capped |= cap_at(p, i)->set;
+		capped |= cap_at(p, i)->set && caps[i].counter != COUNTER_PROCESSES_STARTED;
 	if (tier->wants_caps && !capped)
 		return error_set(err, -EPERM, ERROR_REFUSED,
-			"an agent of tier %u has to have a cap: neither blast_radius of its "
-			"profile nor a budget of the agent %s says any",
+			"an agent of tier %u has to have a cap on what it changes or sends: "
+			"neither blast_radius of its profile nor a budget of the agent %s says "
+			"any",
 			run->agent->tier, run->agent->name);
 	if (tier->wants_breaker && !p->pace.alternate.when.count)
 		return error_set(err, -EPERM, ERROR_REFUSED,
@@ -222,16 +256,18 @@ static int make_request(const struct session *session, uint8_t call[AGENT_CALL_B
 	return 0;
 }
 
-/* As it is now; it may have got another name since. */
-static int read_again(const struct agent_run *run, Berm__Wire__Agent **ret_agent, struct error *err)
+int agent_run_read_again(
+	const struct agent_run *run, Berm__Wire__Agent **ret_agent, struct error *err)
 {
-	struct error ignored = {0};
+	struct error why = {0};
+	int r = agents_read(&run->agents, run->agent->name, ret_agent, &why);
 
-	if (agents_read(&run->agents, run->agent->name, ret_agent, &ignored) == 0) {
-		if (strcmp((*ret_agent)->id, run->agent->id) == 0)
-			return 0;
-		agent_free(ret_agent);
-	}
+	if (r == 0 && strcmp((*ret_agent)->id, run->agent->id) == 0)
+		return 0;
+	/* What is damaged is not what has another name. */
+	if (r < 0 && r != -ENOENT)
+		return error_set(err, r, (enum error_kind)why.kind, "%s", why.text);
+	agent_free(ret_agent);
 	return agents_read(&run->agents, run->agent->id, ret_agent, err);
 }
 
@@ -260,7 +296,7 @@ static int ask(struct agent_run *run, const struct admission_request *request, s
 	int r = agents_now(&now, err);
 
 	if (r == 0)
-		r = read_again(run, &agent, err);
+		r = agent_run_read_again(run, &agent, err);
 	lasted = agent ? agent->n_runs : 0;
 	if (r == 0 && agent)
 		r = check_unchanged(run, agent, err);
@@ -311,6 +347,37 @@ int agent_run_admit(struct session *session, struct error *err)
 	return r < 0 ? r : tighten_profile(run, session->profile, err);
 }
 
+/* One that can trip: a canary needs canaries, and a recorder is nothing that the tool does. */
+static bool has_breaker(const struct session *session)
+{
+	const Berm__Wire__Meter *meter = session->plan->meter;
+
+	for (size_t i = 0; meter && i < meter->n_breakers; i++) {
+		const Berm__Wire__MeterBreaker *b = meter->breakers[i];
+
+		if (b->posture &&
+			(b->class_ != DENIAL_CANARY || session->profile->fs.canaries.count))
+			return true;
+	}
+	for (size_t i = 0; meter && i < meter->n_steps; i++)
+		if (meter->steps[i]->posture)
+			return true;
+	return false;
+}
+
+/* What a run that changes nothing cannot do without: the walls that say so. */
+static const char *missing_wall(const struct session *session)
+{
+	static const char *const walls[] = {"netns", "landlock"};
+	const Berm__Wire__Plan *plan = session->plan;
+
+	for (size_t i = 0; i < plan->n_degraded; i++)
+		for (size_t k = 0; k < array_size(walls); k++)
+			if (strcmp(plan->degraded[i], walls[k]) == 0)
+				return walls[k];
+	return NULL;
+}
+
 int agent_run_check(const struct session *session, struct error *err)
 {
 	const struct agent_run *run = session->agent_run;
@@ -329,118 +396,20 @@ int agent_run_check(const struct session *session, struct error *err)
 				"not started without",
 				run->agent->name, effect_counter_name(i));
 	}
+	if (run->answer.read_only && missing_wall(session))
+		return error_set(err, -EPERM, ERROR_REFUSED,
+			"a run of the agent %s that changes nothing is not started without %s",
+			run->agent->name, missing_wall(session));
+	if (agent_tier(run->agent->tier)->wants_breaker && !has_breaker(session))
+		return error_set(err, -EPERM, ERROR_REFUSED,
+			"an agent of tier %u has to have a breaker that can trip: nothing of "
+			"pace.alternate.when and blast_radius of its profile does",
+			run->agent->tier);
 	if (agent_tier(run->agent->tier)->never_degraded && session->plan->n_degraded)
 		return error_set(err, -EPERM, ERROR_REFUSED,
 			"an agent of tier %u never does without what its host lacks (%s)",
 			run->agent->tier, session->plan->degraded[0]);
 	return 0;
-}
-
-/* ---- the end ---- */
-
-static enum admission_end end_of(const struct session *session, const struct run_result *result)
-{
-	/* A tool that fills the disk of the recorder does not get its tries back by that. */
-	if (result && session->tool_ran)
-		return ADMISSION_FAILED;
-	if (!result || result->outcome == RUN_SETUP_FAILED || result->outcome == RUN_REFUSED)
-		return ADMISSION_NEVER_RAN;
-	return result->outcome == RUN_EXITED && result->code == 0 ? ADMISSION_WORKED
-								  : ADMISSION_FAILED;
-}
-
-/* What is known of the run so far, for whoever finds it without its berm. */
-static int keep_receipt(
-	const struct session *session, const enum admission_end *end, struct error *err)
-{
-	const struct agent_run *run = session->agent_run;
-	Berm__Wire__AgentReceipt receipt;
-	uint64_t done[COUNTER_COUNT];
-
-	berm__wire__agent_receipt__init(&receipt);
-	receipt.version = AGENT_VERSION;
-	receipt.run = (char *)(uintptr_t)session->run_id;
-	receipt.agent = run->agent->id;
-	receipt.begun = run->begun;
-	receipt.limit_ms = session->plan ? session->plan->wall_time_ms : 0;
-	if (end) {
-		receipt.ended = true;
-		receipt.end = *end;
-		receipt.n_done = COUNTER_COUNT;
-		receipt.done = done;
-		memcpy(done, session->effects.done, sizeof(done));
-	}
-	return agent_receipt_write(&run->agents, &receipt, err);
-}
-
-int agent_run_begins(struct session *session, struct error *err)
-{
-	struct agent_run *run = session->agent_run;
-	struct agent_now now = {0};
-	int r;
-
-	if (!run)
-		return 0;
-	r = agents_now(&now, err);
-	if (r < 0)
-		return r;
-	run->begun = agent_moment(&now);
-	return run->begun ? keep_receipt(session, NULL, err)
-			  : error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
-}
-
-static int settle(
-	const struct session *session, enum admission_end end, unsigned wait_ms, struct error *err)
-{
-	const struct agent_run *run = session->agent_run;
-	autounlock int lock = state_lock(run->agents.state_fd, wait_ms, err);
-	autoagent Berm__Wire__Agent *agent = NULL;
-	struct agent_now now = {0};
-	int r = lock < 0 ? lock : agents_now(&now, err);
-
-	if (r == 0)
-		r = read_again(run, &agent, err);
-	if (r == 0 && admission_end(agent, session->run_id, end, session->effects.done, &now) < 0)
-		r = error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
-	if (r == 0)
-		r = agents_write(&run->agents, agent, err);
-	if (r == 0)
-		agent_receipt_remove(&run->agents, session->run_id);
-	return r;
-}
-
-/* Whoever holds the lock for long must not make the run cost all that it had reserved: what it did
- * is written down beside the agent, and counted when somebody can. */
-static int tell_agent(const struct session *session, enum admission_end end, struct error *err)
-{
-	const struct timespec pause = {.tv_nsec = SETTLE_PAUSE_MS * 1000000L};
-	struct error ignored = {0};
-	int r = settle(session, end, SETTLE_AT_ONCE_MS, err);
-
-	for (unsigned passed = 0; r < 0 && passed < SETTLE_ANEW_MS; passed += SETTLE_PAUSE_MS) {
-		if (keep_receipt(session, &end, &ignored) == 0) {
-			(void)!settle(session, end, SETTLE_MS, &ignored);
-			return 0;
-		}
-		nanosleep(&pause, NULL);
-		r = settle(session, end, 0, err);
-	}
-	return r;
-}
-
-void agent_run_end(struct session *session, const struct run_result *result)
-{
-	struct agent_run *run = session->agent_run;
-	struct error err = {0};
-
-	if (!run || run->mark_fd < 0 || run->ended)
-		return;
-	run->ended = true;
-	if (tell_agent(session, end_of(session, result), &err) < 0)
-		log_line("run: what the run did could not be told to the agent %s, so that all "
-			 "that was reserved counts as done: %s",
-			run->agent->name, err.text);
-	own_close(&run->mark_fd);
 }
 
 void agent_run_finish(struct agent_run *run)

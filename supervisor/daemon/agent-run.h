@@ -36,6 +36,9 @@ int agent_run_check(const struct session *session, struct error *err) must_check
 /* The tool is about to start: from here on a run that is killed counts as all that it had reserved,
  * before as nothing but a run. Fine where there is no agent. */
 int agent_run_begins(struct session *session, struct error *err) must_check;
+/* The agent as it is now; it may have got another name since. Release with agent_free(). */
+int agent_run_read_again(
+	const struct agent_run *run, Berm__Wire__Agent **ret_agent, struct error *err) must_check;
 /* Count what it did; result NULL: it never came to be. Fine where there is no agent. */
 void agent_run_end(struct session *session, const struct run_result *result);
 /* A profile can hold a cap on that counter, so that an agent can have a budget of it. */

@@ -367,8 +367,8 @@ int state_lock(int state_fd, unsigned wait_ms, struct error *err)
 			continue;
 		}
 		if (r != -EWOULDBLOCK && r != -EINTR)
-			return error_set(err, r, ERROR_INTERNAL, "lock %s: %s", STATE_LOCK,
-				strerror(-r));
+			return error_set(
+				err, r, ERROR_INTERNAL, "lock %s: %s", STATE_LOCK, strerror(-r));
 		if (now_ms() >= end)
 			return error_set(err, -ETIMEDOUT, ERROR_INTERNAL,
 				"another berm holds %s for more than %u ms", STATE_LOCK, wait_ms);

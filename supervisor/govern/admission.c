@@ -56,18 +56,24 @@ static void put_wait(char *words, uint64_t wait_ms)
 		number_format_duration((wait_ms + unit - 1) / unit * unit, buffer, sizeof(buffer)));
 }
 
+bool admission_is_starter(const Berm__Wire__Agent *agent, uint32_t uid, uint32_t gid)
+{
+	for (size_t i = 0; i < agent->n_may_start; i++) {
+		const Berm__Wire__AgentStarter *s = agent->may_start[i];
+
+		if (s->id == (s->group ? gid : uid))
+			return true;
+	}
+	return false;
+}
+
 static bool may_start(const struct question *q)
 {
 	const Berm__Wire__Agent *agent = q->agent;
 
-	if (q->request->is_operator)
+	if (q->request->is_operator ||
+		admission_is_starter(agent, q->request->uid, q->request->gid))
 		return true;
-	for (size_t i = 0; i < agent->n_may_start; i++) {
-		const Berm__Wire__AgentStarter *s = agent->may_start[i];
-
-		if (s->id == (s->group ? q->request->gid : q->request->uid))
-			return true;
-	}
 	snprintf(q->answer->words, WORDS,
 		"the agent %s is not to be started by user %u (may_start)", agent->name,
 		(unsigned)q->request->uid);
@@ -162,9 +168,29 @@ static uint64_t count_same(const struct question *q)
 	return count;
 }
 
+/* *ret_wait_ms: until the first of them is forgotten. */
+static uint64_t failed_in_task(const struct question *q, uint64_t *ret_wait_ms)
+{
+	uint64_t count = 0;
+
+	*ret_wait_ms = AGENT_UNLIMITED;
+	for (size_t i = 0; i < q->agent->n_failures; i++) {
+		const Berm__Wire__AgentFailure *f = q->agent->failures[i];
+		uint64_t age = agent_age_ms(f->last, q->now);
+
+		if (age >= DAY_MS || strcmp(f->task, q->request->task) != 0)
+			continue;
+		count += f->count;
+		if (DAY_MS - age < *ret_wait_ms)
+			*ret_wait_ms = DAY_MS - age;
+	}
+	return count;
+}
+
 static bool may_try_again(const struct question *q)
 {
 	const Berm__Wire__AgentFailure *failure = failure_of(q);
+	uint64_t cooldown = agent_cooldown_ms(q->agent);
 	uint64_t failed = failure ? failure->count : 0, wait;
 
 	if (!q->request->task[0] && q->agent->task_required) {
@@ -174,17 +200,26 @@ static bool may_try_again(const struct question *q)
 	}
 	/* Without a task nobody knows whether it is a retry or another attempt at something else.
 	 */
-	if (q->request->task[0] && failed && failed + count_same(q) > q->agent->retries) {
-		wait = DAY_MS - agent_age_ms(failure->last, q->now);
+	if (q->request->task[0] && failed + count_same(q) > q->agent->retries) {
+		wait = failure ? DAY_MS - agent_age_ms(failure->last, q->now) : AGENT_UNLIMITED;
 		snprintf(q->answer->words, WORDS,
-			"this command failed %llu times in the task %s (retries: %llu)",
+			"this command failed %llu times in the task %s, and %llu runs of it last "
+			"(retries: %llu)",
 			(unsigned long long)failed, q->request->task,
-			(unsigned long long)q->agent->retries);
+			(unsigned long long)count_same(q), (unsigned long long)q->agent->retries);
 		put_wait(q->answer->words, wait);
 		return no(q, ADMISSION_RETRIES, wait);
 	}
-	if (failure && agent_age_ms(failure->last, q->now) < q->agent->cooldown_ms) {
-		wait = q->agent->cooldown_ms - agent_age_ms(failure->last, q->now);
+	/* One word more makes another command of it, and the task fails all the same. */
+	if (q->request->task[0] && failed_in_task(q, &wait) >= AGENT_TASK_FAILURES_MAX) {
+		snprintf(q->answer->words, WORDS,
+			"%d runs failed in the task %s within a day, whatever their commands",
+			AGENT_TASK_FAILURES_MAX, q->request->task);
+		put_wait(q->answer->words, wait);
+		return no(q, ADMISSION_RETRIES, wait);
+	}
+	if (failure && agent_age_ms(failure->last, q->now) < cooldown) {
+		wait = cooldown - agent_age_ms(failure->last, q->now);
 		snprintf(q->answer->words, WORDS, "the same command has just failed (cooldown)");
 		put_wait(q->answer->words, wait);
 		return no(q, ADMISSION_COOLDOWN, wait);
@@ -202,6 +237,14 @@ static bool is_reserved(const Berm__Wire__Agent *agent, unsigned counter)
 	return false;
 }
 
+/* What a run that changes nothing cannot do, so that it need not have it reserved. */
+static bool needs_write(unsigned counter)
+{
+	return counter == COUNTER_FILES_CHANGED || counter == COUNTER_FILES_DELETED ||
+	       counter == COUNTER_BYTES_WRITTEN || counter == COUNTER_BYTES_SENT ||
+	       counter == COUNTER_HOSTS_CONTACTED;
+}
+
 static bool has_budget(const struct question *q)
 {
 	struct admission *answer = q->answer;
@@ -214,6 +257,8 @@ static bool has_budget(const struct question *q)
 		if (!budget)
 			continue;
 		answer->caps[i] = left < q->request->caps[i] ? left : q->request->caps[i];
+		if (answer->read_only && needs_write(i))
+			answer->caps[i] = 0;
 		if (left > 0)
 			continue;
 		answer->counter = i;

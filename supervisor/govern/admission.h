@@ -53,6 +53,9 @@ struct admission {
 /* "may_start", "retired", "group" …: what a refusal is due to. */
 const char *admission_rule_name(enum admission_rule rule);
 
+/* True where may_start of the agent names that user or group. */
+bool admission_is_starter(const Berm__Wire__Agent *agent, uint32_t uid, uint32_t gid);
+
 void admit(const Berm__Wire__Agent *agent, const struct admission_group *group,
 	const struct admission_request *request, const struct agent_now *now,
 	struct admission *ret_admission);

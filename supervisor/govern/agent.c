@@ -25,6 +25,13 @@ const struct agent_tier *agent_tier(unsigned tier)
 	return &tiers[tier >= 1 && tier <= array_size(tiers) ? tier - 1 : 0];
 }
 
+uint64_t agent_cooldown_ms(const Berm__Wire__Agent *agent)
+{
+	uint64_t least = agent_tier(agent->tier)->cooldown_ms;
+
+	return agent->cooldown_ms > least ? agent->cooldown_ms : least;
+}
+
 bool agent_name_is_good(const char *name)
 {
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";

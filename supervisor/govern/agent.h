@@ -35,6 +35,7 @@ const struct agent_tier *agent_tier(unsigned tier);
 #define AGENT_RUNS_PER_HOUR 100
 #define AGENT_RETRIES 3
 #define AGENT_RUNNING 10
+#define AGENT_TASK_FAILURES_MAX 20 /* of all commands of one task, within a day */
 
 /* True for what an agent, a group or a task may be called: 1 to AGENT_NAME_MAX of a-z 0-9 _ -,
  * beginning with a letter or digit. */
@@ -45,6 +46,9 @@ bool agent_words_are_good(const char *words);
 
 /* 0, or -EINVAL with the first thing that is wrong with it, whoever made it. */
 int agent_check(const Berm__Wire__Agent *agent, struct error *err) must_check;
+
+/* How long a command that failed waits: as the agent says, and never less than its tier does. */
+uint64_t agent_cooldown_ms(const Berm__Wire__Agent *agent);
 
 /* True for what a berm wrote of one run. */
 bool agent_receipt_is_good(const Berm__Wire__AgentReceipt *receipt);

@@ -249,7 +249,7 @@ def runs_at_once_have_no_more_together(world, sandbox, case):
 def a_run_that_was_killed_is_not_free(world, sandbox, case):
     case.code(world.add("worker", "--budget", "files_changed=10/day", "--cooldown", "none"), 0)
     for used in (4, 8, 10):
-        process = subprocess.Popen(world.command(["/bin/sh", "-c", "echo x > made; echo; exec sleep 60"]),
+        process = subprocess.Popen(world.command(["/bin/sh", "-c", "echo x > made; echo; exec sleep 6%d" % used]),
                                    env=world.environment(), cwd=sandbox.ws, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         process.stdout.readline()
@@ -269,7 +269,8 @@ def a_run_that_was_killed_is_not_free(world, sandbox, case):
 
 @row("tries")
 def the_same_call_again_has_to_wait(world, sandbox, case):
-    case.code(world.add("worker", "--cooldown", "none", "--retries", "2"), 0)
+    # Only there nothing has to wait.
+    case.code(world.add("worker", "--cooldown", "none", "--retries", "2", tier="1"), 0)
     for _ in range(3):
         case.code(world.shell("exit 3", "--task", "t1"), 3)
     result = world.shell("exit 3", "--task", "t1")
@@ -294,6 +295,17 @@ def tiers_differ(world, sandbox, case):
     sandbox.file("seen", "mine\n")
     result = world.shell("cat seen; echo x > new || echo refused", agent="one")
     case.that(result.text.split() == ["mine", "refused"], *result.describe())
+    # What another run left in the workspace is read and does not run, and there is nobody to send it to.
+    shutil.copy("/bin/true", sandbox.ws + "/planted")
+    online = sandbox.write_profile("agent-tier-online", "network: {mode: host}\n")
+    with open(online, encoding="utf-8") as file:
+        text = file.read()
+    sandbox.write_text(online, text.replace('exec:\n  allow:\n    - {path: "${WORKDIR}"}\n', ""))
+    case.code(world.berm("agent", "set", "one", "-p", online), 0)
+    result = world.shell("./planted || echo refused; cat /proc/net/dev", agent="one")
+    case.that(result.text.startswith("refused") and
+              [line.split(":")[0].strip() for line in result.text.splitlines() if ":" in line] == ["lo"],
+              *result.describe())
     for tier in ("2", "3"):
         case.code(world.berm("agent", "set", "one", "--tier", tier, "-p", plain), 0)
         result = world.run(["true"], agent="one")
@@ -301,6 +313,15 @@ def tiers_differ(world, sandbox, case):
         case.code(world.berm("agent", "set", "one", "-p", capped), 0)
         result = world.run(["true"], agent="one")
         case.that(result.code == 126 and "has to have a breaker" in result.errors, *result.describe())
+        for number, (caps, when) in enumerate((("files_changed: 5", "{event: recorder_failed}"),
+                                               ("files_changed: 5", "{event: canary_touched}"),
+                                               ("processes_started: 5", "{event: denial, count: 5, within: 1s}"))):
+            weak = sandbox.write_profile("agent-tier-weak-%d" % number, "blast_radius: {%s}\npace:\n  alternate:\n"
+                                         "    when: [%s]\n" % (caps, when))
+            case.code(world.berm("agent", "set", "one", "-p", weak), 0)
+            result = world.run(["true"], agent="one")
+            words = "breaker that can trip" if "files" in caps else "cap on what it changes"
+            case.that(result.code == 126 and words in result.errors, when, *result.describe())
         case.code(world.berm("agent", "set", "one", "-p", world.profile), 0)
         case.code(world.shell("echo x > new-" + tier, agent="one"), 0)
 
@@ -403,7 +424,28 @@ def others_start_only_what_they_may(world, sandbox, case):
     case.code(world.add(), 0)
     result = world.run(["true"], operator=False)
     case.that(result.code == 126 and "may_start" in result.errors, *result.describe())
-    case.that("Ada" not in result.errors, "who may not start it learns about it", result.errors)
+    # Not even that there is one, or one with a name like that, or that something is wrong with it.
+    def told(name, *options):
+        answer = world.run(["true"], "--json", *options, agent=name, operator=False)
+        record = json.loads(answer.errors.splitlines()[-1])
+        case.that(record.get("agent") is None and record.get("agent_id") is None, record)
+        words = answer.errors.replace(record["run"], "RUN").replace(name, "NAME")
+        return answer.code, [line for line in words.splitlines() if line.startswith("berm: ")]
+
+    expected = told("workex")
+    case.that(expected == told("worker") and expected[0] == 126 and "worker" not in str(expected), expected,
+              told("worker"))
+    case.that(told("worker", "-C", "/") == expected, told("worker", "-C", "/"))
+    os.rename(world.profile, world.profile + ".away")
+    case.that(told("worker") == expected, told("worker"))
+    os.rename(world.profile + ".away", world.profile)
+    os.chmod(world.state + "/agents/worker", 0o640)
+    case.that(told("worker") == expected, told("worker"))
+    os.chmod(world.state + "/agents/worker", 0o600)
+    # Whatever the door is that root was reached by.
+    for door in ({"DOAS_USER": "nobody"}, {"PKEXEC_UID": str(sandbox.uid)}, {"DOAS_USER": "nobody", "SUDO_UID": "0"}):
+        result = world.run(["true"], operator=False, **{"SUDO_UID": "", **door})
+        case.that(result.code == 126 and "may_start" in result.errors, door, *result.describe())
     for words in (str(sandbox.uid), "@%d" % sandbox.uid):
         case.code(world.berm("agent", "set", "worker", "--may-start", words), 0)
         result = world.shell("id -u; pwd", operator=False)
@@ -449,7 +491,8 @@ LOOSEN = """
 "$1" run --agent worker -- sleep 60 &
 berm=$!
 for i in $(seq 200); do
-  run=$("$1" ps --json | grep -o '"run":"[0-9A-Z]*"' | cut -d'"' -f4); [ -n "$run" ] && break; sleep 0.05
+  run=$("$1" agent show --json worker | grep -o '"run":"[0-9A-Z]*"' | cut -d'"' -f4)
+  [ -n "$run" ] && "$1" ps --json | grep -q "$run" && break; sleep 0.05
 done
 sleep 0.5
 as="setpriv --reuid=$2 --regid=$2 --clear-groups"

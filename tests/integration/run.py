@@ -56,6 +56,8 @@ def main():
         print("1..0 # SKIP mode %s needs root of the host" % arguments.mode)
         return 1 if os.environ.get("MUST_RUN") else harness.SKIPPED
     log_show = arguments.log_show and os.path.abspath(arguments.log_show)
+    if arguments.mode == "root":
+        harness.forget_login()
     sandbox = sandboxes.Sandbox(arguments.mode, berm, cache, log_show)
     tap = harness.Tap()
     try:

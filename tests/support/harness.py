@@ -111,6 +111,15 @@ def unshare_user():
             file.write(text)
 
 
+def forget_login():
+    """Who logged in is the caller of what root does (docs/agents.md): here the tests say who that is."""
+    try:
+        with open("/proc/self/loginuid", "w", encoding="ascii") as file:
+            file.write("4294967295")
+    except OSError:
+        pass
+
+
 def enter_mode(mode):
     """Become what the mode says, for good. False when this process cannot."""
     if mode == "root":

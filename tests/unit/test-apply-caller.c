@@ -61,6 +61,55 @@ static void odd_names_and_homes_are_not_taken_over(void **state)
 	assert_string_equal(caller.home, "/h");
 }
 
+/* Each way to become root for one command names who took it. */
+static void whoever_became_root_for_a_command_is_the_caller(void **state)
+{
+	static const struct {
+		struct caller_doors doors;
+		uid_t uid;
+		gid_t gid;
+	} rows[] = {
+		{{.uid = 0}, 0, 0},
+		{{.sudo_uid = "1000", .sudo_gid = "1007"}, 1000, 1007},
+		{{.sudo_uid = "1000"}, 1000, 1001},
+		{{.sudo_uid = "4000"}, 4000, 4000},
+		{{.doas_user = "ada"}, 1000, 1001},
+		{{.pkexec_uid = "1000"}, 1000, 1001},
+		{{.login_uid = "1000"}, 1000, 1001},
+		{{.login_uid = "4294967295"}, 0, 0},
+		{{.login_uid = "0"}, 0, 0},
+		/* A door says more than the login, and what is no door says nothing. */
+		{{.sudo_uid = "2000", .login_uid = "1000"}, 2000, 2001},
+		{{.sudo_uid = "0", .login_uid = "1000"}, 1000, 1001},
+		{{.doas_user = "root", .login_uid = "1000"}, 1000, 1001},
+		{{.doas_user = "root"}, 0, 0},
+		{{.doas_user = "", .pkexec_uid = "x", .sudo_uid = "-1"}, 0, 0},
+		/* What was made up beside what a door says. */
+		{{.doas_user = "ada", .sudo_uid = "2000"}, CALLER_NOBODY, CALLER_NOBODY},
+		{{.doas_user = "ada", .pkexec_uid = "2000"}, CALLER_NOBODY, CALLER_NOBODY},
+		{{.sudo_uid = "1000", .pkexec_uid = "2000"}, CALLER_NOBODY, CALLER_NOBODY},
+		{{.doas_user = "ada", .sudo_uid = "1000", .sudo_gid = "7"}, 1000, 7},
+		{{.doas_user = "nobody-has-this"}, CALLER_NOBODY, CALLER_NOBODY},
+		/* Set-user-ID, and nobody's root. */
+		{{.uid = 5, .gid = 6, .sudo_uid = "1000"}, 5, 6},
+		{{.uid = 5, .gid = 6, .login_uid = "1000"}, 5, 6},
+		{{.uid = 5, .gid = 6, .effective_uid = 5, .doas_user = "ada"}, 5, 6},
+		{{.effective_uid = 5, .sudo_uid = "1000"}, 0, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(rows); i++) {
+		struct caller_doors doors = rows[i].doors;
+		struct caller caller;
+
+		doors.passwd = "root:x:0:0::/root:/bin/sh\nada:x:1000:1001::/home/ada:/bin/sh\n"
+			       "bob:x:2000:2001::/home/bob:/bin/sh\n";
+		caller_judge(&doors, &caller);
+		if (caller.uid != rows[i].uid || caller.gid != rows[i].gid)
+			fail_msg("row %zu: %u %u", i, (unsigned)caller.uid, (unsigned)caller.gid);
+	}
+}
+
 static void sudo_is_believed_from_root_only(void **state)
 {
 	struct caller caller;
@@ -79,12 +128,13 @@ static void sudo_is_believed_from_root_only(void **state)
 	unsetenv("SUDO_GID");
 	caller_identify(&caller);
 	assert_int_not_equal(caller.gid, 0); /* never root's group by accident */
+	/* The login says who it is then. */
 	setenv("SUDO_UID", "0", 1);
 	caller_identify(&caller);
-	assert_int_equal(caller.uid, getuid());
+	assert_int_not_equal(caller.uid, 12345);
 	setenv("SUDO_UID", "4294967295", 1);
 	caller_identify(&caller);
-	assert_int_equal(caller.uid, getuid());
+	assert_int_not_equal(caller.uid, UINT32_MAX);
 	unsetenv("SUDO_UID");
 }
 
@@ -95,6 +145,7 @@ int main(void)
 		cmocka_unit_test(the_group_stays_where_sudo_gave_it),
 		cmocka_unit_test(lines_that_do_not_hold_together_are_skipped),
 		cmocka_unit_test(odd_names_and_homes_are_not_taken_over),
+		cmocka_unit_test(whoever_became_root_for_a_command_is_the_caller),
 		cmocka_unit_test(sudo_is_believed_from_root_only),
 	};
 

@@ -1,70 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
-#include "agent-sample.h"
+#include "agent-tries.h"
 #include "random.h"
-
-#define MINUTE 60000ULL
-#define HOUR (60 * MINUTE)
-#define DAY (24 * HOUR)
-
-static const uint8_t a_call[AGENT_CALL_BYTES] = {1}, another_call[AGENT_CALL_BYTES] = {2};
-
-static Berm__Wire__Agent *agent;
-static unsigned number;
-
-static int set_up(void **state)
-{
-	(void)state;
-	number = 0;
-	agent = sample_agent();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct error err = {0};
-
-	(void)state;
-	/* Whatever was done, it can be kept and read again. */
-	assert_int_equal(agent_check(agent, &err), 0);
-	berm__wire__agent__free_unpacked(agent, NULL);
-	return 0;
-}
-
-/* Ask, and where it is admitted begin it: its number, or 0. */
-static unsigned try_with(
-	const struct admission_request *asked, uint64_t ms, struct admission *answer)
-{
-	const struct admission_group group = {0};
-	struct admission_request request = *asked;
-	struct agent_now now = sample_now(ms);
-
-	request.run = sample_run(++number);
-	admit(agent, &group, &request, &now, answer);
-	assert_true((answer->rule == ADMISSION_YES) == (answer->words[0] == '\0'));
-	if (answer->rule != ADMISSION_YES)
-		return 0;
-	assert_int_equal(admission_begin(agent, answer, &request, &now), 0);
-	return number;
-}
-
-static unsigned try_at(uint64_t ms, struct admission *answer)
-{
-	struct admission_request request = sample_request(1, a_call);
-
-	return try_with(&request, ms, answer);
-}
-
-static void end_at(uint64_t ms, unsigned run, enum admission_end end, uint64_t files)
-{
-	uint64_t done[COUNTER_COUNT] = {[COUNTER_FILES_CHANGED] = files};
-	struct agent_now now = sample_now(ms);
-
-	assert_int_equal(admission_end(agent, sample_run(run), end,
-				 end == ADMISSION_LOST ? NULL : done, &now),
-		0);
-}
 
 static void a_hundred_runs_an_hour_and_no_more_around_any_boundary(void **state)
 {
@@ -193,7 +131,7 @@ static void a_clock_that_is_set_back_and_forth_loses_nothing(void **state)
 
 static void what_runs_that_last_may_do_is_reserved(void **state)
 {
-	struct admission_request request = sample_request(1, a_call);
+	struct admission_request request = sample_request(1, no_call);
 	struct admission answer;
 	unsigned first, second;
 
@@ -300,7 +238,7 @@ static void a_lost_run_is_settled_by_who_knows_better(void **state)
 /* The list of those that can be settled has an end, what they count as has none. */
 static void many_lost_runs_count_all(void **state)
 {
-	struct admission_request request = sample_request(1, a_call);
+	struct admission_request request = sample_request(1, no_call);
 	struct admission answer;
 	struct agent_now now = sample_now(200 * MINUTE);
 
@@ -333,107 +271,21 @@ static void a_lifetime_is_never_over(void **state)
 	assert_int_equal(agent->n_budgets, 0);
 }
 
-static void a_call_that_failed_is_tried_three_times_more(void **state)
+static void a_run_that_changes_nothing_reserves_nothing_of_that(void **state)
 {
-	struct admission_request request = sample_request(1, a_call);
+	struct admission_request request = sample_request(1, no_call);
 	struct admission answer;
-	uint64_t at = 0;
+	struct agent_now now = sample_now(0);
 
 	(void)state;
-	request.task = "t-1";
-	for (unsigned i = 0; i < 4; i++, at += MINUTE)
-		end_at(at, try_with(&request, at, &answer), ADMISSION_FAILED, 0);
-	assert_int_equal(try_with(&request, at, &answer), 0);
-	assert_int_equal(answer.rule, ADMISSION_RETRIES);
-	/* Another task, another command: something else. */
-	request.task = "t-2";
-	end_at(at, try_with(&request, at, &answer), ADMISSION_FAILED, 0);
-	request.task = "t-1";
-	request.call = another_call;
-	end_at(at, try_with(&request, at, &answer), ADMISSION_FAILED, 0);
-	assert_int_equal(answer.rule, ADMISSION_YES);
-	/* A success ends the count, a run that never was changes nothing. */
-	end_at(at, try_with(&request, at, &answer), ADMISSION_NEVER_RAN, 0);
-	assert_int_equal(agent->n_failures, 3);
-	end_at(at, try_with(&request, at, &answer), ADMISSION_WORKED, 0);
-	assert_int_equal(agent->n_failures, 2);
-	/* Of those that last each may be a failure. */
-	for (unsigned i = 0; i < 3; i++)
-		end_at(at, try_with(&request, at, &answer), ADMISSION_FAILED, 0);
-	assert_true(try_with(&request, at, &answer) > 0);
-	assert_int_equal(try_with(&request, at, &answer), 0);
-	assert_int_equal(answer.rule, ADMISSION_RETRIES);
-}
-
-static void a_call_that_failed_cools_down(void **state)
-{
-	struct admission_request request = sample_request(1, a_call), other = request;
-	struct admission answer;
-
-	(void)state;
-	agent->cooldown_ms = MINUTE;
-	other.call = another_call;
-	end_at(0, try_with(&request, 0, &answer), ADMISSION_FAILED, 0);
-	assert_int_equal(try_with(&request, MINUTE - 1, &answer), 0);
-	assert_int_equal(answer.rule, ADMISSION_COOLDOWN);
-	assert_int_equal(answer.wait_ms, 1);
-	assert_true(try_with(&other, MINUTE - 1, &answer) > 0);
-	assert_true(try_with(&request, MINUTE, &answer) > 0);
-	/* Without a task there is no end to the attempts, but each has to wait. */
-	for (unsigned i = 0; i < 10; i++) {
-		end_at(MINUTE * (i + 2), number, ADMISSION_FAILED, 0);
-		assert_true(try_with(&request, MINUTE * (i + 3), &answer) > 0);
-	}
-	agent->task_required = true;
-	assert_int_equal(try_with(&other, DAY, &answer), 0);
-	assert_int_equal(answer.rule, ADMISSION_TASK);
-}
-
-static void failures_are_forgotten_after_a_day_and_never_too_many(void **state)
-{
-	struct admission_request request = sample_request(1, a_call);
-	uint8_t call[AGENT_CALL_BYTES] = {0};
-	struct admission answer;
-
-	(void)state;
-	agent->runs_per_hour = 1000000;
-	request.call = call;
-	for (unsigned i = 0; i < AGENT_FAILURES_MAX + 10; i++) {
-		call[0] = (uint8_t)i;
-		call[1] = (uint8_t)(i >> 8);
-		end_at(i, try_with(&request, i, &answer), ADMISSION_FAILED, 0);
-	}
-	assert_int_equal(agent->n_failures, AGENT_FAILURES_MAX);
-	end_at(DAY + 5000, try_with(&request, DAY + 5000, &answer), ADMISSION_FAILED, 0);
-	assert_int_equal(agent->n_failures, 1);
-}
-
-/* Not the one that was the first to fail: it may have failed again a moment ago. */
-static void the_failure_that_is_forgotten_is_the_one_longest_ago(void **state)
-{
-	struct admission_request request = sample_request(1, a_call);
-	uint8_t call[AGENT_CALL_BYTES] = {0};
-	struct admission answer;
-	uint64_t at = 0;
-
-	(void)state;
-	agent->runs_per_hour = 1000000;
-	agent->cooldown_ms = 1;
-	request.call = call;
-	for (unsigned i = 0; i < AGENT_FAILURES_MAX + 10; i++, at += 2) {
-		call[0] = (uint8_t)i;
-		call[1] = (uint8_t)(i >> 8);
-		end_at(at, try_with(&request, at, &answer), ADMISSION_FAILED, 0);
-		if (i % 100 != 0)
-			continue;
-		memset(call, 0, 2);
-		at += 2;
-		end_at(at, try_with(&request, at, &answer), ADMISSION_FAILED, 0);
-	}
-	memset(call, 0, 2);
-	agent->cooldown_ms = HOUR;
-	assert_int_equal(try_with(&request, at, &answer), 0);
-	assert_int_equal(answer.rule, ADMISSION_COOLDOWN);
+	agent->tier = 1;
+	assert_int_equal(agent_set_budget(agent, COUNTER_FILES_CHANGED, AGENT_DAY, 10), 0);
+	assert_int_equal(agent_set_budget(agent, COUNTER_PROCESSES_STARTED, AGENT_DAY, 10), 0);
+	request.caps[COUNTER_PROCESSES_STARTED] = 4;
+	assert_true(try_with(&request, 0, &answer) > 0);
+	assert_int_equal(answer.caps[COUNTER_FILES_CHANGED], 0);
+	assert_int_equal(agent_used(agent, AGENT_DAY, COUNTER_FILES_CHANGED, &now), 0);
+	assert_int_equal(agent_used(agent, AGENT_DAY, COUNTER_PROCESSES_STARTED, &now), 4);
 }
 
 static void only_those_who_may_start_it(void **state)
@@ -502,8 +354,6 @@ static void groups_and_tiers_and_retirement_are_heard(void **state)
 	assert_non_null(strstr(answer.words, "its work is done"));
 }
 
-#define row(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -516,10 +366,7 @@ int main(void)
 		row(a_lost_run_is_settled_by_who_knows_better),
 		row(many_lost_runs_count_all),
 		row(a_lifetime_is_never_over),
-		row(a_call_that_failed_is_tried_three_times_more),
-		row(a_call_that_failed_cools_down),
-		row(failures_are_forgotten_after_a_day_and_never_too_many),
-		row(the_failure_that_is_forgotten_is_the_one_longest_ago),
+		row(a_run_that_changes_nothing_reserves_nothing_of_that),
 		row(only_those_who_may_start_it),
 		row(groups_and_tiers_and_retirement_are_heard),
 	};
