@@ -289,7 +289,15 @@ ENDED(do_truncate, PENDING_TRUNCATE)
 
 SEC("?fexit/do_filp_open") int probe_do_filp_open(void *ctx)
 {
-	return ended(METER_HOOK_do_filp_open, PENDING_MAKE, is_error(result_of(ctx)));
+	struct file *file = (void *)result_of(ctx);
+	bool made = !is_error((long)file);
+	unsigned int mode = 0;
+
+	/* Until the file system has been asked nobody knows that the name is there: path_mknod
+	 * comes for every name that is not cached. */
+	if (made && !bpf_core_read(&mode, sizeof(mode), &file->f_mode))
+		made = (mode & FMODE_CREATED) != 0;
+	return ended(METER_HOOK_do_filp_open, PENDING_MAKE, !made);
 }
 
 /* What was made: directories, symbolic links and nodes. Regular files are marked when they are

@@ -338,7 +338,8 @@ static int use_overlay(void *context)
 	(void)context;
 	if (chdir("merged"))
 		return errno;
-	fd = open("low", O_WRONLY | O_APPEND | O_CLOEXEC); /* copies a mebibyte up */
+	/* Copies a mebibyte up. That the name is there no cache knows yet. */
+	fd = open("low", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || write(fd, "0123456789", 10) != 10)
 		return errno;
 	if (touch_file("fresh") || mkdir("dir", 0700) || rename("fresh", "renamed") ||
