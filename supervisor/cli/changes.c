@@ -60,11 +60,12 @@ static int open_place(
 	r = places_find(&caller, &wanted, &places, err);
 	if (r < 0)
 		return r;
-	if (!places.state)
-		r = error_set(err, -EINVAL, ERROR_INPUT,
+	if (!places.state) {
+		places_finish(&places);
+		return error_set(err, -EINVAL, ERROR_INPUT,
 			"there is no home directory to look in: name it with --state-dir");
-	else
-		r = changes_place(places.state, false, ret_fd, err);
+	}
+	r = changes_place(places.state, false, ret_fd, err);
 	if (r == 0 && ret_state && !(*ret_state = strdup(places.state)))
 		r = error_errno(err, "the state directory");
 	places_finish(&places);

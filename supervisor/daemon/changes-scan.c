@@ -54,6 +54,9 @@ int changes_opaque(int fd)
 
 		if (strncmp(at, CHANGES_XATTR_PREFIX, strlen(CHANGES_XATTR_PREFIX)) != 0)
 			continue;
+		/* The tool's own of that name: the kernel escapes them, and lets nobody set others
+		 * through the overlay. */
+		found = strncmp(name, "overlay.", strlen("overlay.")) == 0;
 		for (size_t i = 0; i < array_size(known) && !found; i++)
 			found = strcmp(name, known[i]) == 0;
 		if (!found)
