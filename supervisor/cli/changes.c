@@ -112,7 +112,7 @@ static int list_all(int place_fd, const struct changes_options *options, struct 
 	struct error err = {0};
 	int r = changes_list(place_fd, &runs, &err);
 
-	if (r < 0)
+	if (r < 0 || !runs)
 		return r;
 	if (options->json) {
 		json_object_begin(&j, NULL);
@@ -241,7 +241,7 @@ static int show_set(struct change_set *set, const struct changes_options *option
 	struct json j = {.out = out};
 	int r = changes_conflicts(set, &conflicts, err);
 
-	if (r < 0)
+	if (r < 0 || !m)
 		return r;
 	if (options->json) {
 		json_object_begin(&j, NULL);

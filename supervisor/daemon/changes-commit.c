@@ -149,7 +149,7 @@ static int is_done(struct change_set *set, Berm__Wire__ChangeJournal *journal, s
 static int go_forward(struct change_set *set, Berm__Wire__ChangeJournal *journal, struct error *err)
 {
 	struct steps steps = {.set = set, .journal = journal, .err = err};
-	struct error why = {0}, back = {0};
+	struct error why, back = {0};
 	int r = open_staging(set, err);
 
 	if (r == -ENOENT)

@@ -7,12 +7,13 @@
 #include <string.h>
 
 /* A word that says what the file is, the digest of the message, the message. */
-#define MAGIC "bermchg1"
 #define MAGIC_BYTES 8
 #define DIGEST_BYTES 32
 #define HEADER_BYTES (MAGIC_BYTES + DIGEST_BYTES)
 #define FILE_BYTES_MAX (256U << 20)
 #define TEMPORARY ".new"
+
+static const unsigned char magic[MAGIC_BYTES] = {'b', 'e', 'r', 'm', 'c', 'h', 'g', '1'};
 
 static void digest_of(const char *name, const unsigned char *data, size_t length,
 	unsigned char digest[DIGEST_BYTES])
@@ -37,7 +38,7 @@ int changes_file_write(const struct changes_disk *d, int dir, const char *name,
 
 	if (!data)
 		return error_errno(err, "pack %s", name);
-	memcpy(data, MAGIC, MAGIC_BYTES);
+	memcpy(data, magic, MAGIC_BYTES);
 	protobuf_c_message_pack(message, data + HEADER_BYTES);
 	digest_of(name, data + HEADER_BYTES, length, data + MAGIC_BYTES);
 	snprintf(temporary, sizeof(temporary), "%s" TEMPORARY, name);
@@ -85,7 +86,7 @@ int changes_file_read(int dir, const char *name, const ProtobufCMessageDescripto
 	r = io_read_fd(fd, name, FILE_BYTES_MAX, &data, &length, err);
 	if (r < 0)
 		return r;
-	if (length < HEADER_BYTES || memcmp(data, MAGIC, MAGIC_BYTES) != 0)
+	if (length < HEADER_BYTES || memcmp(data, magic, MAGIC_BYTES) != 0)
 		return broken(name, "it does not begin as it should", err);
 	digest_of(name, (unsigned char *)data + HEADER_BYTES, length - HEADER_BYTES, digest);
 	if (sodium_memcmp(digest, data + MAGIC_BYTES, DIGEST_BYTES) != 0)

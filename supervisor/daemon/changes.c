@@ -243,7 +243,7 @@ static int find_run(int place_fd, const char *run, char found[CHANGES_RUN_MAX], 
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; runs[i]; i++) {
+	for (size_t i = 0; runs && runs[i]; i++) {
 		if (strncmp(runs[i], run, strlen(run)) != 0)
 			continue;
 		hits++;
@@ -397,17 +397,17 @@ int changes_list(int place_fd, char ***ret_runs, struct error *err)
 {
 	struct dirent **names = NULL;
 	int count;
-	char **runs, *at;
+	char **runs;
 
 	remove_gone(place_fd);
 	count = scandirat(place_fd, ".", &names, own_names, alphasort);
 	if (count < 0)
 		return error_errno(err, "list the change sets");
-	runs = malloc((size_t)(count + 1) * (sizeof(*runs) + CHANGES_RUN_MAX));
-	at = runs ? (char *)(runs + count + 1) : NULL;
+	runs = calloc((size_t)count + 1, sizeof(*runs) + CHANGES_RUN_MAX);
 	for (int i = 0; i < count; i++) {
-		if (at) {
-			runs[i] = at + (size_t)i * CHANGES_RUN_MAX;
+		if (runs) {
+			runs[i] = (char *)(runs + count + 1) + (size_t)i * CHANGES_RUN_MAX;
+			/* own_names() knows their length. */
 			memcpy(runs[i], names[i]->d_name, strlen(names[i]->d_name) + 1);
 		}
 		free(names[i]);
@@ -415,7 +415,6 @@ int changes_list(int place_fd, char ***ret_runs, struct error *err)
 	free(names);
 	if (!runs)
 		return error_errno(err, "list the change sets");
-	runs[count] = NULL;
 	*ret_runs = runs;
 	return 0;
 }
