@@ -68,7 +68,7 @@ static const struct {
 	{"pace.alternate.when",            "as the caps; canary_touched: programs in the kernel only"},
 	{"pace.alternate.then",            "programs in the kernel; without them user notification (weaker: what is open stays open)"},
 	{"pace.alternate.recover",         "supervisor"},
-	{"recorder.level",                 "recorder; above decisions: programs in the kernel, without them the start is refused"},
+	{"recorder.level",                 "recorder; above decisions: programs in the kernel, without them the start is refused; where that is allowed (`--allow-degraded bpf`) calls that the notify make stops are recorded, with no path or address"},
 	{"recorder.on_failure",            "supervisor"},
 	{"recorder.keep",                  "recorder"},
 	{"recorder.redact",                "supervisor, before a record is made"},
