@@ -91,6 +91,29 @@ static void put_labelled(struct text *out, unsigned number, const char *label, c
 	text_printf(out, " cs%uLabel=%s", number, label);
 }
 
+/* The key for a hash has room for one; which file each is of stands in a string of our own. */
+static void put_outputs(struct text *out, const struct export_event *e)
+{
+	const Berm__Wire__RunEnd *end = export_end_with_outputs(e->record);
+	autotext struct text all = {0}, hash = {0};
+	size_t shown = 0;
+
+	if (!end)
+		return;
+	while (shown < end->n_outputs && all.length < EXPORT_TEXT_BYTES_MAX) {
+		text_puts(&all, shown ? "; " : "");
+		export_put_output(&all, end->outputs[shown++]);
+	}
+	if (shown < end->n_outputs)
+		text_printf(&all, "; and %zu more", end->n_outputs - shown);
+	if (end->n_outputs == 1 && end->outputs[0]->has_digest)
+		export_put_hex(&hash, end->outputs[0]->digest.data, end->outputs[0]->digest.len);
+	out->failed |= all.failed || hash.failed;
+	put_field(out, "fileHash", text_string(&hash));
+	put_field(out, "cs5", text_string(&all));
+	text_puts(out, " cs5Label=outputs");
+}
+
 static void put_extension(struct text *out, const struct export_event *e)
 {
 	static const char *const acts[] = {[EXPORT_UNDECIDED] = NULL,
@@ -120,6 +143,7 @@ static void put_extension(struct text *out, const struct export_event *e)
 	}
 	put_labelled(out, 3, "run", e->record->run);
 	put_labelled(out, 4, "agent", e->record->agent_id);
+	put_outputs(out, e);
 	put_number(out, "cn1", e->count);
 	text_puts(out, " cn1Label=count");
 	put_field(out, "msg", text_string(&e->words));

@@ -124,6 +124,42 @@ static void put_rule(struct json *j, const struct export_event *e)
 	json_object_end(j);
 }
 
+/* All hashes of an event are in related.hash, to be searched for; which is whose, in a label. */
+static void put_related(struct json *j, const struct export_event *e)
+{
+	const Berm__Wire__RunEnd *end = export_end_with_outputs(e->record);
+
+	if (!end)
+		return;
+	json_object_begin(j, "related");
+	json_array_begin(j, "hash");
+	for (size_t i = 0; i < end->n_outputs; i++) {
+		const Berm__Wire__OutputHash *output = end->outputs[i];
+
+		if (output->has_digest)
+			export_json_hex(j, NULL, output->digest.data, output->digest.len);
+	}
+	json_array_end(j);
+	json_object_end(j);
+}
+
+static void put_output_labels(struct json *j, const struct export_event *e)
+{
+	const Berm__Wire__RunEnd *end = export_end_with_outputs(e->record);
+
+	if (!end)
+		return;
+	json_array_begin(j, "outputs");
+	for (size_t i = 0; i < end->n_outputs; i++) {
+		autotext struct text words = {0};
+
+		export_put_output(&words, end->outputs[i]);
+		j->out->failed |= words.failed;
+		json_put_string(j, NULL, text_string(&words));
+	}
+	json_array_end(j);
+}
+
 static void put_labels(struct json *j, const struct export_event *e)
 {
 	const Berm__Wire__Record *r = e->record;
@@ -141,6 +177,7 @@ static void put_labels(struct json *j, const struct export_event *e)
 	if (e->place->profile)
 		export_json_string(j, "profile", e->place->profile);
 	json_put_string(j, "count", text_string(&count));
+	put_output_labels(j, e);
 	json_object_end(j);
 }
 
@@ -172,6 +209,7 @@ void export_ecs(const struct export_event *e, struct text *out)
 		export_json_string(&j, "name", e->place->host);
 		json_object_end(&j);
 	}
+	put_related(&j, e);
 	put_labels(&j, e);
 	json_object_end(&j);
 }

@@ -147,18 +147,42 @@ void export_json_string(struct json *j, const char *key, const char *string)
 	json_put_string(j, key, text_string(&safe));
 }
 
-void export_json_hex(struct json *j, const char *key, const uint8_t *bytes, size_t length)
+void export_put_hex(struct text *out, const uint8_t *bytes, size_t length)
 {
 	static const char digits[] = "0123456789abcdef";
-	autotext struct text hex = {0};
 
 	for (size_t i = 0; i < length; i++) {
 		const char two[] = {digits[bytes[i] >> 4], digits[bytes[i] & 15]};
 
-		text_append(&hex, two, sizeof(two));
+		text_append(out, two, sizeof(two));
 	}
+}
+
+void export_json_hex(struct json *j, const char *key, const uint8_t *bytes, size_t length)
+{
+	autotext struct text hex = {0};
+
+	export_put_hex(&hex, bytes, length);
 	j->out->failed |= hex.failed;
 	json_put_string(j, key, text_string(&hex));
+}
+
+const Berm__Wire__RunEnd *export_end_with_outputs(const Berm__Wire__Record *record)
+{
+	const Berm__Wire__RunEnd *end =
+		record->body_case == BERM__WIRE__RECORD__BODY_RUN_END ? record->run_end : NULL;
+
+	return end && end->n_outputs > 0 ? end : NULL;
+}
+
+void export_put_output(struct text *out, const Berm__Wire__OutputHash *output)
+{
+	if (output->has_digest)
+		export_put_hex(out, output->digest.data, output->digest.len);
+	else
+		put_string(out, output->state ? output->state : "unknown");
+	text_puts(out, " ");
+	export_put(out, &output->path);
 }
 
 bool export_address(const ProtobufCBinaryData *address, char ret_text[64])

@@ -58,6 +58,7 @@ void export_json_bytes(struct json *j, const char *key, const ProtobufCBinaryDat
 /* A string of ours or of a caller, escaped like one of a tool; null for NULL. */
 void export_json_string(struct json *j, const char *key, const char *string);
 void export_json_hex(struct json *j, const char *key, const uint8_t *bytes, size_t length);
+void export_put_hex(struct text *out, const uint8_t *bytes, size_t length);
 /* The address as people write it; false where it is none. */
 bool export_address(const ProtobufCBinaryData *address, char ret_text[64]);
 /* The last part of a path. */
@@ -66,6 +67,11 @@ ProtobufCBinaryData export_last(const ProtobufCBinaryData *path);
 void export_rule_place(const Berm__Wire__RecordRule *rule, struct text *out);
 /* "mount+landlock" of Record.enforcement. */
 void export_enforcement(uint32_t bits, struct text *out);
+
+/* The end of a run that has outputs, or NULL. */
+const Berm__Wire__RunEnd *export_end_with_outputs(const Berm__Wire__Record *record);
+/* "DIGEST PATH", or "missing PATH" where the state says why there is none; safe for a line. */
+void export_put_output(struct text *out, const Berm__Wire__OutputHash *output);
 
 /* The record field by field, as export_jsonl() writes it. */
 void export_json_record(struct json *j, const char *key, const Berm__Wire__Record *record);

@@ -201,10 +201,9 @@ static void put_metadata(struct json *j, const struct export_event *e)
 
 static void put_outputs(struct json *j, const Berm__Wire__Record *r)
 {
-	const Berm__Wire__RunEnd *end =
-		r->body_case == BERM__WIRE__RECORD__BODY_RUN_END ? r->run_end : NULL;
+	const Berm__Wire__RunEnd *end = export_end_with_outputs(r);
 
-	if (!end || end->n_outputs == 0)
+	if (!end)
 		return;
 	json_array_begin(j, "outputs");
 	for (size_t i = 0; i < end->n_outputs; i++) {

@@ -490,9 +490,19 @@ def export_writes_a_line_a_record(bench):
         expect(len(log(bench, directory, "export", "--format", name, "--run", OTHER).text.splitlines()) == 4, name)
         expect(log(bench, directory, "export", "--format=" + name, "-n1").text == lines[-1] + "\n", name)
     ocsf = [json.loads(line) for line in log(bench, directory, "export", "--format", "ocsf").text.splitlines()]
+    count = sum("outputs" in one["unmapped"] for one in ocsf)
     outputs = next(one["unmapped"]["outputs"] for one in ocsf if "outputs" in one["unmapped"])
     expect(outputs[0] == {"path": "/srv/repo/report.json", "blake2b": b"0123456789abcdef".hex() * 2, "state": None} and
            outputs[1]["state"] == "link" and "blake2b" not in outputs[1], outputs)
+    ecs = [json.loads(line) for line in log(bench, directory, "export", "--format", "ecs").text.splitlines()]
+    ended = next(one for one in ecs if "outputs" in one.get("labels", {}))
+    hashed = b"0123456789abcdef".hex() * 2
+    told = ended["labels"]["outputs"]
+    expect(ended["related"] == {"hash": [hashed]}, ended)
+    expect(told[0] == hashed + " /srv/repo/report.json" and told[1].startswith("link /"), told)
+    expect(sum("related" in one for one in ecs) == count, "only who has outputs has hashes")
+    cef = log(bench, directory, "export", "--format", "cef").text
+    expect(cef.count(" cs5=%s /srv/repo/report.json; link /" % hashed) == count and "fileHash" not in cef, cef)
     expect(any(event.get("policy", {}).get("name") == "coding-agent" for event in ocsf), "the profile's name")
     for words, said in (([], "--format is missing"), (["--format", "xml"], '"xml" is no format'),
                         (["--format", "cef", "x"], "takes no words: x"),

@@ -35,7 +35,7 @@ static const char *cef_value(const char *at, struct text *out)
 		else if (*end == '=')
 			break;
 	}
-	if (*end == '=')
+	if (*end == '=' && blank)
 		end = blank;
 	for (; at < end; at++) {
 		if (*at == '\\') {
@@ -104,6 +104,50 @@ static void cef_lines_can_be_taken_apart_again(void **state)
 }
 
 /* ---- JSONL ---- */
+
+/* What is said of outputs is bounded, and names none that is not all there. */
+static void outputs_of_a_run_are_in_every_line_that_has_them(void **state)
+{
+	static uint8_t digest[32] = {0xab, 0xcd};
+	Berm__Wire__Record record = BERM__WIRE__RECORD__INIT;
+	Berm__Wire__RunEnd end = BERM__WIRE__RUN_END__INIT;
+	Berm__Wire__OutputHash many[64], *outputs[64];
+	char hex[65] = "abcd", words[120];
+
+	(void)state;
+	memset(hex + 4, '0', 60);
+	for (size_t i = 0; i < array_size(many); i++) {
+		outputs[i] = &many[i];
+		berm__wire__output_hash__init(outputs[i]);
+		many[i].has_path = many[i].has_digest = true;
+		many[i].path = (ProtobufCBinaryData)BYTES("/srv/a=b|c.bin");
+		many[i].digest = (ProtobufCBinaryData){sizeof(digest), digest};
+	}
+	end.outputs = outputs;
+	record.body_case = BERM__WIRE__RECORD__BODY_RUN_END;
+	record.run_end = &end;
+	for (end.n_outputs = 0; end.n_outputs <= array_size(many); end.n_outputs++) {
+		autotext struct text cef = {0}, one = {0}, list = {0}, ecs = {0};
+		unsigned named = 0;
+
+		export_record(EXPORT_CEF, &record, &place, &cef);
+		one_line(text_string(&cef));
+		cef_parse(text_string(&cef), "fileHash", &one);
+		cef_parse(text_string(&cef), "cs5", &list);
+		assert_string_equal(text_string(&one), end.n_outputs == 1 ? hex : "");
+		snprintf(words, sizeof(words), "%s /srv/a=b|c.bin", hex);
+		for (const char *at = text_string(&list); (at = strstr(at, words)); at++)
+			named++;
+		assert_true(named == end.n_outputs || (named >= 20 && strstr(list.data, " more")));
+		assert_true(list.length < 2400);
+		export_record(EXPORT_ECS, &record, &place, &ecs);
+		one_line(text_string(&ecs));
+		named = 0;
+		for (const char *at = text_string(&ecs); (at = strstr(at, hex)); at++)
+			named++;
+		assert_int_equal(named, 2 * end.n_outputs);
+	}
+}
 
 static void jsonl_holds_every_field_and_the_whole_chain(void **state)
 {
@@ -204,6 +248,7 @@ int main(void)
 {
 	const struct CMUnitTest list[] = {
 		cmocka_unit_test(cef_lines_can_be_taken_apart_again),
+		cmocka_unit_test(outputs_of_a_run_are_in_every_line_that_has_them),
 		cmocka_unit_test(jsonl_holds_every_field_and_the_whole_chain),
 		cmocka_unit_test(random_bytes_break_no_format),
 		cmocka_unit_test(long_values_are_bounded),
