@@ -20,6 +20,7 @@ import cases_outputs  # noqa: E402
 import cases_pinned  # noqa: E402
 import cases_profiles  # noqa: E402
 import cases_record  # noqa: E402
+import cases_retention  # noqa: E402
 import cases_run  # noqa: E402
 import cases_sinks  # noqa: E402
 import cases_staged  # noqa: E402
@@ -31,7 +32,8 @@ import sandbox as sandboxes  # noqa: E402
 SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools.ROWS,
           "meter": cases_meter.ROWS + cases_staged.METER_ROWS,
           "live": cases_live.ROWS, "kill": cases_kill.ROWS + cases_halt.ROWS,
-          "record": cases_record.ROWS + cases_anchor.ROWS + cases_outputs.ROWS + cases_sinks.ROWS,
+          "record": cases_record.ROWS + cases_anchor.ROWS + cases_outputs.ROWS + cases_retention.ROWS +
+                    cases_sinks.ROWS,
           "profiles": cases_profiles.ROWS, "changes": cases_changes.ROWS + cases_staged.ROWS,
           "learn": cases_learn.ROWS, "pinned": cases_pinned.ROWS, "agents": cases_agents.ROWS,
           "slow": cases_tools.SLOW + cases_learn.SLOW}

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a log says, for tests that are no C: log-show STATE_DIRECTORY [live]
- * One line of JSON for each record, then one word: the verdict. The key is taken from beside the
- * log, which only a test may do. */
+/* What a log says, for tests that are no C: log-show STATE_DIRECTORY [live|write-old]
+ * write-old makes one instead (log-old.h). Else one line of JSON for each record, then one word:
+ * the verdict. The key is taken from beside the log, which only a test may do. */
 
 #include "base/io.h"
 #include "record/export.h"
 #include "record/keys.h"
 #include "record/verify.h"
+
+#include "log-old.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -44,6 +46,8 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		return 2;
 	state = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (argc > 2 && strcmp(argv[2], "write-old") == 0)
+		return log_write_old(state);
 	log = openat(state, "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	keys = openat(state, "keys", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (log < 0 || keys < 0 ||
