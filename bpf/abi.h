@@ -9,15 +9,17 @@
 #include <linux/types.h>
 #endif
 
-#define METER_ABI 4
+#define METER_ABI 5
 #define METER_ABI_MAGIC 0x4245524dU
 
 /* Accounts: what is charged. Account 0 is the host. A run's own account has the number of its slot;
  * agents and groups live above them. */
 #define METER_RUNS 2048 /* slots 1 .. METER_RUNS - 1 */
 #define METER_ACCOUNTS 4096
-#define METER_LEVELS 3   /* run, agent, group */
-#define METER_SCOPES 256 /* scope 0: no file or network rules, effects are counted only */
+#define METER_LEVELS 3    /* run, agent, group */
+#define METER_SCOPES 1024 /* scope 0: no file or network rules, effects are counted only */
+#define METER_RULES                                                                                \
+	262144 /* anchors, names, addresses of all scopes; each takes memory when made */
 #define METER_COUNTERS 16
 #define METER_STEPS 4         /* thresholds of one counter beside its cap */
 #define METER_BREAKERS 4      /* of one account */

@@ -103,7 +103,7 @@ struct meter_anchors_map {
 struct meter_numbered_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
+	__uint(max_entries, METER_RULES);
 	__type(key, __u64);
 	__type(value, struct meter_anchor);
 };
@@ -111,7 +111,7 @@ struct meter_numbered_map {
 struct meter_rights_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
+	__uint(max_entries, METER_RULES);
 	__type(key, struct meter_right_key);
 	__type(value, struct meter_right_value);
 };
@@ -119,7 +119,7 @@ struct meter_rights_map {
 struct meter_names_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
+	__uint(max_entries, METER_RULES);
 	__type(key, struct meter_name_key);
 	__type(value, struct meter_bits);
 };
@@ -149,7 +149,7 @@ struct meter_cgroups_map {
 struct meter_networks_map {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
+	__uint(max_entries, METER_RULES);
 	__type(key, struct meter_net_key);
 	__type(value, struct meter_net_value);
 };
