@@ -138,6 +138,27 @@ static void every_place_that_can_be_written_has_to_be_noexec(void **state)
 	holds(f);
 }
 
+static void the_overlay_of_a_staged_workspace_has_to_be_noexec(void **state)
+{
+	const struct fixture *f = *state;
+	unsigned tried = 0;
+
+	for (size_t i = 0; i < f->plan->n_mounts; i++) {
+		Berm__Wire__Mount *m = f->plan->mounts[i];
+
+		if (m->kind != BERM__WIRE__MOUNT_KIND__MOUNT_BIND || m->read_only)
+			continue;
+		m->kind = BERM__WIRE__MOUNT_KIND__MOUNT_STAGE;
+		m->no_exec = false;
+		broken(f, m->target);
+		m->no_exec = true;
+		holds(f);
+		m->kind = BERM__WIRE__MOUNT_KIND__MOUNT_BIND;
+		tried++;
+	}
+	assert_true(tried);
+}
+
 static void a_read_grant_that_becomes_a_write_grant_is_refused(void **state)
 {
 	const struct fixture *f = *state;
@@ -265,6 +286,7 @@ int main(void)
 	const struct CMUnitTest list[] = {
 		row(the_compiler_s_own_plan_holds),
 		row(every_place_that_can_be_written_has_to_be_noexec),
+		row(the_overlay_of_a_staged_workspace_has_to_be_noexec),
 		row(a_read_grant_that_becomes_a_write_grant_is_refused),
 		row(every_right_to_execute_something_else_is_refused),
 		row(a_right_that_nobody_handles_is_refused),
