@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/control.h"
 #include "apply/launch.h"
 #include "apply/sys.h"
 
@@ -172,12 +173,17 @@ static int tool_main(void *argument)
 	return 125;
 }
 
+/* The supervisor ends a run at its limit and a little later; where it was stopped, the run's first
+ * process does, so much later. */
+#define SECOND_CLOCK_MS 5000
+
 void child_main(struct launch *launch)
 {
 	static char stack[TOOL_STACK_BYTES] __attribute__((aligned(16)));
 	struct sync_message ended = {.type = SYNC_EXIT};
 	struct handover handover;
 	struct error err = {0};
+	uint64_t deadline_ms = 0;
 	int listener = -1;
 	sigset_t waited;
 	pid_t tool;
@@ -204,7 +210,9 @@ void child_main(struct launch *launch)
 	}
 	close_range(3, (unsigned)launch->sync[1] - 1, 0);
 	close_range((unsigned)launch->sync[1] + 1, ~0U, 0);
-	ended.status = reaper_run(tool);
+	if (launch->plan->wall_time_ms)
+		deadline_ms = control_now_ms() + launch->plan->wall_time_ms + SECOND_CLOCK_MS;
+	ended.status = reaper_run(tool, deadline_ms);
 	sync_leave(launch->last, &ended);
 	_exit(0);
 }

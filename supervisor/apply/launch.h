@@ -216,10 +216,15 @@ void child_main(struct launch *launch) __attribute__((noreturn));
 void reaper_signals(sigset_t *ret_set);
 /* The same, and those that are between the supervisor and PID 1 alone. */
 void reaper_own_signals(sigset_t *ret_set);
+/* The supervisor's: the same, and what a terminal would stop it by. */
+void reaper_supervisor_signals(sigset_t *ret_set);
+/* True for those that are passed on. */
+bool reaper_forwards(int number);
 /* From the supervisor to PID 1: stop everything else in the namespace. */
 #define REAPER_STOP_ALL SIGRTMIN
-/* Reap and forward until the tool has ended; its wait status. */
-int reaper_run(pid_t tool_pid);
+/* Reap and forward until the tool has ended; its wait status. From deadline_ms on (CLOCK_BOOTTIME;
+ * 0: never) everything else in the namespace is killed. */
+int reaper_run(pid_t tool_pid, uint64_t deadline_ms);
 
 /* Notifications of refused and traced calls (plan->seccomp->listener), seccomp_unotify(2). */
 struct listener {

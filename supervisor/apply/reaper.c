@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/control.h"
 #include "apply/launch.h"
 #include "base/memory.h"
 
 #include <signal.h>
 #include <sys/wait.h>
+
+#define KILL_AGAIN_MS 1000
 
 /* What berm forwards (apply.h); the supervisor sends it to PID 1, PID 1 to the tool's process
  * group. */
@@ -16,6 +19,25 @@ void reaper_signals(sigset_t *ret_set)
 	sigaddset(ret_set, SIGCHLD);
 	for (size_t i = 0; i < array_size(forwarded); i++)
 		sigaddset(ret_set, forwarded[i]);
+}
+
+/* What a terminal would stop berm by, and its clock with it: the tool has a session of its own and
+ * would go on. */
+static const int ignored[] = {SIGTSTP, SIGTTIN, SIGTTOU};
+
+void reaper_supervisor_signals(sigset_t *ret_set)
+{
+	reaper_signals(ret_set);
+	for (size_t i = 0; i < array_size(ignored); i++)
+		sigaddset(ret_set, ignored[i]);
+}
+
+bool reaper_forwards(int number)
+{
+	for (size_t i = 0; i < array_size(forwarded); i++)
+		if (forwarded[i] == number)
+			return true;
+	return false;
 }
 
 void reaper_own_signals(sigset_t *ret_set)
@@ -60,20 +82,40 @@ static bool reap(pid_t tool_pid, int *ret_status)
 	return ended;
 }
 
-int reaper_run(pid_t tool_pid)
+/* The sooner of two waits: until memory is given back (before that was done), and until the run is
+ * over. NULL: for ever. */
+static const struct timespec *next_wait(bool released, uint64_t deadline_ms, struct timespec *wait)
 {
-	const struct timespec idle = {.tv_sec = MEMORY_IDLE_MS / 1000};
+	uint64_t now = control_now_ms(), least = released ? UINT64_MAX : MEMORY_IDLE_MS;
+
+	if (deadline_ms && (now >= deadline_ms || deadline_ms - now < least))
+		least = now >= deadline_ms ? 0 : deadline_ms - now;
+	if (least == UINT64_MAX)
+		return NULL;
+	*wait = (struct timespec){(time_t)(least / 1000), (long)(least % 1000) * 1000000};
+	return wait;
+}
+
+int reaper_run(pid_t tool_pid, uint64_t deadline_ms)
+{
 	bool released = false;
+	struct timespec wait;
 	sigset_t waited;
 	siginfo_t info;
 	int status = 0;
 
 	reaper_own_signals(&waited);
 	while (!reap(tool_pid, &status)) {
-		int number = released ? sigwaitinfo(&waited, &info)
-				      : sigtimedwait(&waited, &info, &idle);
+		const struct timespec *until = next_wait(released, deadline_ms, &wait);
+		int number =
+			until ? sigtimedwait(&waited, &info, until) : sigwaitinfo(&waited, &info);
 
-		if (number < 0 && errno == EAGAIN && !released) {
+		if (number < 0 && errno == EAGAIN && deadline_ms &&
+			control_now_ms() >= deadline_ms) {
+			/* Whoever should have ended the run was stopped itself. */
+			kill(-1, SIGKILL);
+			deadline_ms = control_now_ms() + KILL_AGAIN_MS;
+		} else if (number < 0 && errno == EAGAIN && !released) {
 			memory_release_program();
 			released = true;
 		}

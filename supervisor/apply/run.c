@@ -344,7 +344,7 @@ void run_plan(const Berm__Wire__Plan *plan, const struct run_callbacks *callback
 	struct error err = {0};
 
 	*ret_result = (struct run_result){.outcome = RUN_SETUP_FAILED, .code = EXIT_SETUP};
-	reaper_signals(&waited);
+	reaper_supervisor_signals(&waited);
 	sigprocmask(SIG_BLOCK, &waited, &before);
 	if (plan->wall_time_ms)
 		s.deadline_ms = started_ms + plan->wall_time_ms;

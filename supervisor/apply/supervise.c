@@ -56,7 +56,7 @@ static void forward_signals(struct supervision *s)
 	struct signalfd_siginfo info;
 
 	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info))
-		if (info.ssi_signo != SIGCHLD)
+		if (reaper_forwards((int)info.ssi_signo))
 			control_signal(&s->handle, (int)info.ssi_signo);
 }
 

@@ -55,8 +55,9 @@ static int find_agent(struct session *session, struct agent_run *run, struct err
 	struct error why = {0};
 	int r = agents_read(&run->agents, session->request->agent, &run->agent, &why);
 
-	if (!run->is_operator && (r < 0 || !admission_is_starter(run->agent, session->caller.uid,
-						   session->caller.gid))) {
+	if (!run->is_operator &&
+		(!run->agent || !admission_is_starter(
+					run->agent, session->caller.uid, session->caller.gid))) {
 		agent_free(&run->agent);
 		return not_theirs(session, err);
 	}
@@ -108,7 +109,7 @@ int agent_run_find(struct session *session, struct error *err)
 	r = agents_open(session->places.state, &run->agents, err);
 	if (r == 0)
 		r = find_agent(session, run, err);
-	if (r < 0)
+	if (r < 0 || !run->agent)
 		return r;
 	snprintf(run->label, sizeof(run->label), "agent %s", run->agent->name);
 	return check_caller(session, run, err);

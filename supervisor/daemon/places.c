@@ -77,10 +77,11 @@ static char *absolute_path(const char *path)
 static int find_state(const struct caller *caller, const struct places_request *request,
 	struct places *places, struct error *err)
 {
+	places->usual_state = is_root_of_the_host() ? strdup(ROOT_STATE)
+						    : xdg(caller, places->home, "XDG_STATE_HOME",
+							      ".local/state", "berm");
 	if (!request->state_dir) {
-		places->state = is_root_of_the_host() ? strdup(ROOT_STATE)
-						      : xdg(caller, places->home, "XDG_STATE_HOME",
-								".local/state", "berm");
+		places->state = places->usual_state ? strdup(places->usual_state) : NULL;
 		return 0;
 	}
 	places->state = absolute_path(request->state_dir);
@@ -157,6 +158,7 @@ void places_finish(struct places *places)
 {
 	own_free(&places->home);
 	own_free(&places->state);
+	own_free(&places->usual_state);
 	for (size_t i = 0; i < PLACES_SEARCH_MAX; i++)
 		own_free(&places->search[i]);
 }

@@ -14,6 +14,7 @@
 struct places {
 	char *home; /* "" where unknown */
 	char *state;
+	char *usual_state; /* where that is unless somebody says otherwise; or NULL */
 	char *search[PLACES_SEARCH_MAX +
 		     1];         /* directories of profiles, most specific first, NULL-terminated */
 	const char *ceilings[3]; /* NULL-terminated; borrowed: /etc/berm/ceiling.yaml if it is

@@ -19,7 +19,6 @@
 #define CONNECT_MS 2000
 /* A name that was not put in place yet belongs to a berm that is about to, or was killed before. */
 #define UNFINISHED_SECONDS 60
-#define ROOT_PARENT "/run/berm"
 
 static const char id_letters[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -60,18 +59,18 @@ int runs_directory(struct error *err)
 
 	/* Root of a user namespace is not the one whose directory that is. */
 	if (geteuid() == 0) {
-		fd = open_runs(ROOT_PARENT, 0755, 0711, err);
+		fd = open_runs(RUNS_ROOT_PARENT, 0755, 0711, err);
 		if (fd >= 0)
 			return fd;
 	}
 	if (geteuid() != 0 && own && path_is_normal(own)) {
-		parent = path_join(own, "berm");
+		parent = path_join(own, RUNS_PARENT);
 		fd = parent ? open_runs(parent, 0700, 0700, err) : -ENOMEM;
 		if (fd >= 0)
 			return fd;
 		own_free(&parent);
 	}
-	if (asprintf(&parent, "/tmp/berm-%u", (unsigned)geteuid()) < 0)
+	if (asprintf(&parent, RUNS_LEAST_PARENT "%u", (unsigned)geteuid()) < 0)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
 	return open_runs(parent, 0700, 0700, err);
 }
@@ -282,7 +281,7 @@ int runs_connect_listed(const char *run_id, struct error *err)
 static int connect_of_root(const char *run_id, struct error *err)
 {
 	autoclose int directory_fd =
-		open(ROOT_PARENT "/runs", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		open(RUNS_ROOT_PARENT "/runs", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int fd = directory_fd < 0 ? -ENOENT : connect_to(directory_fd, run_id, CONNECT_MS);
 
 	return fd < 0 ? connect_error(fd, run_id, err) : fd;

@@ -10,9 +10,12 @@
 
 /* The runs of this host that last, one socket each: /run/berm/runs/RUN.sock for runs that root
  * started, else $XDG_RUNTIME_DIR/berm/runs or /tmp/berm-UID/runs. A run's own processes see none of
- * these directories unless a profile grants them, and are refused even then (control.h). */
+ * these directories, also where a profile grants what is around them (daemon/own-state.h). */
 
 #define RUNS_MAX 4096 /* listed at most */
+#define RUNS_ROOT_PARENT "/run/berm"
+#define RUNS_PARENT "berm"             /* in $XDG_RUNTIME_DIR */
+#define RUNS_LEAST_PARENT "/tmp/berm-" /* and the uid */
 
 /* The directory of runs that this user starts, made where it is absent: an open descriptor, or
  * -errno. A directory that somebody else owns or may write to is refused. */

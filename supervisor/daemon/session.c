@@ -163,13 +163,14 @@ static int compare_words(const void *a, const void *b)
 static const char **all_paths(const struct session *session, const char *const *of_profile)
 {
 	const char *const *of_plan = plan_fact_paths();
-	const char *const own[] = {session->directory, session->places.home,
-		session->places.state ? session->places.state : ""};
+	const char *own[2 + SESSION_OWN_PATHS] = {session->directory, session->places.home};
 	size_t n = count_words(of_profile), m = count_words(of_plan), total = n + m, kept = 0;
 	const char **paths = calloc(total + array_size(own) + 1, sizeof(*paths));
 
 	if (!paths)
 		return NULL;
+	for (size_t i = 0; i < SESSION_OWN_PATHS; i++)
+		own[2 + i] = session->own_paths[i] ? session->own_paths[i] : "";
 	memcpy(paths, of_profile, n * sizeof(*paths));
 	memcpy(paths + n, of_plan, m * sizeof(*paths));
 	for (size_t i = 0; i < array_size(own); i++)
@@ -199,6 +200,9 @@ int session_check(struct session *session, struct error *err)
 	if (r < 0)
 		return error_set(err, r, ERROR_INTERNAL, "cannot list the paths of the profile: %s",
 			strerror(-r));
+	r = own_state_find(session, err);
+	if (r < 0)
+		return r;
 	paths = all_paths(session, of_profile);
 	programs = profile_programs(session->profile);
 	if (!paths || !programs)
@@ -238,11 +242,11 @@ int session_compile(struct session *session, struct error *err)
 	int r = plan_compile(
 		session->profile, session->facts, &request, &session->plan, &session->notes, err);
 
-	if (r == 0 && session->places.state && own_state_is_reached(session)) {
+	if (r == 0 && own_state_is_reached(session)) {
+		r = own_state_deny(session, err);
 		plan_destroy(session->plan);
 		session->plan = NULL;
 		text_finish(&session->notes);
-		r = own_state_deny(session, err);
 		if (r == 0)
 			r = plan_compile(session->profile, session->facts, &request, &session->plan,
 				&session->notes, err);
@@ -301,6 +305,7 @@ void session_finish(struct session *session)
 		berm__wire__host_facts__free_unpacked(session->facts, NULL);
 	profile_destroy(session->profile);
 	agent_run_finish(session->agent_run);
+	own_state_finish(session);
 	own_free(&session->own_deny);
 	own_free(&session->outputs);
 	own_free(&session->directory);

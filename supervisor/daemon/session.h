@@ -49,6 +49,8 @@ struct session_request {
 			  show */
 };
 
+#define SESSION_OWN_PATHS 5
+
 /* Zero-initialise; release with session_finish(). Each step fills what the ones after it need. */
 struct session {
 	const struct session_request *request;
@@ -64,9 +66,10 @@ struct session {
 	struct text diagnostics; /* of the profile: errors, warnings and notes with their places */
 	struct text notes;       /* of the plan: warnings, one a line */
 	struct denials denials;
-	struct effects effects;     /* of the run */
-	struct path_rule *own_deny; /* owned: the profile's fs.deny and berm's own line */
-	struct output *outputs;     /* owned: of the run, when it has ended */
+	struct effects effects;             /* of the run */
+	char *own_paths[SESSION_OWN_PATHS]; /* owned, NULL where there is none: own-state.h */
+	struct path_rule *own_deny;         /* owned: the profile's fs.deny and berm's own lines */
+	struct output *outputs;             /* owned: of the run, when it has ended */
 	size_t output_count;
 	struct recording *recording; /* owned; NULL: nothing is recorded */
 	struct agent_run *agent_run; /* owned; NULL: of no agent */

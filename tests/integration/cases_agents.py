@@ -782,6 +782,40 @@ def each_change_is_told_with_what_it_was(world, sandbox, case):
     case.that("directory none -> %s, tier none -> 2" % sandbox.ws in told[0], told)
 
 
+@row("own")
+def what_is_berms_own_is_out_of_every_runs_reach(world, sandbox, case):
+    """The places by which berm kill finds runs, and the usual state directory where another one is named."""
+    if sandbox.mode != "user":
+        raise Skip("as root these directories are another user's")
+    runtime, home = sandbox.top + "/runtime", sandbox.home + "/.local"
+    for directory in (runtime, home):
+        os.mkdir(directory, 0o700)
+    usual = home + "/state/berm"
+    profile = sandbox.write_profile("own")
+    with open(profile, encoding="utf-8") as file:
+        text = file.read()
+    sandbox.write_text(profile, text.replace('  write:\n', '  write:\n    - "%s"\n    - "%s"\n' % (runtime, home)))
+    values = dict(world.environment(), XDG_RUNTIME_DIR=runtime, HOME=sandbox.home)
+    values.pop("XDG_STATE_HOME", None)
+
+    def run(script):
+        return harness.run([sandbox.berm, "run", "-p", profile, "--", "/bin/sh", "-c", script], env=values,
+                           cwd=sandbox.ws, timeout=60)
+
+    # Also where it was not there yet.
+    for _ in range(2):
+        result = run("echo x > %s/mine; echo x > %s/mine; ls %s/berm/runs %s/log; "
+                     "mkdir -p %s/agents %s/berm/runs; echo x > %s/agents/forged; echo x > %s/berm/runs/x.place; "
+                     "mv %s/berm %s/away; mv %s %s.away; echo done"
+                     % (runtime, home, runtime, usual, usual, runtime, usual, runtime, runtime, runtime, usual, usual))
+        case.that(result.text == "done\n", *result.describe())
+        names = sorted(name for top in (runtime, home) for _, _, files in os.walk(top) for name in files)
+        case.that(names == ["mine", "mine"], names)
+        case.that(sorted(os.listdir(runtime)) == ["berm", "mine"] and os.listdir(home + "/state") == ["berm"],
+                  os.listdir(runtime), os.listdir(home))
+    shutil.rmtree(runtime)
+
+
 @row("full")
 def a_start_that_cannot_be_written_down_is_none(world, sandbox, case):
     case.code(world.add(), 0)
@@ -820,5 +854,7 @@ ROWS = [
      a_run_that_is_killed_before_its_tool_starts_costs_a_run),
     ("who knows what a lost run did settles it, on the record", a_lost_run_can_be_settled),
     ("each change is recorded with what it was before", each_change_is_told_with_what_it_was),
+    ("where runs are found, and the usual state directory, are out of every run's reach",
+     what_is_berms_own_is_out_of_every_runs_reach),
     ("a start that cannot be written down does not run", a_start_that_cannot_be_written_down_is_none),
 ]

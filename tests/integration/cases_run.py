@@ -8,6 +8,7 @@ import threading
 import time
 
 import harness
+from cases_record import wait_for
 
 STREAM_BYTES = 100 << 20
 
@@ -252,8 +253,35 @@ def orphans_end(sandbox, case):
     case.that(time.monotonic() - start < 5, "waited for the orphan")
 
 
+def is_quiet(path):
+    """Nobody writes to it any more: who did, did ten times a second."""
+    before = os.stat(path).st_mtime_ns
+    time.sleep(2)
+    return os.stat(path).st_mtime_ns == before
+
+
+def time_goes_on_while_berm_is_stopped(sandbox, case):
+    """A terminal does not stop berm; who can stop it by force stops no clock with it."""
+    script = ["/bin/sh", "-c", "while :; do date > alive; sleep 0.1; done"]
+    process = sandbox.start(script, "--timeout", "2s", process_group=0)
+    wait_for(case, "the tool", lambda: os.path.exists(sandbox.ws + "/alive"))
+    for number in (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
+        process.send_signal(number)
+    process.communicate(timeout=60 * harness.SLOWER)
+    case.that(process.returncode == 124, process.returncode)
+    os.unlink(sandbox.ws + "/alive")
+    process = sandbox.start(script, "--timeout", "2s", process_group=0)
+    wait_for(case, "the tool", lambda: os.path.exists(sandbox.ws + "/alive"))
+    process.send_signal(signal.SIGSTOP)
+    wait_for(case, "the end of the tool", lambda: is_quiet(sandbox.ws + "/alive"), 60)
+    process.send_signal(signal.SIGCONT)
+    process.communicate(timeout=60 * harness.SLOWER)
+    case.that(process.returncode == 124, process.returncode)
+
+
 ROWS = [
     ("the tool's own exit code", own_codes),
+    ("a run ends in time although its berm was stopped", time_goes_on_while_berm_is_stopped),
     ("128 + n for a signal", signal_codes),
     ("127 for what is not there", not_found),
     ("126 for what cannot be executed", not_executable),

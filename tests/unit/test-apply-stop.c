@@ -133,7 +133,7 @@ static void be_init(void (*body)(void), int copies)
 	if (tool == 0)
 		for (;;)
 			pause();
-	_exit(reaper_run(tool));
+	_exit(reaper_run(tool, 0));
 }
 
 /* A new pid namespace whose processes do body. */
