@@ -114,8 +114,12 @@ static void perform(struct pace_group *group, const struct pace_row *row,
 	switch (row->how) {
 	case PACE_GO:
 		outcome->result = PACE_CHANGED;
-		if (row->to > group->phase)
+		if (row->to > group->phase) {
 			isolate(group, event->agent);
+			/* Who was held for this decision is not forgotten with it. */
+			if (group->request.open && group->request.to <= row->to)
+				isolate(group, group->request.agent);
+		}
 		enter(group, row->to);
 		break;
 	case PACE_ASK:
@@ -345,7 +349,7 @@ void pace_tick(
 		.wanted = group->phase};
 }
 
-uint64_t pace_next_ms(const struct pace_group *group)
+uint64_t pace_next(const struct pace_group *group, struct pace_outcome *ret_outcome)
 {
 	uint64_t next = UINT64_MAX;
 
@@ -359,8 +363,17 @@ uint64_t pace_next_ms(const struct pace_group *group)
 		pace_clock_skip(&later.clock, wait);
 		event.agent = NULL;
 		attempt(&later, &event, &outcome);
-		if (outcome.result != PACE_REFUSED && wait < next)
+		if (outcome.result != PACE_REFUSED && wait < next) {
 			next = wait;
+			*ret_outcome = outcome;
+		}
 	}
 	return next;
+}
+
+uint64_t pace_next_ms(const struct pace_group *group)
+{
+	struct pace_outcome outcome;
+
+	return pace_next(group, &outcome);
 }

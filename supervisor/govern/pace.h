@@ -213,6 +213,8 @@ void pace_tick(
 	struct pace_group *group, const struct pace_now *now, struct pace_outcome *ret_outcome);
 /* In how many ms pace_tick() may have something to do at the earliest; UINT64_MAX: never. */
 uint64_t pace_next_ms(const struct pace_group *group);
+/* The same, and what it will do unless something else comes before; left alone for never. */
+uint64_t pace_next(const struct pace_group *group, struct pace_outcome *ret_outcome);
 
 /* What is left of the supervised wait of a group on its way back from emergency; 0: nothing. */
 uint64_t pace_step_missing_ms(const struct pace_group *group);

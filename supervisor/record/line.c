@@ -131,10 +131,26 @@ static void fill_phase(struct line *l, const Berm__Wire__Record *record)
 {
 	const Berm__Wire__PhaseChange *p = record->phase_change;
 
+	bool refused = p->result && strcmp(p->result, "refused") == 0;
+	bool asked = p->result && strcmp(p->result, "asked") == 0;
+
 	text_puts(&l->operation, "phase");
-	text_printf(&l->object, "%s -> %s", phase_word(p->before), phase_word(p->after));
+	if (record->group) {
+		line_put(&l->object, record->group, LINE_WORD_BYTES);
+		text_puts(&l->object, ": ");
+	}
+	text_printf(&l->object, "%s -> %s", phase_word(p->before),
+		phase_word(p->has_wanted && (refused || asked) ? p->wanted : p->after));
+	if (refused || asked)
+		text_puts(&l->object, refused ? " refused" : " asked for");
 	line_put(&l->more, p->trigger, LINE_MORE_BYTES);
 	put_by(l, p->authority);
+	if (p->by) {
+		text_puts(&l->more, " ");
+		line_put(&l->more, p->by, LINE_WORD_BYTES);
+	}
+	if (refused || asked)
+		return;
 	if (p->after == PHASE_PRIMARY)
 		l->tone = LINE_GOOD;
 	if (p->after == PHASE_EMERGENCY)

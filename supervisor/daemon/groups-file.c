@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/io.h"
+#include "daemon/authority-file.h"
+#include "daemon/groups-internal.h"
+#include "daemon/state-directory.h"
+#include "daemon/state-file.h"
+#include "govern/pace-message.h"
+#include "wire/pace.pb-c.h"
+
+#include <fcntl.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+int groups_open(const char *state, struct groups *ret_groups, struct error *err)
+{
+	autogroups struct groups groups = GROUPS_NONE;
+	struct stat st;
+
+	*ret_groups = GROUPS_NONE;
+	groups.state_fd = state_directory_open(state, err);
+	if (groups.state_fd < 0)
+		return groups.state_fd;
+	groups.dir_fd = state_directory_within(groups.state_fd, GROUPS_DIR, 0700, err);
+	if (groups.dir_fd < 0)
+		return groups.dir_fd;
+	if (fstat(groups.state_fd, &st) < 0)
+		return error_errno(err, "%s", state);
+	groups.owner = st.st_uid;
+	groups.state = strdup(state);
+	groups.authority = calloc(1, sizeof(*groups.authority));
+	if (!groups.state || !groups.authority)
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "no memory for the groups");
+	ret_groups->owner = groups.owner;
+	ret_groups->state_fd = take_fd(&groups.state_fd);
+	ret_groups->dir_fd = take_fd(&groups.dir_fd);
+	ret_groups->state = take_ptr(&groups.state);
+	ret_groups->authority = take_ptr(&groups.authority);
+	return 0;
+}
+
+void groups_close(struct groups *groups)
+{
+	own_close(&groups->dir_fd);
+	own_close(&groups->state_fd);
+	own_free(&groups->state);
+	own_free(&groups->authority_path);
+	own_free(&groups->authority);
+}
+
+/* Only the name that is not there at all is no file: one that cannot be looked at is an error. */
+static int find_file(struct groups *groups, struct error *err)
+{
+	const char *found = NULL;
+	char *own = NULL;
+
+	if (asprintf(&own, "%s/%s", groups->state, AUTHORITY_FILE) < 0)
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "no memory for the groups");
+	groups->authority_path = own;
+	if (faccessat(AT_FDCWD, own, F_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return error_errno(err, "%s", own);
+	if (faccessat(AT_FDCWD, AUTHORITY_FILE_SYSTEM, F_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) == 0)
+		found = AUTHORITY_FILE_SYSTEM;
+	else if (errno != ENOENT && errno != ENOTDIR)
+		return error_errno(err, AUTHORITY_FILE_SYSTEM);
+	own_free(&groups->authority_path);
+	groups->authority_path = found ? strdup(found) : NULL;
+	return found && !groups->authority_path ? -ENOMEM : 0;
+}
+
+int groups_authority(struct groups *groups, struct text *diagnostics, struct error *err)
+{
+	struct authority_person *owner = &groups->authority->people[0];
+	int r = find_file(groups, err);
+
+	if (r < 0)
+		return r;
+	if (groups->authority_path)
+		return authority_file_read(
+			groups->authority_path, groups->owner, groups->authority, diagnostics, err);
+	snprintf(owner->name, sizeof(owner->name), "uid-%u", (unsigned)groups->owner);
+	owner->uid = groups->owner;
+	owner->roles = 1U << PACE_BY_OPERATOR | 1U << PACE_BY_KILL_KEY;
+	groups->authority->person_count = 1;
+	return 0;
+}
+
+static int read_boot_id(uint8_t id[PACE_BOOT_ID_BYTES], struct error *err)
+{
+	autofree char *text = NULL;
+	size_t length = 0, got = 0;
+	int r = io_read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &text, &length, err);
+
+	if (r < 0)
+		return r;
+	if (!text || length != 37 ||
+		sodium_hex2bin(id, PACE_BOOT_ID_BYTES, text, 36, "-", &got, NULL) != 0 ||
+		got != PACE_BOOT_ID_BYTES)
+		return error_set(err, -EBADMSG, ERROR_INTERNAL, "the boot's id is none");
+	return 0;
+}
+
+static uint64_t ms_of(clockid_t clock)
+{
+	struct timespec ts = {0};
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec < 0 ? 0 : (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+int groups_now(struct pace_now *ret_now, struct error *err)
+{
+	ret_now->boot_ms = ms_of(CLOCK_BOOTTIME);
+	ret_now->wall_ms = ms_of(CLOCK_REALTIME);
+	return read_boot_id(ret_now->boot_id, err);
+}
+
+int group_read(const struct groups *groups, const char *name, struct pace_group *ret_group,
+	struct error *err)
+{
+	const struct state_place place = {&storage_system, groups->dir_fd};
+	autofree uint8_t *bytes = NULL;
+	void *message = NULL;
+	size_t length;
+	int r;
+
+	if (!pace_name_is_good(name))
+		return error_set(err, -EINVAL, ERROR_INPUT,
+			"\"%s\" is no name of a group: up to %d of a-z 0-9 . _ -", name,
+			PACE_NAME_MAX);
+	r = state_file_read(&place, name, &berm__wire__group_state__descriptor, &message, err);
+	if (r == -ENOENT)
+		return error_set(err, r, ERROR_NOT_FOUND,
+			"there is no group \"%s\"; \"berm pace group %s --tier 2\" makes it", name,
+			name);
+	if (r < 0)
+		return r;
+	length = protobuf_c_message_get_packed_size(message);
+	bytes = malloc(length + 1);
+	if (bytes)
+		protobuf_c_message_pack(message, bytes);
+	protobuf_c_message_free_unpacked(message, NULL);
+	if (!bytes)
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "no memory for a group");
+	r = pace_unpack(bytes, length, ret_group, err);
+	if (r == 0 && strcmp(ret_group->name, name) != 0)
+		return error_set(err, -EBADMSG, ERROR_INTERNAL,
+			"the file of the group %s is the one of %s", name, ret_group->name);
+	return r;
+}
+
+int group_write(const struct groups *groups, const struct pace_group *group, struct error *err)
+{
+	const struct state_place place = {&storage_system, groups->dir_fd};
+	autofree uint8_t *bytes = NULL;
+	Berm__Wire__GroupState *message;
+	size_t length = 0;
+	int r = pace_pack(group, &bytes, &length, err);
+
+	if (r < 0)
+		return r;
+	message = berm__wire__group_state__unpack(NULL, length, bytes);
+	if (!message)
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "no memory for a group");
+	r = state_file_write(&place, group->name, &message->base, err);
+	berm__wire__group_state__free_unpacked(message, NULL);
+	return r;
+}
+
+int groups_look(const struct groups *groups, const char *name, struct pace_group *ret_group,
+	struct error *err)
+{
+	struct pace_now now = {0};
+	struct pace_outcome outcome = {.result = PACE_CHANGED};
+	int r = group_read(groups, name, ret_group, err);
+
+	if (r == 0)
+		r = groups_now(&now, err);
+	for (unsigned i = 0; r == 0 && i < GROUPS_STEPS_MAX && outcome.result == PACE_CHANGED; i++)
+		pace_tick(ret_group, &now, &outcome);
+	return r;
+}
+
+struct names {
+	char **list;
+	size_t count;
+};
+
+static int add_name(void *data, const char *name)
+{
+	struct names *names = data;
+	char **list = reallocarray(names->list, names->count + 1, sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	names->list = list;
+	list[names->count] = strdup(name);
+	if (!list[names->count])
+		return -ENOMEM;
+	names->count++;
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int groups_list(
+	const struct groups *groups, char ***ret_names, size_t *ret_count, struct error *err)
+{
+	const struct state_place place = {&storage_system, groups->dir_fd};
+	struct names names = {0};
+	int r = state_file_list(&place, add_name, &names);
+
+	if (r < 0) {
+		for (size_t i = 0; i < names.count; i++)
+			free(names.list[i]);
+		free(names.list);
+		return error_set(err, r, ERROR_INTERNAL, "the groups cannot be listed");
+	}
+	if (names.count)
+		qsort(names.list, names.count, sizeof(*names.list), by_name);
+	*ret_names = names.list;
+	*ret_count = names.count;
+	return 0;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/text.h"
+#include "govern/authority.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* The groups of a state directory (STATE/groups/NAME), who may change their phase, and each change
+ * as one transaction: lock, read, let time pass, act, write and record. A change that restricts is
+ * written first and recorded then; one that loosens is recorded, durably, before it is written. */
+
+#define GROUPS_DIR "groups"
+
+/* Zero is no valid state: initialise with GROUPS_NONE. */
+struct groups {
+	int state_fd, dir_fd; /* owned; -1: not open */
+	uid_t owner;          /* of the state directory */
+	char *state;          /* owned */
+	char *authority_path; /* owned; NULL: no file, so that the owner is operator and has the
+				 kill key */
+	struct authority *authority; /* owned */
+};
+#define GROUPS_NONE                                                                                \
+	(struct groups)                                                                            \
+	{                                                                                          \
+		.state_fd = -1, .dir_fd = -1                                                       \
+	}
+
+/* Open the groups of the state directory, made where they are absent. Who has authority is read by
+ * groups_authority(). Release with groups_close(). */
+int groups_open(const char *state, struct groups *ret_groups, struct error *err) must_check;
+void groups_close(struct groups *groups);
+#define autogroups __attribute__((cleanup(groups_close)))
+
+/* Read who has authority: authority.yaml of the state directory, else the one of /etc/berm. Where
+ * there is neither, who owns the state directory is an operator and holds the kill key, and nobody
+ * has any other role. diagnostics: what is wrong with the file. */
+int groups_authority(struct groups *groups, struct text *diagnostics, struct error *err) must_check;
+
+/* The host's time. */
+int groups_now(struct pace_now *ret_now, struct error *err) must_check;
+
+/* The group as it is now: what time has brought since it was written is in it, though not yet in
+ * the file. Needs no lock. -ENOENT (kind NOT_FOUND); as state_file_read(). */
+int groups_look(const struct groups *groups, const char *name, struct pace_group *ret_group,
+	struct error *err) must_check;
+/* Each group's name, sorted; *ret_names and each name are the caller's. */
+int groups_list(const struct groups *groups, char ***ret_names, size_t *ret_count,
+	struct error *err) must_check;
+
+/* What an operator sets. Fields that are not given stay. */
+struct group_settings {
+	unsigned tier;           /* 0: not given */
+	unsigned configured;     /* PHASE_COUNT: not given */
+	const char *backup;      /* NULL: not given; "": none */
+	const char *contingency; /* likewise */
+	uint64_t window_ms;      /* 0: not given */
+};
+
+/* Who acts and how it is known. Exactly one of signed, source, and neither (a person by uid). */
+struct group_act {
+	struct pace_event event; /* authority and source are filled in; with `signed` only the agent
+				    counts */
+	const struct authority_signed *signed_words; /* or NULL */
+	const char *source;                          /* or NULL */
+	uid_t uid;                                   /* of who asks */
+	unsigned role; /* enum pace_authority; PACE_AUTHORITY_COUNT: whichever of theirs it takes */
+};
+
+struct group_result {
+	struct pace_group group; /* afterwards */
+	struct pace_outcome outcome;
+	enum authority_refusal signature; /* not FINE: that is why it was refused */
+	const char *unlisted;             /* static: not NULL, that is why it was refused */
+	char by[PACE_NAME_MAX + 1];       /* who it was, "" where nobody is listed */
+	unsigned passed;                  /* changes that time brought before */
+	bool recorded;
+	struct error recording; /* why not */
+};
+
+/* Make the group (tier 1 and primary where nothing else is said), or change what is set. A new
+ * group and what restricts need an operator or any other role but the observer's; a higher tier, a
+ * less restrictive floor and other agents for backup and contingency need the risk owner where
+ * anybody is one. */
+int groups_set(struct groups *groups, const char *name, const struct group_settings *settings,
+	uid_t uid, struct group_result *ret_result, struct error *err) must_check;
+/* One act of one group. A refusal is no error: see ret_result->outcome. */
+int groups_act(struct groups *groups, const char *name, const struct group_act *act,
+	struct group_result *ret_result, struct error *err) must_check;
+/* What a meter of berm's own found: agent is suspected for that trigger (a suspicion). */
+int groups_suspect(struct groups *groups, const char *name, const char *agent,
+	enum pace_trigger trigger, struct group_result *ret_result, struct error *err) must_check;
