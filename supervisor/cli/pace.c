@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/ask.h"
-#include "cli/verb.h"
+#include "cli/pace-group.h"
 #include "daemon/control.h"
 #include "wire/effects.h"
 
@@ -62,11 +62,18 @@ static int pace_show(const struct verb *verb, const void *values, int argc, char
 	Berm__Wire__RunStatus *status = NULL;
 	struct error err = {0};
 
-	if (argc != 1)
-		return verb_misused(verb, "one run, by the beginning of its id");
+	const struct pace_group_options *group_options = values;
+	const struct pace_options options = {.json = group_options->json};
+	int code = -1;
+
+	if (argc > 1)
+		return verb_misused(verb, "one group, or one run by the beginning of its id");
+	code = pace_show_group(verb, group_options, argc ? argv[0] : NULL);
+	if (code >= 0)
+		return code;
 	if (ask_status(argv[0], &status, &err) < 0)
 		return verb_failed(verb, &err);
-	return print(values, status);
+	return print(&options, status);
 }
 
 const struct verb verb_pace_set = {
@@ -87,18 +94,34 @@ const struct verb verb_pace_set = {
 	.function = pace_set,
 };
 
+static const struct option_spec show_specs[] = {PACE_STATE_DIR, PACE_JSON};
+
 const struct verb verb_pace_show = {
 	.name = "pace show",
-	.summary = "Tell the posture and the phase of a run",
-	.usage = "[--json] RUN",
-	.options = PACE_OPTIONS,
+	.summary = "Tell the phase of groups, or of a run",
+	.usage = "[--json] [--state-dir DIR] [GROUP|RUN]",
+	.details = "Without a word: every group. What time alone will bring next is told with it.\n"
+		   "Exit: 0 told, 2 no such group or run, 3 it cannot be read.",
+	.options = PACE_OPTIONS_OF(show_specs),
 	.function = pace_show,
 };
 
-static const struct verb *const children[] = {&verb_pace_show, &verb_pace_set, NULL};
+static const struct verb *const children[] = {
+	&verb_pace_show,
+	&verb_pace_declare,
+	&verb_pace_recover,
+	&verb_pace_explain,
+	&verb_pace_dismiss,
+	&verb_pace_trigger,
+	&verb_pace_group,
+	&verb_pace_sign,
+	&verb_pace_key,
+	&verb_pace_set,
+	NULL,
+};
 
 const struct verb verb_pace = {
 	.name = "pace",
-	.summary = "Look at and change what a run that lasts may do",
+	.summary = "Look at and change the phase of groups, and what a run may do",
 	.children = children,
 };

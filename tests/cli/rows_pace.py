@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows about `berm pace` of groups: phases, who may change them, and what is left when berm is killed."""
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+
+from bench import expect, expect_result
+
+import inventory  # noqa: E402, from tests/support, which bench brings in
+
+AUTHORITY = """version: 1
+keys:
+  - {name: alice, key: %s, roles: [security, risk-owner, incident-commander]}
+people:
+  - {name: bob, uid: %d, roles: [operator, kill-key]}
+sources:
+  - {name: judge, uid: %d, triggers: [external, rogue]}
+  - {name: scanner, uid: %d, triggers: [exfiltration]}
+  - {name: other, uid: %d, triggers: [external, rogue]}
+"""
+
+
+class World:
+    """A state directory of its own, with a key of alice."""
+
+    def __init__(self, bench, name, authority=True):
+        self.bench = bench
+        self.state = os.path.join(bench.top, "pace-" + name)
+        os.makedirs(self.state, mode=0o700)
+        self.key = self.state + ".key"
+        made = bench.call("pace", "key", self.key)
+        expect_result(made, 0, r"^[0-9a-f]{64}\n$")
+        me = os.geteuid()
+        self.authority = os.path.join(self.state, "authority.yaml")
+        if authority:
+            self.write(AUTHORITY % (made.text.strip(), me, me, me, me + 1))
+
+    def write(self, text, mode=0o600):
+        with open(self.authority, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(self.authority, mode)
+
+    def pace(self, verb, *words, **options):
+        return self.bench.call("pace", verb, "--state-dir", self.state, *words, **options)
+
+    def phase(self, group="crew"):
+        shown = self.pace("show", "--json", group)
+        expect(shown.code == 0, *shown.describe())
+        return json.loads(shown.text)["phase"]
+
+    def sign(self, role, start, end, *words, group="crew", key=None):
+        path = "%s.%d.sig" % (self.state, random.getrandbits(60))
+        made = self.bench.call("pace", "sign", "--key", key or self.key, "--as", role, "--reason", "for a test", *words,
+                               "--out", path, group, start, end)
+        expect_result(made, 0, "", r"signed as %s: the group %s from " % (role, group))
+        return path
+
+    def records(self):
+        shown = self.bench.call("log", "--json", "--state-dir", self.state)
+        expect(shown.code == 0, *shown.describe())
+        lines = [json.loads(line)["record"] for line in shown.text.splitlines()]
+        return [line for line in lines if "phase_change" in line]
+
+
+def a_group_goes_down_and_back_with_authority(bench):
+    world = World(bench, "walk")
+    expect_result(world.pace("group", "--tier", "2", "--backup", "spare", "crew"), 0, r"^crew  primary  tier 2")
+    expect_result(world.pace("declare", "--reason", "x", "--agent", "alpha", "crew", "A"), 0,
+                  r"^crew: primary -> alternate \(declared by operator bob\); notify, isolate, ")
+    expect_result(world.pace("declare", "--reason", "x", "crew", "C"), 1, "",
+                  r"refused: an operator may not .* contingency; this needs the security role or ")
+    signed = world.sign("security", "alternate", "contingency")
+    expect_result(world.pace("declare", "--signature", signed, "crew", "C"),
+                  0, r"alternate -> contingency .*security alice")
+    expect_result(world.pace("declare", "crew", "emergency"), 0, r"contingency -> emergency \(kill by kill-key bob\)")
+    expect_result(world.pace("recover", "--reason", "x", "crew", "primary"),
+                  1, "", r"recovery may not: .*is contingency")
+    short = world.sign("risk-owner", "emergency", "contingency", "--review", "root-cause,sign-off")
+    expect_result(world.pace("recover", "--signature", short, "crew"), 1, "", r"missing: gap-closed, baselines")
+    whole = world.sign("risk-owner", "emergency", "contingency", "--review", "root-cause,gap-closed,baselines,sign-off")
+    expect_result(world.pace("recover", "--signature", whole, "crew"), 0, r"emergency -> contingency")
+    early = world.sign("risk-owner", "contingency", "alternate")
+    expect_result(world.pace("recover", "--signature", early, "crew"),
+                  1, "", r"lasts 4 hours in tier 2\. .* in [34] h ")
+    told = [record["phase_change"] for record in world.records()]
+    expect([one.get("result") for one in told] == ["noted", "changed", "refused", "changed", "changed", "refused",
+                                                    "refused", "changed", "refused"], told)
+    expect(told[3]["by"] == "alice" and told[3]["authority"] == "security", told[3])
+    expect(len(told[3]["signature_key"]) > 32, told[3])
+    expect({"kill-runs", "revoke-scopes", "seal-evidence"} <= set(told[4]["actions"]), told[4])
+    expect(all(record.get("group") == "crew" for record in world.records()), world.records())
+    expect_result(bench.call("log", "verify", "--state-dir", world.state), 0, r"^PASS")
+    whole = bench.call("log", "--json", "--state-dir", world.state).text.splitlines()
+    expect(not any("run_end" in line for line in whole),
+           "an act has a receipt")
+
+
+def nothing_forged_replayed_or_meant_for_another_is_taken(bench):
+    world = World(bench, "forged")
+    for group in ("crew", "team"):
+        expect(world.pace("group", group).code == 0, group)
+    signed = world.sign("security", "primary", "contingency")
+    stranger = world.key + ".stranger"
+    bench.call("pace", "key", stranger)
+    text = open(signed, encoding="utf-8").read()
+    foreign = world.sign("security", "primary", "contingency", key=stranger)
+    role = world.sign("kill-key", "primary", "emergency")
+
+    def changed(old, new):
+        path = "%s.%d" % (signed, random.getrandbits(60))
+        expect(old in text, text)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text.replace(old, new))
+        return path
+
+    for path, words, code, said in (
+            (foreign, ("crew", "C"), 1, "its key is not listed"),
+            (role, ("crew", "E"), 1, "without the role"),
+            (changed("for a test", "for a rest"), ("crew", "C"), 1, "signature is not one of this key"),
+            (changed("group: crew", "group: team"), ("team", "C"), 1, "signature is not one of this key"),
+            (changed("role: security", "role: operator"), ("crew", "C"), 1, "signature is not one of this key"),
+            (changed("signed: ", "signed: 1"), ("crew", "C"), 1, "signature is not one of this key"),
+            (changed("\nfrom", "\n\nfrom"), ("crew", "C"), 2, "its from"),
+            (changed("role: security", "role: agent"), ("crew", "C"), 2, "not written as"),
+            (changed("key: ", "key: 00"), ("crew", "C"), 2, "its key"),
+            (signed, ("team", "C"), 2, "signed for the group crew"),
+            (signed, ("crew", "A"), 2, "signed for the way to contingency"),
+            ("/nonexistent", ("crew", "C"), 2, "No such file")):
+        expect_result(world.pace("declare", "--signature", path, *words), code, "", said)
+        expect(world.phase(words[0]) == "primary", path)
+    expect_result(world.pace("declare", "--signature", signed, "crew", "C"), 0, r"primary -> contingency")
+    expect_result(world.pace("declare", "--signature", signed, "crew", "C"), 1, "", r"it was used before")
+    back = world.sign("security", "contingency", "alternate")
+    expect(world.pace("recover", "--signature", back, "crew").code == 0, "one step back")
+    # The group is in another phase, and then in the first one again: neither makes an old statement good.
+    expect_result(world.pace("declare", "--signature", signed, "crew", "C"), 1, "", r"it was used before")
+    late = world.sign("security", "primary", "contingency")
+    expect_result(world.pace("declare", "--signature", late, "crew", "C"),
+                  1, "", r"not in the phase that it begins with")
+
+
+def who_is_not_listed_changes_nothing(bench):
+    world = World(bench, "unlisted")
+    expect(world.pace("group", "crew").code == 0, "a group")
+    world.write("version: 1\n")
+    for verb, words in (("declare", ("crew", "A")), ("declare", ("crew", "E")), ("recover", ("crew",)),
+                        ("explain", ("crew",)), ("dismiss", ("crew",))):
+        expect_result(world.pace(verb, "--reason", "x", *words), 1, "", r"authority.yaml does not list this uid")
+    expect_result(world.pace("trigger", "--from", "judge", "crew", "rogue"), 1, "", r"lists no source of that name")
+    expect_result(world.pace("group", "--tier", "3", "crew"), 1, "", r"does not list it")
+    expect(world.phase() == "primary", "somebody changed it")
+
+
+def a_second_source_or_the_window_brings_emergency(bench):
+    world = World(bench, "signals")
+    for group in ("crew", "slow", "calm"):
+        expect(world.pace("group", "--window", "1s" if group == "slow" else "5m", group).code == 0, group)
+        expect_result(world.pace("trigger", "--from", "judge", "--agent", "alpha", group, "rogue"), 0,
+                      r"a decision about emergency is open \(rogue by automatic judge\); notify, contain")
+    expect_result(world.pace("trigger", "--from", "judge", "crew", "rogue"), 0, r"^crew: primary, as before")
+    expect_result(world.pace("trigger", "--from", "judge", "crew", "exfiltration"),
+                  1, "", r"does not list that trigger")
+    expect_result(world.pace("trigger", "--from", "other", "crew", "rogue"), 1, "", r"lists no source of that name")
+    expect(world.phase() == "primary", "one source is one signal")
+    expect_result(world.pace("trigger", "--from", "scanner", "crew", "exfiltration"),
+                  0, r"primary -> emergency \(second-signal")
+    no = world.sign("incident-commander", "primary", "emergency", "--evidence", "dismissed", group="calm")
+    expect_result(world.pace("dismiss", "--signature", no, "calm"),
+                  0, r"as before \(dismissed by incident-commander alice\)")
+    time.sleep(1.1)
+    expect(world.phase("slow") == "emergency", "the window is over")
+    expect(world.phase("calm") == "primary", "somebody said no")
+    # What time brought is written and recorded with the next act, whatever that is.
+    world.pace("declare", "slow", "E")
+    expect(any(record["phase_change"]["trigger"] == "window" for record in world.records()), world.records())
+
+
+def a_group_that_is_damaged_or_not_ours_is_refused(bench):
+    world = World(bench, "damaged")
+    expect(world.pace("group", "crew").code == 0, "a group")
+    path = os.path.join(world.state, "groups", "crew")
+    with open(path, "rb") as file:
+        good = file.read()
+
+    def put(data, mode=0o600):
+        with open(path, "wb") as file:
+            file.write(data)
+        os.chmod(path, mode)
+
+    refused = [(good[:cut], 0o600) for cut in (0, 10, 47, len(good) - 1)]
+    refused += [(good[:at] + bytes([good[at] ^ 1]) + good[at + 1:], 0o600) for at in range(0, len(good), 7)]
+    refused += [(good + b"\0", 0o600), (good, 0o640), (good, 0o602)]
+    for data, mode in refused:
+        put(data, mode)
+        for verb, words in (("show", ("crew",)), ("declare", ("crew", "E")), ("recover", ("--reason", "x", "crew"))):
+            result = world.pace(verb, *words)
+            expect(result.code in (1, 3) and result.text == "", *result.describe())
+        with open(path, "rb") as file:
+            expect(file.read() == data, "a damaged file was written over")
+    put(good)
+    os.rename(path, os.path.join(world.state, "groups", "team"))
+    expect_result(world.pace("show", "team"), 3, "", r"the file of the group team is the one of crew")
+
+
+def an_authority_file_with_a_mistake_gives_nobody_authority(bench):
+    world = World(bench, "authority")
+    good = open(world.authority, encoding="utf-8").read()
+    expect(world.pace("group", "crew").code == 0, "a group")
+    me = os.geteuid()
+    for old, new, said in (
+            ("version: 1", "version: 2", "version must be 1"),
+            ("keys:", "kees:", "unknown key `kees`; did you mean `keys`"),
+            ("roles: [operator, kill-key]", "roles: [operator, agent]", "`agent` cannot be one of `roles`"),
+            ("roles: [operator, kill-key]", "roles: [operator, observer]", "`observer` cannot be one of `roles`"),
+            ("roles: [operator, kill-key]", "roles: [operator, operator]", "`operator` is there twice"),
+            ("roles: [operator, kill-key]", "roles: []", "at least one entry"),
+            ("roles: [operator, kill-key]", "role: [operator]", "`roles` is missing"),
+            ("name: bob", "name: Bob", "`Bob` is no name"),
+            ("name: scanner", "name: judge", "`judge` is there twice"),
+            ("uid: %d, roles" % me, "uid: -1, roles", "number of a user"),
+            ("uid: %d, roles" % me, "uid: 4294967295, roles", "number of a user"),
+            ("triggers: [exfiltration]", "triggers: [kill]", "`kill` cannot be one of `triggers`"),
+            ("triggers: [exfiltration]", "triggers: [exfiltration], observer: maybe", "true or false"),
+            ("key: ", "key: 0", "64 hexadecimal digits")):
+        expect(old in good, old)
+        world.write(good.replace(old, new, 1))
+        expect_result(world.pace("declare", "crew", "E"), 2, "", re.escape(said))
+        expect(world.phase() == "primary", said)
+    world.write(good, 0o620)
+    expect_result(world.pace("declare", "crew", "E"), 2, "", r"authority.yaml is writable by others")
+    expect(world.phase() == "primary", "by a file that others can write")
+    world.write(good)
+    expect(world.pace("declare", "crew", "E").code == 0, "as it was")
+
+
+def what_restricts_needs_no_recorder_and_what_loosens_does(bench):
+    world = World(bench, "recorder")
+    for group in ("crew", "team"):
+        expect(world.pace("group", group).code == 0, group)
+    signed = world.sign("security", "primary", "contingency")
+    expect(world.pace("declare", "--signature", signed, "crew", "C").code == 0, "C")
+    inventory.end_recorders(os.path.basename(world.state))
+    os.rename(world.state + "/log", world.state + "/kept")
+    with open(world.state + "/log", "w", encoding="ascii"):
+        pass
+    result = world.pace("declare", "team", "E")
+    expect_result(result, 0, r"primary -> emergency", r"not recorded: ")
+    expect(world.phase("team") == "emergency", "the kill switch waits for the recorder")
+    back = world.sign("security", "contingency", "alternate")
+    expect_result(world.pace("recover", "--signature", back, "crew"),
+                  3, "", r"nothing was changed, since it could not be recorded")
+    expect(world.phase() == "contingency", "loosened without a record")
+
+
+def a_setting_that_is_more_restrictive_wins(bench):
+    world = World(bench, "floor")
+    expect_result(world.pace("group", "--at-least", "alternate", "--tier", "3", "crew"), 0, r"^crew  alternate  tier 3")
+    back = world.sign("risk-owner", "alternate", "primary")
+    result = world.pace("recover", "--signature", back, "crew")
+    expect_result(result, 1, "", r"the operator's setting keeps this group at least in alternate")
+    expect_result(world.pace("group", "--at-least", "primary", "crew"), 1, "", r"bob may not set this: .*risk owner")
+    expect_result(world.pace("group", "--at-least", "contingency", "crew"), 0, r"^crew  contingency")
+    expect(world.phase() == "contingency", "the floor holds at once")
+
+
+def of_many_at_once_one_changes_the_phase(bench):
+    world = World(bench, "many")
+    expect(world.pace("group", "crew").code == 0, "a group")
+    signatures = [world.sign("security", "primary", "contingency") for _ in range(6)]
+    command = [bench.berm, "pace", "declare", "--state-dir", world.state, "--json", "--signature"]
+    running = [subprocess.Popen([*command, path, "crew", "C"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                env=bench.environment) for path in signatures]
+    results = [json.loads(process.communicate(timeout=60)[0])["result"] for process in running]
+    expect(sorted(results) == ["changed"] + ["refused"] * 5, results)
+    state = json.loads(world.pace("show", "--json", "crew").text)
+    expect(state["phase"] == "contingency" and state["changes"] == 1, state)
+
+
+def a_kill_leaves_the_old_phase_or_the_new_one(bench):
+    """The act is killed after a random time; the next one finds a whole group, and the log is good."""
+    world = World(bench, "killed")
+    expect(world.pace("group", "crew").code == 0, "a group")
+    seen = set()
+    began = time.monotonic()
+    took = None
+    for turn in range(25):
+        group = "g%d" % turn
+        expect(world.pace("group", group).code == 0, group)
+        process = subprocess.Popen([bench.berm, "pace", "declare", "--state-dir", world.state, group, "E"],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=bench.environment)
+        started = time.monotonic()
+        if took is None:
+            process.wait(timeout=60)
+            took = time.monotonic() - started
+        else:
+            time.sleep(random.random() * took)
+            process.send_signal(signal.SIGKILL)
+            process.wait(timeout=60)
+        phase = world.phase(group)
+        expect(phase in ("primary", "emergency"), phase)
+        seen.add(phase)
+        expect(world.pace("declare", group, "E").code == 0, "after a kill")
+        expect(world.phase(group) == "emergency", group)
+        if time.monotonic() - began > 8:
+            break
+    expect("emergency" in seen, seen)
+    expect_result(bench.call("log", "verify", "--state-dir", world.state), 0, r"^PASS")
+
+
+def keys_are_files_of_their_own(bench):
+    world = World(bench, "keys")
+    expect(os.stat(world.key).st_mode & 0o777 == 0o600, "mode")
+    expect_result(bench.call("pace", "key", world.key), 2, "", r"File exists")
+    os.chmod(world.key, 0o640)
+    words = ("--as", "security", "crew", "P", "C")
+    expect_result(bench.call("pace", "sign", "--key", world.key, *words), 1, "", r"mode 0600")
+    os.chmod(world.key, 0o600)
+    expect_result(bench.call("pace", "sign", "--key", world.key, "--as", "agent", "crew", "P", "C"),
+                  2, "", r"--as with a role")
+    expect_result(bench.call("pace", "sign", "--key", world.key, "--reason", "a\nb", *words),
+                  2, "", r"one line of UTF-8")
+    expect_result(bench.call("pace", "sign", "--key", world.key, *words),
+                  0, r"^berm pace statement 1\ngroup: crew\n", r"signed as")
+
+
+ROWS = [a_group_goes_down_and_back_with_authority, nothing_forged_replayed_or_meant_for_another_is_taken,
+        who_is_not_listed_changes_nothing, a_second_source_or_the_window_brings_emergency,
+        a_group_that_is_damaged_or_not_ours_is_refused, an_authority_file_with_a_mistake_gives_nobody_authority,
+        what_restricts_needs_no_recorder_and_what_loosens_does, a_setting_that_is_more_restrictive_wins,
+        of_many_at_once_one_changes_the_phase, a_kill_leaves_the_old_phase_or_the_new_one, keys_are_files_of_their_own]
