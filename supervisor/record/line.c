@@ -135,7 +135,7 @@ static void fill_phase(struct line *l, const Berm__Wire__Record *record)
 	bool asked = p->result && strcmp(p->result, "asked") == 0;
 
 	text_puts(&l->operation, "phase");
-	if (record->group) {
+	if (record->group && p->result) {
 		line_put(&l->object, record->group, LINE_WORD_BYTES);
 		text_puts(&l->object, ": ");
 	}
