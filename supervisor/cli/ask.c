@@ -184,6 +184,8 @@ const char *ask_trip_word(const Berm__Wire__RunTrip *trip)
 		{BERM__WIRE__TRIP_KIND__TRIP_BREAKER, "breaker"},
 		{BERM__WIRE__TRIP_KIND__TRIP_OPERATOR, "operator"},
 		{BERM__WIRE__TRIP_KIND__TRIP_METER, "meter"},
+		{BERM__WIRE__TRIP_KIND__TRIP_RECORDER, "recorder"},
+		{BERM__WIRE__TRIP_KIND__TRIP_GROUP, "group"},
 	};
 
 	if (trip->warning)

@@ -10,6 +10,7 @@ const char *trip_word(const struct trip *trip)
 		[TRIP_KIND_OPERATOR] = "operator",
 		[TRIP_KIND_METER] = "meter",
 		[TRIP_KIND_RECORDER] = "recorder",
+		[TRIP_KIND_GROUP] = "group",
 	};
 
 	return trip->warning ? "warning" : words[trip->kind];

@@ -22,6 +22,7 @@ enum trip_kind {
 	TRIP_KIND_OPERATOR, /* somebody set the posture */
 	TRIP_KIND_METER,    /* the meter itself failed */
 	TRIP_KIND_RECORDER, /* the recorder did */
+	TRIP_KIND_GROUP,    /* the phase of the agent's group */
 	TRIP_KIND_COUNT
 };
 
@@ -56,5 +57,5 @@ struct effects {
 	uint64_t activity_lost; /* likewise, of what was let through */
 };
 
-/* "cap", "step", "warning", "breaker", "operator", "meter", "recorder". */
+/* "cap", "step", "warning", "breaker", "operator", "meter", "recorder", "group". */
 const char *trip_word(const struct trip *trip);

@@ -82,6 +82,8 @@ static int add_trips(const struct session *session, Berm__Wire__RunStatus *statu
 		[TRIP_KIND_BREAKER] = BERM__WIRE__TRIP_KIND__TRIP_BREAKER,
 		[TRIP_KIND_OPERATOR] = BERM__WIRE__TRIP_KIND__TRIP_OPERATOR,
 		[TRIP_KIND_METER] = BERM__WIRE__TRIP_KIND__TRIP_METER,
+		[TRIP_KIND_RECORDER] = BERM__WIRE__TRIP_KIND__TRIP_RECORDER,
+		[TRIP_KIND_GROUP] = BERM__WIRE__TRIP_KIND__TRIP_GROUP,
 	};
 	const struct effects *e = &session->effects;
 	size_t first = e->trip_count > CONTROL_TRIPS_MAX ? e->trip_count - CONTROL_TRIPS_MAX : 0;

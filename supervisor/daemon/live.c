@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "daemon/control.h"
+#include "daemon/group-watch.h"
 #include "daemon/live-status.h"
 #include "daemon/metering.h"
 #include "daemon/outputs.h"
@@ -26,6 +27,8 @@ struct live {
 	struct control control;
 	struct control_actions actions;
 	struct staging staging;
+	struct group_watch *group;   /* owned; NULL: the run is of no group */
+	unsigned floor;              /* POSTURE_… that the group's phase asks for */
 	struct error recorder_error; /* why the run had to end, or to be stopped */
 	int epoll_fd;                /* of the meter's and the control's descriptors */
 	uint64_t started_ms;
@@ -197,7 +200,8 @@ static void recorder_failed(struct live *live, const struct error *why)
 	live->recorder_error = *why;
 	log_line("run: %s", why->text);
 	if (policy.on_failure == RECORDING_PHASE && live->metering)
-		metering_enter_phase(live->metering, policy.phase, policy.posture);
+		metering_enter_phase(
+			live->metering, policy.phase, policy.posture, TRIP_KIND_RECORDER);
 	else if (live->handle)
 		run_kill(live->handle,
 			policy.on_failure == RECORDING_PHASE ? RUN_BREAKER : RUN_KILLED);
@@ -213,6 +217,31 @@ static void tell_place(struct live *live, const struct run_entry *entry)
 	if (live->socket.listen_fd >= 0 && runs_place_write(&live->socket, entry->init_pid,
 						   entry->cgroup_fd, &owner, &err) < 0)
 		log_line("run: \"berm kill\" will not find this run: %s", err.text);
+}
+
+/* The group's phase is a floor: it is added at once, and a run that it restricted stays so until
+ * somebody opens it. What cannot be enforced on a run without a meter freezes it. */
+static void look_at_group(struct live *live)
+{
+	struct pace_effects effects;
+	struct error err = {0};
+	unsigned phase, before = live->floor;
+
+	if (!live->group || !live->handle || !group_watch_look(live->group, &effects, &phase))
+		return;
+	live->floor = effects.posture;
+	if (!(live->floor & ~before))
+		return;
+	log_line("run %s: %s; it is %s now", live->session->run_id, effects.why,
+		posture_name(live->floor));
+	if (live->metering)
+		metering_enter_phase(live->metering,
+			phase < PHASE_COUNT ? phase : (unsigned)PHASE_CONTINGENCY, live->floor,
+			TRIP_KIND_GROUP);
+	else if (live->floor & POSTURE_DEAD_BIT || run_freeze(live->handle, true, &err) < 0)
+		run_kill(live->handle, RUN_BREAKER);
+	else
+		live->session->effects.posture = POSTURE_FROZEN;
 }
 
 static int on_enter(void *context, const struct run_entry *entry, struct error *err)
@@ -235,6 +264,7 @@ static int on_enter(void *context, const struct run_entry *entry, struct error *
 		return r;
 	if (r < 0)
 		recorder_failed(live, err);
+	look_at_group(live);
 	return agent_run_begins(live->session, err);
 }
 
@@ -261,6 +291,7 @@ static void on_watch(void *context)
 		control_handle(&live->control);
 	if (live->metering)
 		metering_watch(live->metering);
+	look_at_group(live);
 	refresh_effects(live);
 	tell_recorder(live, NULL);
 }
@@ -305,7 +336,12 @@ static int on_posture(void *context, unsigned posture, struct error *err)
 	unsigned before;
 	int r;
 
+	look_at_group(live);
 	refresh_effects(live);
+	if (live->floor & ~posture)
+		return error_set(err, -EPERM, ERROR_REFUSED,
+			"the phase of its group keeps the run at least %s; see \"berm pace show\"",
+			posture_name(live->floor));
 	before = live->session->effects.posture;
 	if (before & ~posture && !may_loosen(live))
 		return error_set(err, -EPERM, ERROR_REFUSED,
@@ -355,6 +391,7 @@ static int collect(struct live *live, struct error *err)
 	live->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (live->epoll_fd < 0 || add_descriptor(live->epoll_fd, live->control.epoll_fd) < 0 ||
 		add_descriptor(live->epoll_fd, recording_fd(live->session)) < 0 ||
+		(live->group && add_descriptor(live->epoll_fd, group_watch_fd(live->group)) < 0) ||
 		(live->metering && add_descriptor(live->epoll_fd, metering_fd(live->metering)) < 0))
 		return error_errno(err, "the run's descriptors");
 	return 0;
@@ -367,8 +404,13 @@ static int begin(struct live *live, struct error *err)
 	/* The recorder answers while the walls are built. */
 	int r = session->request->record ? recording_begin(session, err) : 0;
 
+	const Berm__Wire__Agent *agent = session_agent(session);
+
 	if (recording_wants_activity(session))
 		sink.activity = on_activity;
+	if (r == 0 && agent && agent->group[0])
+		r = group_watch_open(
+			session->places.state, agent->group, agent->name, &live->group, err);
 	if (r == 0 && session->plan->meter)
 		r = metering_create(session->plan, session->run_id, &sink, &live->metering, err);
 	if (r == 0)
@@ -428,6 +470,7 @@ static void end(struct live *live, struct run_result *result)
 	session_take_outputs(live->session, result);
 	finish_recording(live, result);
 	metering_destroy(live->metering);
+	group_watch_close(live->group);
 	own_close(&live->epoll_fd);
 }
 

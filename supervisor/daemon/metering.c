@@ -322,10 +322,10 @@ int metering_set(struct metering *m, unsigned posture, struct error *err)
 	return 0;
 }
 
-void metering_enter_phase(struct metering *m, uint32_t phase, uint32_t posture)
+void metering_enter_phase(struct metering *m, uint32_t phase, uint32_t posture, enum trip_kind why)
 {
 	notify_tighten(m->notify, posture, phase, EFFECTS_NO_RULE);
-	add_trip(m, (struct trip){.kind = TRIP_KIND_RECORDER, .rule = EFFECTS_NO_RULE});
+	add_trip(m, (struct trip){.kind = why, .rule = EFFECTS_NO_RULE});
 	if (m->kernel)
 		metering_kernel_tighten(m->kernel, posture);
 	act(m);

@@ -350,6 +350,9 @@ static void footer_trip(const struct status *status, const struct trip *trip, st
 	case TRIP_KIND_RECORDER:
 		text_puts(out, ": nothing could be recorded any more");
 		break;
+	case TRIP_KIND_GROUP:
+		text_puts(out, ": the phase of the agent's group asks for it");
+		break;
 	case TRIP_KIND_COUNT:
 		break;
 	}
