@@ -4,6 +4,7 @@
 #include "base/io.h"
 #include "base/number.h"
 #include "base/path.h"
+#include "daemon/agent-group.h"
 #include "daemon/session.h"
 
 #include <string.h>
@@ -29,7 +30,7 @@ struct set_options {
 	{"profile", 'p', OPTION_TEXT, at(profile), "PROFILE", NULL, "what its runs may do: a file, or a name on the search path"}, \
 	{"directory", 'C', OPTION_TEXT, at(directory), "DIR", NULL, "where its runs start, ${WORKDIR} of the profile; needed for others to start it"}, \
 	{"tier", 0, OPTION_NUMBER, at(tier), "1|2|3", NULL, "1 supervised, 2 managed, 3 autonomous"}, \
-	{"group", 0, OPTION_TEXT, at(group), "NAME", NULL, "agents that work together; none takes it away"}, \
+	{"group", 0, OPTION_TEXT, at(group), "NAME", NULL, "agents that work together (berm pace group makes it); none: no group"}, \
 	{"may-start", 0, OPTION_COMMA_WORDS, at(may_start), "USER,@GROUP", NULL, "who may start it beside its operator; none: nobody"}, \
 	{"budget", 0, OPTION_WORDS, at(budget), "C=N/WINDOW", NULL, "what all its runs together may do, as files_changed=500/day; repeatable"}, \
 	{"runs-per-hour", 0, OPTION_NUMBER, at(runs_per_hour), "N", NULL, "default 100"}, \
@@ -200,7 +201,9 @@ static int add_agent(const struct set_options *options, const char *name,
 	if (r < 0)
 		return r;
 	lock = agents_lock(&agents, err);
-	r = lock < 0 ? lock : agents_add(&agents, agent, err);
+	r = lock < 0 ? lock : agent_group_join(&agents, agent, err);
+	if (r == 0)
+		r = agents_add(&agents, agent, err);
 	if (r == 0)
 		*ret_change = (struct agent_change){
 			"add", take_ptr(&agent), NULL, take_ptr(&agents.state), NULL};
@@ -240,10 +243,14 @@ static int change_agent(const struct set_options *options, const char *name,
 	r = lock < 0 ? lock : agents_read(&agents, name, &agent, err);
 	if (r == 0 && agent->retired)
 		r = error_set(err, -EPERM, ERROR_REFUSED, "the agent %s was retired", agent->name);
+	if (r == 0 && (options->name || options->group))
+		r = agent_group_leave(&agents, agent, err);
 	if (r == 0) {
 		before = agent_copy(agent);
 		r = before ? fill(agent, options, &found, err) : out_of_memory(err);
 	}
+	if (r == 0 && options->group)
+		r = agent_group_join(&agents, agent, err);
 	/* All that is named is changed, or nothing of it: a taken name undoes no wider budget. */
 	if (r == 0)
 		r = options->name ? agents_rename(&agents, agent, options->name, err)

@@ -2,6 +2,7 @@
 #include "cli/agent.h"
 
 #include "base/log.h"
+#include "daemon/agent-group.h"
 #include "daemon/agent-lost.h"
 
 #include <string.h>
@@ -124,7 +125,8 @@ static int agent_retire(const struct verb *verb, const void *values, int argc, c
 	if (agent_open(&options->common, &agents, &err) < 0)
 		return verb_failed(verb, &err);
 	lock = agents_lock(&agents, &err);
-	if (lock < 0 || agents_read(&agents, argv[0], &agent, &err) < 0)
+	if (lock < 0 || agents_read(&agents, argv[0], &agent, &err) < 0 ||
+		(!agent->retired && agent_group_leave(&agents, agent, &err) < 0))
 		return verb_failed(verb, &err);
 	before = agent_copy(agent);
 	if (!before)

@@ -110,9 +110,15 @@ static int answer(const struct verb *verb, const void *values, int argc, char **
 	enum pace_trigger trigger)
 {
 	struct pace_event event = {.trigger = trigger, .to = PHASE_COUNT};
+	int most = trigger == PACE_DISMISSED ? 2 : 1;
 
-	return argc == 1 ? pace_act(verb, values, argv[0], &event)
-			 : verb_misused(verb, "one group");
+	if (argc < 1 || argc > most)
+		return verb_misused(verb, most == 1 ? "one group"
+						    : "a group, and perhaps the phase that was "
+						      "asked for");
+	if (argc == 2 && !pace_phase_parse(argv[1], &event.to))
+		return verb_misused(verb, "\"%s\" is no phase", argv[1]);
+	return pace_act(verb, values, argv[0], &event);
 }
 
 static int pace_explain(const struct verb *verb, const void *values, int argc, char **argv)
@@ -140,7 +146,7 @@ static int pace_dismiss(const struct verb *verb, const void *values, int argc, c
 const struct verb verb_pace_dismiss = {
 	.name = "pace dismiss",
 	.summary = "Say no to the phase that was asked for",
-	.usage = "[OPTIONS] --reason TEXT GROUP",
+	.usage = "[OPTIONS] --reason TEXT GROUP [contingency|emergency]",
 	.details = "Who may declare that phase may also say no to it. What was frozen for the "
 		   "decision goes on; what\n"
 		   "is isolated stays so.\n" EXIT_WORDS,

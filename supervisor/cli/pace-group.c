@@ -98,7 +98,8 @@ static void put_refusal(struct text *out, const struct group_result *result)
 		pace_refusal_write(out, &result->group, &result->outcome);
 }
 
-static void put_json(struct text *out, const struct group_result *result)
+static void put_json(
+	struct text *out, const struct groups *groups, const struct group_result *result)
 {
 	const struct pace_outcome *o = &result->outcome;
 	autotext struct text refusal = {0};
@@ -113,7 +114,8 @@ static void put_json(struct text *out, const struct group_result *result)
 	json_put_string(&j, "trigger", pace_trigger_name(o->trigger));
 	json_put_string(&j, "authority", pace_authority_name(o->authority));
 	json_put_string(&j, "by", result->by[0] ? result->by : NULL);
-	json_put_string(&j, "agent", o->agent[0] ? o->agent : NULL);
+	json_put_string(&j, "agent", result->agent[0] ? result->agent : NULL);
+	json_put_string(&j, "agent_id", o->agent[0] ? o->agent : NULL);
 	json_array_begin(&j, "actions");
 	for (unsigned bit = 1; bit < PACE_ACTIONS_ALL; bit <<= 1)
 		if (o->actions & bit)
@@ -124,7 +126,7 @@ static void put_json(struct text *out, const struct group_result *result)
 	json_put_u64(&j, "wait_ms", o->wait_ms);
 	json_put_bool(&j, "recorded", result->recorded);
 	json_object_begin(&j, "state");
-	pace_group_json(&result->group, &j);
+	pace_group_json(groups, &result->group, &j);
 	json_object_end(&j);
 	json_object_end(&j);
 	text_puts(out, "\n");
@@ -160,7 +162,7 @@ static void put_words(struct text *out, const struct group_result *result)
 }
 
 static int print(const struct verb *verb, const struct pace_group_options *options,
-	const struct group_result *result)
+	const struct groups *groups, const struct group_result *result)
 {
 	bool refused = result->outcome.result == PACE_REFUSED;
 	autotext struct text out = {0}, why = {0};
@@ -172,7 +174,7 @@ static int print(const struct verb *verb, const struct pace_group_options *optio
 	if (!result->recorded)
 		log_line("%s: not recorded: %s", verb->name, result->recording.text);
 	if (options->json)
-		put_json(&out, result);
+		put_json(&out, groups, result);
 	else
 		put_words(&out, result);
 	return verb_print(&out, refused ? CLI_NO : CLI_GOOD);
@@ -188,7 +190,7 @@ int pace_act(const struct verb *verb, const struct pace_group_options *options, 
 	struct error err = {0};
 	int r;
 
-	act.event.agent = options->agent;
+	act.agent = options->agent;
 	act.event.reason = options->reason;
 	act.source = options->from;
 	if (options->as && !pace_authority_parse(options->as, &act.role))
@@ -196,8 +198,10 @@ int pace_act(const struct verb *verb, const struct pace_group_options *options, 
 	if (options->reason && strlen(options->reason) > AUTHORITY_REASON_MAX)
 		return verb_misused(
 			verb, "the reason is longer than %d bytes", AUTHORITY_REASON_MAX);
-	if (options->signature && (options->as || options->from))
-		return verb_misused(verb, "--signature says who it is: without --as and --from");
+	if (options->signature && (options->as || options->from || options->agent ||
+					  options->reason || options->review.count))
+		return verb_misused(verb, "--signature says who, why and about whom: without --as, "
+					  "--agent, --reason and --review");
 	if (options->signature) {
 		r = read_signature(options->signature, &s, &err);
 		if (r == 0)
@@ -214,7 +218,7 @@ int pace_act(const struct verb *verb, const struct pace_group_options *options, 
 	act.uid = act.source ? geteuid() : who_asks(&groups);
 	if (groups_act(&groups, name, &act, result, &err) < 0)
 		return verb_failed(verb, &err);
-	return print(verb, options, result);
+	return print(verb, options, &groups, result);
 }
 
 static int set_group(const struct verb *verb, const struct pace_group_options *options,
@@ -235,11 +239,11 @@ static int set_group(const struct verb *verb, const struct pace_group_options *o
 		log_line("%s: not recorded: %s", verb->name, result->recording.text);
 	if (options->json) {
 		json_object_begin(&j, NULL);
-		pace_group_json(&result->group, &j);
+		pace_group_json(&groups, &result->group, &j);
 		json_object_end(&j);
 		text_puts(&out, "\n");
 	} else {
-		pace_group_write(&result->group, &out);
+		pace_group_write(&groups, &result->group, &out);
 	}
 	return verb_print(&out, CLI_GOOD);
 }

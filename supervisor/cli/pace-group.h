@@ -31,7 +31,7 @@ struct pace_group_options {
 	PACE_OPTION("signature", OPTION_TEXT, signature, "FILE", "a statement made with \"berm pace sign\"")
 #define PACE_AS PACE_OPTION("as", OPTION_TEXT, as, "ROLE", "act in this role of yours")
 #define PACE_REASON PACE_OPTION("reason", OPTION_TEXT, reason, "TEXT", "why, for the log")
-#define PACE_AGENT PACE_OPTION("agent", OPTION_TEXT, agent, "NAME", "the agent concerned: it is isolated")
+#define PACE_AGENT PACE_OPTION("agent", OPTION_TEXT, agent, "AGENT", "the agent concerned, of the group: it is isolated")
 #define PACE_OPTIONS_OF(rows)                                                                      \
 	{.specs = (rows), .count = array_size(rows), .size = sizeof(struct pace_group_options)}
 /* clang-format on */
@@ -40,8 +40,9 @@ struct pace_group_options {
 int pace_open(const struct verb *verb, const struct pace_group_options *options, bool authority,
 	struct groups *ret_groups);
 /* The group as lines, or as members of an object that is open. */
-void pace_group_write(const struct pace_group *group, struct text *out);
-void pace_group_json(const struct pace_group *group, struct json *j);
+void pace_group_write(
+	const struct groups *groups, const struct pace_group *group, struct text *out);
+void pace_group_json(const struct groups *groups, const struct pace_group *group, struct json *j);
 /* Do it as the options say who does it, and tell what came of it; returns the exit code. */
 int pace_act(const struct verb *verb, const struct pace_group_options *options, const char *name,
 	const struct pace_event *event);

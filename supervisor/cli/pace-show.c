@@ -26,40 +26,70 @@ static void put_next(const struct pace_group *group, struct text *out)
 	text_printf(out, ": %s\n", pace_trigger_words(next.trigger));
 }
 
-static void put_decision(const struct pace_group *group, struct text *out)
+/* What a signature about the group has to be about, where there is something to answer. */
+static void put_about(struct text *out, const char *words, const struct pace_group *group,
+	unsigned trigger, unsigned to)
 {
-	const struct pace_request *r = &group->request;
+	char about[AUTHORITY_ABOUT_MAX];
+
+	if (authority_about(group, trigger, to, about))
+		text_printf(out, "  %-12s %s\n", words, about);
+}
+
+static void put_decision(const struct groups *groups, const struct pace_group *group,
+	const struct pace_request *r, struct text *out)
+{
+	char agent[GROUP_AGENT_WORDS] = "the whole group";
 
 	if (!r->open)
 		return;
+	if (r->agent[0])
+		groups_agent_name(groups, r->agent, agent);
 	text_printf(out, "  decision     about %s: %s", phase_name(r->to),
 		pace_trigger_words(r->trigger));
 	text_printf(out, "; asked by %s, ", r->source[0] ? r->source : "berm");
 	put_ago(out, group, &r->since);
-	text_printf(out, "; frozen until then: %s\n", r->agent[0] ? r->agent : "the whole group");
+	text_printf(out, "; frozen until then: %s\n", agent);
+	put_about(out, "to say no", group, PACE_DISMISSED, r->to);
 }
 
-void pace_group_write(const struct pace_group *group, struct text *out)
+static void put_agent(
+	const struct groups *groups, const char *words, const char *id, struct text *out)
 {
+	char name[GROUP_AGENT_WORDS];
+
+	if (!id[0])
+		return;
+	groups_agent_name(groups, id, name);
+	text_printf(out, "  %-12s %s\n", words, name);
+}
+
+void pace_group_write(const struct groups *groups, const struct pace_group *group, struct text *out)
+{
+	char name[GROUP_AGENT_WORDS];
+
 	text_printf(out, "%s  %s%s  tier %u, since ", group->name, phase_name(group->phase),
 		group->recovering ? " (on the way back from emergency)" : "", group->tier);
 	log_time_put(out, (int64_t)(group->entered.wall_ms * 1000000));
 	text_puts(out, "\n");
+	put_about(out, "to sign", group, PACE_TRIGGER_COUNT, PHASE_COUNT);
 	for (size_t i = 0; i < group->isolated_count; i++) {
-		text_printf(out, "  isolated     %s, ", group->isolated[i].agent);
+		groups_agent_name(groups, group->isolated[i].agent, name);
+		text_printf(out, "  isolated     %s (%s), ", name, group->isolated[i].agent);
 		put_ago(out, group, &group->isolated[i].since);
 		text_puts(out, "\n");
 	}
 	if (group->all_isolated)
 		text_puts(out, "  isolated     all agents: more than the list holds\n");
-	put_decision(group, out);
+	for (size_t i = 0; i < PACE_SLOT_COUNT; i++)
+		put_decision(groups, group, &group->requests[i], out);
+	if (group->phase == PHASE_ALTERNATE && !group->explained)
+		put_about(out, "to explain", group, PACE_EXPLAINED, PHASE_COUNT);
 	put_next(group, out);
 	if (group->configured != PHASE_PRIMARY)
 		text_printf(out, "  at least     %s\n", phase_name(group->configured));
-	if (group->backup[0])
-		text_printf(out, "  backup       %s\n", group->backup);
-	if (group->contingency[0])
-		text_printf(out, "  contingency  %s\n", group->contingency);
+	put_agent(groups, "backup", group->backup, out);
+	put_agent(groups, "contingency", group->contingency, out);
 }
 
 static void put_moment(struct json *j, const char *key, const struct pace_group *group,
@@ -72,25 +102,63 @@ static void put_moment(struct json *j, const char *key, const struct pace_group 
 	json_object_end(j);
 }
 
-static void put_request(struct json *j, const struct pace_group *group)
+static void json_about(struct json *j, const char *key, const struct pace_group *group,
+	unsigned trigger, unsigned to)
 {
-	const struct pace_request *r = &group->request;
+	char about[AUTHORITY_ABOUT_MAX];
 
-	if (!r->open) {
-		json_put_null(j, "decision");
-		return;
-	}
-	json_object_begin(j, "decision");
-	json_put_string(j, "about", phase_name(r->to));
-	json_put_string(j, "trigger", pace_trigger_name(r->trigger));
-	json_put_string(j, "authority", pace_authority_name(r->authority));
-	json_put_string(j, "source", r->source[0] ? r->source : NULL);
-	json_put_string(j, "agent", r->agent[0] ? r->agent : NULL);
-	put_moment(j, "since", group, &r->since);
-	json_object_end(j);
+	json_put_string(j, key, authority_about(group, trigger, to, about) ? about : NULL);
 }
 
-void pace_group_json(const struct pace_group *group, struct json *j)
+/* "backup" and "backup_id": the name is for people. */
+static void json_agent(struct json *j, const struct groups *groups, const char *key, const char *id)
+{
+	char name[GROUP_AGENT_WORDS], id_key[32];
+
+	snprintf(id_key, sizeof(id_key), "%s_id", key);
+	if (id[0])
+		groups_agent_name(groups, id, name);
+	json_put_string(j, key, id[0] ? name : NULL);
+	json_put_string(j, id_key, id[0] ? id : NULL);
+}
+
+static void json_decisions(
+	struct json *j, const struct groups *groups, const struct pace_group *group)
+{
+	json_array_begin(j, "decisions");
+	for (size_t i = 0; i < PACE_SLOT_COUNT; i++) {
+		const struct pace_request *r = &group->requests[i];
+
+		if (!r->open)
+			continue;
+		json_object_begin(j, NULL);
+		json_put_string(j, "phase", phase_name(r->to));
+		json_put_string(j, "trigger", pace_trigger_name(r->trigger));
+		json_put_string(j, "authority", pace_authority_name(r->authority));
+		json_put_string(j, "source", r->source[0] ? r->source : NULL);
+		json_agent(j, groups, "agent", r->agent);
+		put_moment(j, "since", group, &r->since);
+		json_about(j, "to_sign", group, PACE_DISMISSED, r->to);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
+static void json_isolated(
+	struct json *j, const struct groups *groups, const struct pace_group *group)
+{
+	json_put_bool(j, "all_isolated", group->all_isolated);
+	json_array_begin(j, "isolated");
+	for (size_t i = 0; i < group->isolated_count; i++) {
+		json_object_begin(j, NULL);
+		json_agent(j, groups, "agent", group->isolated[i].agent);
+		put_moment(j, "since", group, &group->isolated[i].since);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
+void pace_group_json(const struct groups *groups, const struct pace_group *group, struct json *j)
 {
 	struct pace_outcome next = {0};
 	uint64_t ms = pace_next(group, &next);
@@ -101,22 +169,16 @@ void pace_group_json(const struct pace_group *group, struct json *j)
 	json_put_string(j, "at_least", phase_name(group->configured));
 	json_put_bool(j, "recovering", group->recovering);
 	json_put_bool(j, "explained", group->explained);
-	json_put_string(j, "backup", group->backup[0] ? group->backup : NULL);
-	json_put_string(j, "contingency", group->contingency[0] ? group->contingency : NULL);
+	json_agent(j, groups, "backup", group->backup);
+	json_agent(j, groups, "contingency", group->contingency);
 	json_put_u64(j, "window_ms", group->window_ms);
 	json_put_u64(j, "changes", group->changes);
+	json_about(j, "to_sign", group, PACE_TRIGGER_COUNT, PHASE_COUNT);
+	json_about(j, "to_sign_explained", group, PACE_EXPLAINED, PHASE_COUNT);
 	put_moment(j, "entered", group, &group->entered);
 	put_moment(j, "disturbed", group, &group->disturbed);
-	json_put_bool(j, "all_isolated", group->all_isolated);
-	json_array_begin(j, "isolated");
-	for (size_t i = 0; i < group->isolated_count; i++) {
-		json_object_begin(j, NULL);
-		json_put_string(j, "agent", group->isolated[i].agent);
-		put_moment(j, "since", group, &group->isolated[i].since);
-		json_object_end(j);
-	}
-	json_array_end(j);
-	put_request(j, group);
+	json_isolated(j, groups, group);
+	json_decisions(j, groups, group);
 	if (ms == UINT64_MAX) {
 		json_put_null(j, "by_itself");
 		return;
@@ -150,10 +212,10 @@ static int show_all(const struct verb *verb, const struct groups *groups, bool a
 			code = verb_failed(verb, &why);
 		} else if (as_json) {
 			json_object_begin(&j, NULL);
-			pace_group_json(group, &j);
+			pace_group_json(groups, group, &j);
 			json_object_end(&j);
 		} else {
-			pace_group_write(group, &out);
+			pace_group_write(groups, group, &out);
 		}
 		free(names[i]);
 	}
@@ -175,7 +237,7 @@ int pace_show_group(
 	struct error err = {0};
 	int r;
 
-	if (name && !pace_name_is_good(name))
+	if (name && !agent_name_is_good(name))
 		return -1;
 	r = group ? pace_open(verb, options, false, &groups) : CLI_HOST_CANNOT;
 	if (r != CLI_GOOD)
@@ -189,11 +251,11 @@ int pace_show_group(
 		return verb_failed(verb, &err);
 	if (options->json) {
 		json_object_begin(&j, NULL);
-		pace_group_json(group, &j);
+		pace_group_json(&groups, group, &j);
 		json_object_end(&j);
 		text_puts(&out, "\n");
 	} else {
-		pace_group_write(group, &out);
+		pace_group_write(&groups, group, &out);
 	}
 	return verb_print(&out, CLI_GOOD);
 }

@@ -17,7 +17,7 @@
 #define KEY_TEXT_MAX 256
 
 struct sign_options {
-	const char *key, *as, *evidence, *reason, *out;
+	const char *key, *as, *evidence, *reason, *agent, *out;
 	struct word_list review;
 };
 
@@ -33,6 +33,7 @@ static const struct option_spec sign_specs[] = {
 	SIGN("reason", OPTION_TEXT, reason, "TEXT", "why, for the log"),
 	SIGN("evidence", OPTION_TEXT, evidence, "TRIGGER",
 		"what is signed, where the phases do not say it"),
+	SIGN("agent", OPTION_TEXT, agent, "ID", "the id of the agent concerned: it is isolated"),
 	SIGN("review", OPTION_COMMA_WORDS, review, "ITEM,…",
 		"what the review found: root-cause, gap-closed, baselines, sign-off"),
 	SIGN("out", OPTION_TEXT, out, "FILE", "write the statement there and not to stdout"),
@@ -86,12 +87,17 @@ static int write_new(const char *path, const char *text, struct error *err)
 static int make_statement(const struct verb *verb, const struct sign_options *o, char **argv,
 	struct authority_statement *s)
 {
+	struct error err = {0};
+	bool is_answer = false;
+
 	*s = (struct authority_statement){.trigger = PACE_DECLARED};
-	snprintf(s->group, sizeof(s->group), "%.*s", PACE_NAME_MAX, argv[0]);
-	if (!pace_name_is_good(argv[0]))
-		return verb_misused(verb, "\"%s\" is no name of a group", argv[0]);
-	if (!pace_phase_parse(argv[1], &s->from) || !pace_phase_parse(argv[2], &s->to))
-		return verb_misused(verb, "a group and two phases: where it is, where it is to be");
+	if (authority_about_read(argv[0], s, &is_answer, &err) < 0)
+		return verb_failed(verb, &err);
+	if (!pace_phase_parse(argv[1], &s->to))
+		return verb_misused(verb, "\"%s\" is no phase", argv[1]);
+	if (o->agent && !agent_id_is_good(o->agent))
+		return verb_misused(verb, "\"%s\" is no agent's id (berm agent show)", o->agent);
+	snprintf(s->agent, sizeof(s->agent), "%s", o->agent ? o->agent : "");
 	if (!o->as || !pace_authority_parse(o->as, &s->role) || !(AUTHORITY_ROLES & 1U << s->role))
 		return verb_misused(verb, "--as with a role");
 	if (s->to < s->from)
@@ -100,6 +106,11 @@ static int make_statement(const struct verb *verb, const struct sign_options *o,
 		s->trigger = PACE_KILL;
 	if (o->evidence && !pace_trigger_parse(o->evidence, &s->trigger))
 		return verb_misused(verb, "\"%s\" is no trigger", o->evidence);
+	if (is_answer != (s->trigger == PACE_DISMISSED || s->trigger == PACE_EXPLAINED))
+		return verb_misused(verb, is_answer ? "what ends in a question's digest is for "
+						      "--evidence dismissed or explained"
+						    : "an answer is to be about what is asked: "
+						      "\"berm pace show\" tells its digest");
 	for (size_t i = 0; i < o->review.count; i++) {
 		unsigned item;
 
@@ -149,8 +160,9 @@ static int pace_sign(const struct verb *verb, const void *values, int argc, char
 	struct error err = {0};
 	int r;
 
-	if (argc != 3 || !options->key)
-		return verb_misused(verb, "--key, a group and two phases");
+	if (argc != 2 || !options->key)
+		return verb_misused(verb, "--key, what \"berm pace show\" tells to sign, and a "
+					  "phase");
 	r = make_statement(verb, options, argv, &s.statement);
 	if (r != CLI_GOOD)
 		return r;
@@ -159,13 +171,13 @@ static int pace_sign(const struct verb *verb, const void *values, int argc, char
 	if (sign(options, &s, text, &err) < 0 ||
 		(options->out && write_new(options->out, text, &err) < 0))
 		return verb_failed(verb, &err);
-	text_printf(&said, "signed as %s: the group %s from %s to %s (%s)%s%s\n",
+	text_printf(&said, "signed as %s: the group %s from %s to %s (%s)%s%s%s%s\n",
 		pace_authority_name(s.statement.role), s.statement.group,
 		phase_name(s.statement.from), phase_name(s.statement.to),
-		pace_trigger_name(s.statement.trigger), s.statement.reason[0] ? ", since " : "",
-		s.statement.reason);
-	text_puts(&said,
-		"It holds once, within 10 minutes, while the group is in the first phase.\n");
+		pace_trigger_name(s.statement.trigger), s.statement.agent[0] ? ", agent " : "",
+		s.statement.agent, s.statement.reason[0] ? ", since " : "", s.statement.reason);
+	text_puts(&said, "It holds once, within 10 minutes, for this group of this host, until its "
+			 "phase changes.\n");
 	(void)!io_write_all(STDERR_FILENO, text_string(&said), said.length);
 	if (!options->out)
 		text_puts(&out, text);
@@ -175,17 +187,23 @@ static int pace_sign(const struct verb *verb, const void *values, int argc, char
 const struct verb verb_pace_sign = {
 	.name = "pace sign",
 	.summary = "Sign a statement about the phase of a group",
-	.usage = "--key FILE --as ROLE [OPTIONS] GROUP FROM TO",
+	.usage = "--key FILE --as ROLE [OPTIONS] ABOUT TO",
 	.details =
 		"Needs nothing but the key: sign on another host, and bring the statement to the "
 		"one "
 		"of the group\n"
-		"(berm pace declare|recover|explain|dismiss --signature FILE). FROM is the phase "
-		"that the group is\n"
-		"in. A way back is \"reviewed\", the way to emergency \"kill\"; --evidence says "
-		"otherwise: cascade,\n"
-		"exfiltration, coordination, rogue, dismissed (TO is the phase asked for), "
-		"explained.",
+		"(berm pace declare|recover|explain|dismiss --signature FILE). ABOUT is what "
+		"\"berm "
+		"pace show\" tells\n"
+		"there as \"to sign\": the group, its phase, how often that changed, the group's "
+		"id "
+		"on that host. A way\n"
+		"back is \"reviewed\", the way to emergency \"kill\"; --evidence says otherwise: "
+		"cascade, exfiltration,\n"
+		"coordination, rogue. Answers have an ABOUT of their own (\"to say no\", \"to "
+		"explain\"): --evidence\n"
+		"dismissed with the phase that was asked for, --evidence explained with the one "
+		"that the group is in.",
 	.options = {.specs = sign_specs,
 		.count = array_size(sign_specs),
 		.size = sizeof(struct sign_options)},

@@ -4,11 +4,18 @@
 #include "daemon/agents.h"
 #include "govern/admission.h"
 
-#define GROUPS_DIR "groups"
+/* An agent and its group. An agent without a group is free of all of it. */
 
-/* What the phase of the agent's group means for a new run of it, as the group is at this time. A
- * group that nobody declared is in its primary phase; one that cannot be read lets nothing start.
- */
+/* What the phase of the agent's group means for a new run of it, as the group is now. One that
+ * cannot be read, and one that is not there, let nothing start. */
 int agent_group(const struct agents *agents, const Berm__Wire__Agent *agent,
-	const struct agent_now *now, struct admission_group *ret_group,
-	struct error *err) must_check;
+	struct admission_group *ret_group, struct error *err) must_check;
+
+/* Whether the agent may get another name or group, or be retired: always where its group is in
+ * primary and the agent is not held, else by whoever has the authority of a recovery (the caller's
+ * uid, in authority.yaml). -EPERM, kind REFUSED. */
+int agent_group_leave(
+	const struct agents *agents, const Berm__Wire__Agent *agent, struct error *err) must_check;
+/* Whether the agent's group is one. Kind INPUT where nobody has made it. */
+int agent_group_join(
+	const struct agents *agents, const Berm__Wire__Agent *agent, struct error *err) must_check;

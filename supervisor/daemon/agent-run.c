@@ -206,6 +206,31 @@ static int check_tier(const struct agent_run *run, struct profile *p, struct err
 	return 0;
 }
 
+/* At least one of a thing that one of was allowed: a cap of processes has to let the tool itself
+ * begin. */
+static void halve(struct limit *limit)
+{
+	if (limit->set && limit->value > 1)
+		limit->value /= 2;
+}
+
+static void halve_breakers(struct phase_rules *rules)
+{
+	for (size_t i = 0; i < rules->when.count; i++)
+		halve(&rules->when.items[i].count);
+}
+
+/* What a group in a phase beneath primary means for those of its agents that are not suspected. A
+ * threshold in percent is of a cap, and is halved with it. */
+static void halve_thresholds(struct profile *p)
+{
+	for (size_t i = 0; i < array_size(caps); i++)
+		halve(cap_at(p, i));
+	halve_breakers(&p->pace.alternate);
+	halve_breakers(&p->pace.contingency);
+	halve_breakers(&p->pace.emergency);
+}
+
 static int tighten_profile(struct agent_run *run, struct profile *p, struct error *err)
 {
 	int r = run->answer.read_only ? start_read_only(run, p, err) : 0;
@@ -215,6 +240,8 @@ static int tighten_profile(struct agent_run *run, struct profile *p, struct erro
 	for (size_t i = 0; i < array_size(caps); i++)
 		if (run->answer.caps[caps[i].counter] != AGENT_UNLIMITED)
 			tighten(cap_at(p, i), run->answer.caps[caps[i].counter], run->label);
+	if (run->answer.halved)
+		halve_thresholds(p);
 	return check_tier(run, p, err);
 }
 
@@ -304,7 +331,7 @@ static int ask(struct agent_run *run, const struct admission_request *request, s
 	if (r == 0 && agent)
 		r = agent_end_lost(&run->agents, agent, &now, err);
 	if (r == 0 && agent)
-		r = agent_group(&run->agents, agent, &now, &group, err);
+		r = agent_group(&run->agents, agent, &group, err);
 	if (r < 0 || !agent)
 		return r;
 	/* Written down whatever the answer is: a run is lost once, not at each attempt anew. */

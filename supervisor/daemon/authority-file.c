@@ -68,9 +68,9 @@ static void read_name(struct reading *r, const struct node *node, void *entry)
 {
 	if (!is_word(r, node))
 		return;
-	if (!pace_name_is_good(node->text))
+	if (!agent_name_is_good(node->text))
 		diagnostics_report(&r->d, CODE_NAME, node->at,
-			"`%s` is no name: up to %d of a-z 0-9 . _ -", node->text, PACE_NAME_MAX);
+			"`%s` is no name: up to %d of a-z 0-9 _ -", node->text, PACE_NAME_MAX);
 	else
 		snprintf(entry, PACE_NAME_MAX + 1, "%s", node->text);
 }
@@ -187,7 +187,8 @@ struct list {
 	void *entries;
 	size_t *count;
 	size_t max, size;
-	size_t id_offset, id_size; /* besides the name; 0: the name alone */
+	size_t id_offset, id_size; /* besides the name */
+	const char *id_word;
 };
 
 static void check_twins(struct reading *r, const struct list *list, const struct node *node)
@@ -198,10 +199,11 @@ static void check_twins(struct reading *r, const struct list *list, const struct
 		if (strcmp(other, last) == 0)
 			diagnostics_report(
 				&r->d, CODE_DUPLICATE_KEY, node->at, "`%s` is there twice", last);
-		else if (list->id_size && memcmp(other + list->id_offset, last + list->id_offset,
-						  list->id_size) == 0)
+		else if (memcmp(other + list->id_offset, last + list->id_offset, list->id_size) ==
+			 0)
 			diagnostics_report(&r->d, CODE_DUPLICATE_KEY, node->at,
-				"`%s` is the same as `%s`", last, other);
+				"`%s` has the %s of `%s`: two names are not two who say the same",
+				last, list->id_word, other);
 	}
 }
 
@@ -239,7 +241,7 @@ static void read_keys(struct reading *r, const struct node *node, void *entry)
 	read_list(r, node,
 		&(struct list){key_fields, array_size(key_fields), a->keys, &a->key_count,
 			AUTHORITY_KEYS_MAX, sizeof(a->keys[0]), offsetof(struct authority_key, key),
-			AUTHORITY_KEY_BYTES});
+			AUTHORITY_KEY_BYTES, "key"});
 }
 
 static void read_people(struct reading *r, const struct node *node, void *entry)
@@ -249,7 +251,7 @@ static void read_people(struct reading *r, const struct node *node, void *entry)
 	read_list(r, node,
 		&(struct list){person_fields, array_size(person_fields), a->people,
 			&a->person_count, AUTHORITY_PEOPLE_MAX, sizeof(a->people[0]),
-			offsetof(struct authority_person, uid), sizeof(uint32_t)});
+			offsetof(struct authority_person, uid), sizeof(uint32_t), "uid"});
 }
 
 static void read_sources(struct reading *r, const struct node *node, void *entry)
@@ -258,7 +260,8 @@ static void read_sources(struct reading *r, const struct node *node, void *entry
 
 	read_list(r, node,
 		&(struct list){source_fields, array_size(source_fields), a->sources,
-			&a->source_count, AUTHORITY_SOURCES_MAX, sizeof(a->sources[0]), 0, 0});
+			&a->source_count, AUTHORITY_SOURCES_MAX, sizeof(a->sources[0]),
+			offsetof(struct authority_source, uid), sizeof(uint32_t), "uid"});
 }
 
 static const struct field root_fields[] = {

@@ -11,9 +11,9 @@
 
 struct group_watch {
 	struct groups groups;
-	char group[PACE_NAME_MAX + 1], agent[PACE_NAME_MAX + 1];
+	char group[PACE_NAME_MAX + 1], agent[AGENT_ID_BYTES + 1];
 	int epoll_fd, notify_fd, timer_fd; /* owned; notify -1: only the timer */
-	bool was_there, has_last;
+	bool has_last;
 	struct pace_effects last;
 	unsigned last_phase;
 	struct pace_group state; /* large: not on the stack of whoever looks */
@@ -46,8 +46,8 @@ int group_watch_open(const char *state, const char *group, const char *agent,
 	struct group_watch *watch;
 	int r;
 
-	if (!pace_name_is_good(group) || strlen(agent) > PACE_NAME_MAX)
-		return error_set(err, -EINVAL, ERROR_INPUT, "the agent's group has no good name");
+	if (!agent_name_is_good(group) || !agent_id_is_good(agent))
+		return error_set(err, -EINVAL, ERROR_INPUT, "the agent's group or its id is none");
 	watch = calloc(1, sizeof(*watch));
 	if (!watch)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "no memory to watch a group");
@@ -111,13 +111,9 @@ bool group_watch_look(
 	drain(watch);
 	r = groups_look(&watch->groups, watch->group, &watch->state, &ignored);
 	if (r == 0) {
-		watch->was_there = true;
-		pace_effects(&watch->state, watch->agent[0] ? watch->agent : NULL, &now);
+		pace_effects(&watch->state, watch->agent, &now);
 		phase = watch->state.phase;
 		next_ms = pace_next_ms(&watch->state);
-	} else if (r == -ENOENT && !watch->was_there) {
-		now = (struct pace_effects){.may_start = true, .why = "nobody declared its group"};
-		phase = PHASE_PRIMARY;
 	} else {
 		pace_effects_unknown(&now);
 	}

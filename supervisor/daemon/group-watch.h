@@ -15,8 +15,8 @@
 
 struct group_watch;
 
-/* groups' state directory, the group's name and the agent's, copied. The group may not be there: it
- * is in primary then, until it is made; one that goes away later is unknown. */
+/* groups' state directory, the group's name and the agent's id, copied. A group that is not there,
+ * or goes away, is unknown. */
 int group_watch_open(const char *state, const char *group, const char *agent,
 	struct group_watch **ret_watch, struct error *err) must_check;
 /* Readable when group_watch_look() may have something new. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/io.h"
+#include "daemon/agents.h"
 #include "daemon/authority-file.h"
 #include "daemon/groups-internal.h"
 #include "daemon/state-directory.h"
@@ -16,13 +17,21 @@
 
 int groups_open(const char *state, struct groups *ret_groups, struct error *err)
 {
+	autoclose int fd = state_directory_open(state, err);
+
+	*ret_groups = GROUPS_NONE;
+	return fd < 0 ? fd : groups_open_at(fd, state, ret_groups, err);
+}
+
+int groups_open_at(int state_fd, const char *state, struct groups *ret_groups, struct error *err)
+{
 	autogroups struct groups groups = GROUPS_NONE;
 	struct stat st;
 
 	*ret_groups = GROUPS_NONE;
-	groups.state_fd = state_directory_open(state, err);
+	groups.state_fd = fcntl(state_fd, F_DUPFD_CLOEXEC, 3);
 	if (groups.state_fd < 0)
-		return groups.state_fd;
+		return error_errno(err, "%s", state);
 	groups.dir_fd = state_directory_within(groups.state_fd, GROUPS_DIR, 0700, err);
 	if (groups.dir_fd < 0)
 		return groups.dir_fd;
@@ -128,9 +137,9 @@ int group_read(const struct groups *groups, const char *name, struct pace_group 
 	size_t length;
 	int r;
 
-	if (!pace_name_is_good(name))
+	if (!agent_name_is_good(name))
 		return error_set(err, -EINVAL, ERROR_INPUT,
-			"\"%s\" is no name of a group: up to %d of a-z 0-9 . _ -", name,
+			"\"%s\" is no name of a group: up to %d of a-z 0-9 _ -", name,
 			PACE_NAME_MAX);
 	r = state_file_read(&place, name, &berm__wire__group_state__descriptor, &message, err);
 	if (r == -ENOENT)
@@ -175,14 +184,55 @@ int groups_look(const struct groups *groups, const char *name, struct pace_group
 	struct error *err)
 {
 	struct pace_now now = {0};
-	struct pace_outcome outcome = {.result = PACE_CHANGED};
 	int r = group_read(groups, name, ret_group, err);
 
 	if (r == 0)
 		r = groups_now(&now, err);
-	for (unsigned i = 0; r == 0 && i < GROUPS_STEPS_MAX && outcome.result == PACE_CHANGED; i++)
-		pace_tick(ret_group, &now, &outcome);
-	return r;
+	if (r < 0)
+		return r;
+	return pace_settle(ret_group, &now, PACE_STEPS_MAX)
+		       ? 0
+		       : error_set(err, -ELOOP, ERROR_INTERNAL,
+				 "the group %s comes to no phase in which it stays", name);
+}
+
+int group_agent(const struct groups *groups, const char *group, const char *agent,
+	char ret_id[AGENT_ID_BYTES + 1], char ret_name[AGENT_NAME_MAX + 1], struct error *err)
+{
+	autoagents struct agents agents = AGENTS_NONE;
+	autoagent Berm__Wire__Agent *found = NULL;
+	int r = agents_open(groups->state, &agents, err);
+
+	if (r == 0)
+		r = agents_read(&agents, agent, &found, err);
+	if (r < 0 || !found) {
+		if (err->kind == ERROR_NOT_FOUND)
+			err->kind = ERROR_INPUT;
+		return r;
+	}
+	if (strcmp(found->group, group) != 0 || found->retired)
+		return error_set(err, -EINVAL, ERROR_INPUT, "the agent %s %s%s", found->name,
+			found->retired    ? "was retired"
+			: found->group[0] ? "is of the group "
+					  : "is of no group",
+			found->retired ? "" : found->group);
+	snprintf(ret_id, AGENT_ID_BYTES + 1, "%s", found->id);
+	if (ret_name)
+		snprintf(ret_name, AGENT_NAME_MAX + 1, "%s", found->name);
+	return 0;
+}
+
+void groups_agent_name(
+	const struct groups *groups, const char *id, char ret_name[GROUP_AGENT_WORDS])
+{
+	autoagents struct agents agents = AGENTS_NONE;
+	autoagent Berm__Wire__Agent *found = NULL;
+	struct error ignored = {0};
+
+	snprintf(ret_name, GROUP_AGENT_WORDS, "%s", id);
+	if (agents_open(groups->state, &agents, &ignored) == 0 &&
+		agents_read(&agents, id, &found, &ignored) == 0 && found)
+		snprintf(ret_name, GROUP_AGENT_WORDS, "%s", found->name);
 }
 
 struct names {

@@ -5,14 +5,17 @@
 
 /* What the two halves of the groups share: the files, and what is recorded. */
 
-/* The most changes that time alone can bring at once: primary to emergency, and what is between. */
-#define GROUPS_STEPS_MAX 16
-
 /* The file as it is. */
 int group_read(const struct groups *groups, const char *name, struct pace_group *ret_group,
 	struct error *err) must_check;
 int group_write(
 	const struct groups *groups, const struct pace_group *group, struct error *err) must_check;
+
+/* The id of the agent of that name or id, where it is one of the group and in service. ret_name:
+ * may be NULL. Kind INPUT where it is not. */
+int group_agent(const struct groups *groups, const char *group, const char *agent,
+	char ret_id[AGENT_ID_BYTES + 1], char ret_name[AGENT_NAME_MAX + 1],
+	struct error *err) must_check;
 
 /* One thing for the log. */
 struct group_told {

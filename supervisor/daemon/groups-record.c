@@ -33,7 +33,7 @@ static void fill(Berm__Wire__PhaseChange *body, const struct group_told *told, c
 	body->has_wanted = o->wanted < PHASE_COUNT;
 	body->wanted = o->wanted;
 	body->by = words_of(told->by);
-	body->agent = words_of(o->agent);
+	body->agent_id = words_of(o->agent);
 	body->refusal = words_of(told->refusal);
 	if (told->reason && told->reason[0]) {
 		body->has_reason = true;
@@ -57,14 +57,19 @@ struct told_record {
 	Berm__Wire__PhaseChange body;
 	char *actions[32];
 	struct text refusal;
+	char agent[GROUP_AGENT_WORDS];
 };
 
-static void make_record(
-	const struct pace_group *group, const struct group_told *told, struct told_record *made)
+static void make_record(const struct groups *groups, const struct pace_group *group,
+	const struct group_told *told, struct told_record *made)
 {
 	berm__wire__record__init(&made->record);
 	berm__wire__phase_change__init(&made->body);
 	fill(&made->body, told, made->actions);
+	if (told->outcome.agent[0]) {
+		groups_agent_name(groups, told->outcome.agent, made->agent);
+		made->body.agent = words_of(made->agent);
+	}
 	if (told->outcome.result == PACE_REFUSED && !told->refusal) {
 		pace_refusal_write(&made->refusal, group, &told->outcome);
 		made->body.refusal = words_of(text_string(&made->refusal));
@@ -85,7 +90,7 @@ int group_tell(const struct groups *groups, const struct pace_group *group,
 	if (!made || !records)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "no memory for the record");
 	for (size_t i = 0; i < count; i++) {
-		make_record(group, &told[i], &made[i]);
+		make_record(groups, group, &told[i], &made[i]);
 		records[i] = &made[i].record;
 	}
 	r = act_record(&act, DURABLE_MS, err);

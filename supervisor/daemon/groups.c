@@ -4,6 +4,7 @@
 #include "govern/pace-words.h"
 
 #include <inttypes.h>
+#include <sodium.h>
 #include <string.h>
 
 #define LOCK_MS 5000
@@ -15,7 +16,7 @@ struct act {
 	struct pace_now now;
 	unsigned before; /* enum phase, as it was read */
 	bool loosens;
-	struct group_told told[GROUPS_STEPS_MAX + 2];
+	struct group_told told[PACE_STEPS_MAX + 2];
 	size_t told_count;
 };
 
@@ -37,7 +38,7 @@ static void settle(struct act *act)
 {
 	struct pace_outcome outcome = {.result = PACE_CHANGED};
 
-	while (act->told_count < GROUPS_STEPS_MAX) {
+	while (act->told_count < PACE_STEPS_MAX) {
 		pace_tick(&act->result->group, &act->now, &outcome);
 		if (outcome.result != PACE_CHANGED)
 			return;
@@ -103,7 +104,7 @@ static void act_signed(struct act *act, const struct group_act *asked)
 	struct pace_event event = {.trigger = s->trigger,
 		.authority = s->role,
 		.to = s->to,
-		.agent = asked->event.agent,
+		.agent = s->agent[0] ? s->agent : NULL,
 		.reason = s->reason,
 		.review = s->review};
 
@@ -120,7 +121,9 @@ static void act_signed(struct act *act, const struct group_act *asked)
 	snprintf(result->by, sizeof(result->by), "%s", key->name);
 	if (event.authority == PACE_BY_OBSERVER)
 		event.source = key->name;
-	pace_nonce_use(&result->group, s->nonce, s->signed_ms);
+	if (s->agent[0])
+		groups_agent_name(act->groups, s->agent, result->agent);
+	pace_nonce_use(&result->group, key->key, s->nonce, s->signed_ms, act->now.wall_ms);
 	pace_apply(&result->group, &act->now, &event, &result->outcome);
 	tell(act, &result->outcome, result->by, s->reason, key->key);
 }
@@ -200,6 +203,8 @@ int groups_act(struct groups *groups, const char *name, const struct group_act *
 	struct group_result *ret_result, struct error *err)
 {
 	struct act act = {.groups = groups, .result = ret_result};
+	struct group_act named = *asked;
+	char id[AGENT_ID_BYTES + 1];
 	autounlock int lock = -1;
 	int r;
 
@@ -208,33 +213,41 @@ int groups_act(struct groups *groups, const char *name, const struct group_act *
 	if (lock < 0)
 		return lock;
 	r = begin(&act, name, err);
+	named.event.agent = NULL;
+	if (r == 0 && asked->agent && !asked->signed_words) {
+		r = group_agent(groups, name, asked->agent, id, ret_result->agent, err);
+		named.event.agent = id;
+	}
 	if (r < 0)
 		return r;
 	if (asked->signed_words)
 		act_signed(&act, asked);
 	else if (asked->source)
-		act_source(&act, asked);
+		act_source(&act, &named);
 	else
-		act_person(&act, asked);
+		act_person(&act, &named);
 	return commit(&act, err);
 }
 
-int groups_suspect(struct groups *groups, const char *name, const char *agent,
-	enum pace_trigger trigger, struct group_result *ret_result, struct error *err)
+int groups_suspect(struct groups *groups, const char *name, const struct group_finding *finding,
+	struct group_result *ret_result, struct error *err)
 {
 	struct act act = {.groups = groups, .result = ret_result};
-	const struct pace_event event = {
-		.trigger = trigger, .authority = PACE_BY_BERM, .to = PHASE_COUNT, .agent = agent};
+	const struct pace_event event = {.trigger = finding->trigger,
+		.authority = PACE_BY_BERM,
+		.to = PHASE_COUNT,
+		.agent = finding->agent};
 	autounlock int lock = -1;
 	int r;
 
 	*ret_result = (struct group_result){0};
-	lock = state_lock(groups->state_fd, LOCK_MS, err);
+	lock = state_lock(groups->state_fd, finding->lock_ms, err);
 	if (lock < 0)
 		return lock;
 	r = begin(&act, name, err);
 	if (r < 0)
 		return r;
+	groups_agent_name(groups, finding->agent, ret_result->agent);
 	pace_apply(&ret_result->group, &act.now, &event, &ret_result->outcome);
 	tell(&act, &ret_result->outcome, NULL, NULL, NULL);
 	return commit(&act, err);
@@ -251,9 +264,11 @@ static bool has_risk_owner(const struct authority *authority)
 	return roles & 1U << PACE_BY_RISK_OWNER;
 }
 
-static bool differs(const char *wanted, const char *is)
+/* Naming the first one while nothing has happened is as making the group with it: agents can be of
+ * a group only when it is there. */
+static bool differs(const struct pace_group *group, const char *wanted, const char *is)
 {
-	return wanted && strcmp(wanted, is) != 0;
+	return wanted && strcmp(wanted, is) != 0 && (is[0] || group->phase != PHASE_PRIMARY);
 }
 
 /* Who is asked for: less than before is enforced afterwards, or by somebody else. */
@@ -261,21 +276,15 @@ static bool widens(const struct pace_group *group, const struct group_settings *
 {
 	return s->tier > group->tier ||
 	       (s->configured != PHASE_COUNT && s->configured < group->configured) ||
-	       differs(s->backup, group->backup) || differs(s->contingency, group->contingency) ||
+	       differs(group, s->backup, group->backup) ||
+	       differs(group, s->contingency, group->contingency) ||
 	       s->window_ms > group->window_ms;
 }
 
 static int check_settings(const struct group_settings *s, struct error *err)
 {
-	const char *names[] = {s->backup, s->contingency};
-
 	if (s->tier > 3)
 		return error_set(err, -EINVAL, ERROR_INPUT, "a tier is 1, 2 or 3");
-	for (size_t i = 0; i < array_size(names); i++)
-		if (names[i] && names[i][0] && !pace_name_is_good(names[i]))
-			return error_set(err, -EINVAL, ERROR_INPUT,
-				"\"%s\" is no name of an agent: up to %d of a-z 0-9 . _ -",
-				names[i], PACE_NAME_MAX);
 	if (s->window_ms &&
 		(s->window_ms < PACE_WINDOW_MIN_MS || s->window_ms > PACE_WINDOW_MAX_MS))
 		return error_set(
@@ -295,6 +304,25 @@ static void set(struct pace_group *group, const struct group_settings *s)
 		snprintf(group->contingency, sizeof(group->contingency), "%s", s->contingency);
 	if (s->window_ms)
 		group->window_ms = s->window_ms;
+}
+
+/* Settings keep ids: an agent that gets the name later is another one. */
+static int find_agents(const struct groups *groups, const char *name, struct group_settings *s,
+	char ids[2][AGENT_ID_BYTES + 1], struct error *err)
+{
+	const char **words[] = {&s->backup, &s->contingency};
+
+	for (size_t i = 0; i < array_size(words); i++) {
+		int r;
+
+		if (!*words[i] || !**words[i])
+			continue;
+		r = group_agent(groups, name, *words[i], ids[i], NULL, err);
+		if (r < 0)
+			return r;
+		*words[i] = ids[i];
+	}
+	return 0;
 }
 
 static int may_set(struct act *act, const struct group_settings *settings, bool is_new, uid_t uid,
@@ -331,15 +359,27 @@ static void words_of_settings(const struct pace_group *group, struct text *out)
 		text_printf(out, ", contingency %s", group->contingency);
 }
 
-int groups_set(struct groups *groups, const char *name, const struct group_settings *settings,
+static void make_group(struct act *act, const char *name, const struct group_settings *settings)
+{
+	uint8_t id[PACE_ID_BYTES];
+
+	randombytes_buf(id, sizeof(id));
+	pace_group_start(&act->result->group, name, id, settings->tier ? settings->tier : 1,
+		settings->configured != PHASE_COUNT ? settings->configured : PHASE_PRIMARY,
+		&act->now);
+}
+
+int groups_set(struct groups *groups, const char *name, const struct group_settings *wanted,
 	uid_t uid, struct group_result *ret_result, struct error *err)
 {
 	struct act act = {.groups = groups, .result = ret_result};
+	struct group_settings settings = *wanted;
+	char ids[2][AGENT_ID_BYTES + 1];
 	struct pace_group *group = &ret_result->group;
 	autotext struct text words = {0};
 	autounlock int lock = -1;
 	bool is_new;
-	int r = check_settings(settings, err);
+	int r = check_settings(wanted, err);
 
 	*ret_result = (struct group_result){0};
 	if (r < 0)
@@ -352,15 +392,15 @@ int groups_set(struct groups *groups, const char *name, const struct group_setti
 	if (is_new)
 		r = groups_now(&act.now, err);
 	if (r == 0)
-		r = may_set(&act, settings, is_new, uid, err);
+		r = find_agents(groups, name, &settings, ids, err);
+	if (r == 0)
+		r = may_set(&act, &settings, is_new, uid, err);
 	if (r < 0)
 		return r;
 	if (is_new)
-		pace_group_start(group, name, settings->tier ? settings->tier : 1,
-			settings->configured != PHASE_COUNT ? settings->configured : PHASE_PRIMARY,
-			&act.now);
-	act.loosens |= widens(group, settings);
-	set(group, settings);
+		make_group(&act, name, &settings);
+	act.loosens |= widens(group, &settings);
+	set(group, &settings);
 	words_of_settings(group, &words);
 	ret_result->outcome.result = PACE_NOTED;
 	ret_result->outcome.before = ret_result->outcome.after = group->phase;

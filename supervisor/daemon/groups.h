@@ -28,6 +28,9 @@ struct groups {
 		.state_fd = -1, .dir_fd = -1                                                       \
 	}
 
+/* Open the groups of the state directory that is open as state_fd (borrowed); as groups_open(). */
+int groups_open_at(
+	int state_fd, const char *state, struct groups *ret_groups, struct error *err) must_check;
 /* Open the groups of the state directory, made where they are absent. Who has authority is read by
  * groups_authority(). Release with groups_close(). */
 int groups_open(const char *state, struct groups *ret_groups, struct error *err) must_check;
@@ -52,17 +55,18 @@ int groups_list(const struct groups *groups, char ***ret_names, size_t *ret_coun
 
 /* What an operator sets. Fields that are not given stay. */
 struct group_settings {
-	unsigned tier;           /* 0: not given */
-	unsigned configured;     /* PHASE_COUNT: not given */
-	const char *backup;      /* NULL: not given; "": none */
+	unsigned tier;       /* 0: not given */
+	unsigned configured; /* PHASE_COUNT: not given */
+	const char *backup;  /* name or id of an agent of the group; NULL: not given; "": none */
 	const char *contingency; /* likewise */
 	uint64_t window_ms;      /* 0: not given */
 };
 
 /* Who acts and how it is known. Exactly one of signed, source, and neither (a person by uid). */
 struct group_act {
-	struct pace_event event; /* authority and source are filled in; with `signed` only the agent
-				    counts */
+	struct pace_event event; /* authority and source are filled in; nothing of it counts with
+				    `signed_words` */
+	const char *agent;       /* concerned: name or id of an agent of the group, or NULL */
 	const struct authority_signed *signed_words; /* or NULL */
 	const char *source;                          /* or NULL */
 	uid_t uid;                                   /* of who asks */
@@ -75,6 +79,7 @@ struct group_result {
 	enum authority_refusal signature; /* not FINE: that is why it was refused */
 	const char *unlisted;             /* static: not NULL, that is why it was refused */
 	char by[PACE_NAME_MAX + 1];       /* who it was, "" where nobody is listed */
+	char agent[AGENT_NAME_MAX + 1];   /* its name, where that was asked for */
 	unsigned passed;                  /* changes that time brought before */
 	bool recorded;
 	struct error recording; /* why not */
@@ -89,6 +94,17 @@ int groups_set(struct groups *groups, const char *name, const struct group_setti
 /* One act of one group. A refusal is no error: see ret_result->outcome. */
 int groups_act(struct groups *groups, const char *name, const struct group_act *act,
 	struct group_result *ret_result, struct error *err) must_check;
-/* What a meter of berm's own found: agent is suspected for that trigger (a suspicion). */
-int groups_suspect(struct groups *groups, const char *name, const char *agent,
-	enum pace_trigger trigger, struct group_result *ret_result, struct error *err) must_check;
+/* What a meter of berm's own found. */
+struct group_finding {
+	const char *agent; /* its id */
+	unsigned trigger;  /* enum pace_trigger: a suspicion or evidence */
+	unsigned lock_ms;  /* to wait for the lock at most */
+};
+/* Tell the group of that name. -ETIMEDOUT: the lock was held for that long. */
+int groups_suspect(struct groups *groups, const char *name, const struct group_finding *finding,
+	struct group_result *ret_result, struct error *err) must_check;
+
+/* An agent's name for people, where its file can be read; else its id. */
+#define GROUP_AGENT_WORDS (AGENT_NAME_MAX + 1)
+void groups_agent_name(
+	const struct groups *groups, const char *id, char ret_name[GROUP_AGENT_WORDS]);

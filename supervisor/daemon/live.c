@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "daemon/control.h"
+#include "daemon/group-tell.h"
 #include "daemon/group-watch.h"
 #include "daemon/live-status.h"
 #include "daemon/metering.h"
@@ -29,6 +30,7 @@ struct live {
 	struct staging staging;
 	struct group_watch *group;   /* owned; NULL: the run is of no group */
 	unsigned floor;              /* POSTURE_… that the group's phase asks for */
+	struct group_told told;      /* what the group knows of this run */
 	struct error recorder_error; /* why the run had to end, or to be stopped */
 	int epoll_fd;                /* of the meter's and the control's descriptors */
 	uint64_t started_ms;
@@ -244,6 +246,17 @@ static void look_at_group(struct live *live)
 		live->session->effects.posture = POSTURE_FROZEN;
 }
 
+/* What the run did may be the group's business; what the group makes of it comes back through its
+ * file, as for any other run of it. */
+static void tell_group(struct live *live, bool is_last)
+{
+	const struct session *session = live->session;
+
+	if (live->group)
+		group_told_look(&live->told, session->places.state, session_agent(session),
+			&session->effects, is_last);
+}
+
 static int on_enter(void *context, const struct run_entry *entry, struct error *err)
 {
 	struct live *live = context;
@@ -294,6 +307,7 @@ static void on_watch(void *context)
 	look_at_group(live);
 	refresh_effects(live);
 	tell_recorder(live, NULL);
+	tell_group(live, false);
 }
 
 /* ---- those who ask ---- */
@@ -410,7 +424,7 @@ static int begin(struct live *live, struct error *err)
 		sink.activity = on_activity;
 	if (r == 0 && agent && agent->group[0])
 		r = group_watch_open(
-			session->places.state, agent->group, agent->name, &live->group, err);
+			session->places.state, agent->group, agent->id, &live->group, err);
 	if (r == 0 && session->plan->meter)
 		r = metering_create(session->plan, session->run_id, &sink, &live->metering, err);
 	if (r == 0)
@@ -468,6 +482,7 @@ static void end(struct live *live, struct run_result *result)
 	staging_end(&live->staging, result->outcome != RUN_SETUP_FAILED);
 	runs_leave(&live->socket);
 	session_take_outputs(live->session, result);
+	tell_group(live, true);
 	finish_recording(live, result);
 	metering_destroy(live->metering);
 	group_watch_close(live->group);

@@ -54,8 +54,8 @@ void metering_watch(struct metering *metering);
 /* A person sets the posture. Errors: kind REFUSED where the profile says that nobody takes the run
  * out of its phase; -ETIMEDOUT and others of run_freeze(). */
 int metering_set(struct metering *metering, unsigned posture, struct error *err) must_check;
-/* Into a phase that is not due to anything the run did. why: TRIP_KIND_RECORDER, nobody can record it
- * any more; TRIP_KIND_GROUP. */
+/* Into a phase that is not due to anything the run did. why: TRIP_KIND_RECORDER, nobody can record
+ * it any more; TRIP_KIND_GROUP. */
 void metering_enter_phase(
 	struct metering *metering, uint32_t phase, uint32_t posture, enum trip_kind why);
 /* The state now. */

@@ -27,6 +27,16 @@ const char *admission_rule_name(enum admission_rule rule)
 	return rule < ADMISSION_RULE_COUNT ? names[rule] : "";
 }
 
+void admission_of_phase(const struct pace_effects *effects, struct admission_group *ret_group)
+{
+	*ret_group = (struct admission_group){.no_start = !effects->may_start,
+		.read_only = effects->read_only || effects->approve_writes ||
+			     (effects->posture & POSTURE_NO_WRITE) == POSTURE_NO_WRITE,
+		.approval = effects->approve_runs,
+		.halved = effects->thresholds_halved,
+		.why = effects->why};
+}
+
 /* What all rules look at. */
 struct question {
 	const Berm__Wire__Agent *agent;
@@ -296,7 +306,8 @@ void admit(const Berm__Wire__Agent *agent, const struct admission_group *group,
 	const struct question q = {agent, group, request, now, ret_admission};
 
 	*ret_admission = (struct admission){.rule = ADMISSION_YES,
-		.read_only = group->read_only || agent_tier(agent->tier)->read_only};
+		.read_only = group->read_only || agent_tier(agent->tier)->read_only,
+		.halved = group->halved};
 	for (unsigned i = 0; i < COUNTER_COUNT; i++)
 		ret_admission->caps[i] = AGENT_UNLIMITED;
 	for (size_t i = 0; i < array_size(rules); i++)

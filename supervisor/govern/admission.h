@@ -2,6 +2,7 @@
 #pragma once
 
 #include "govern/agent.h"
+#include "govern/pace.h"
 
 /* Whether a run of an agent may begin, and what it may use up. Nothing is asked of a clock or a
  * file here. Whoever changes an agent so holds the lock of the state directory. */
@@ -11,8 +12,13 @@ struct admission_group {
 	bool no_start;
 	bool read_only;
 	bool approval;   /* a person has to say yes to the run first */
+	bool halved;     /* its thresholds: half of each cap, breakers at half of the count */
 	const char *why; /* half a sentence, for those above */
 };
+
+/* That, from what a phase means for the agent. Writes that a person would have to approve before
+ * they are kept are not made at all: a run that begins so is read-only. */
+void admission_of_phase(const struct pace_effects *effects, struct admission_group *ret_group);
 
 struct admission_request {
 	const char *run;     /* its id */
@@ -45,6 +51,7 @@ struct admission {
 	uint64_t wait_ms;         /* until it is worth to ask again, or AGENT_UNLIMITED */
 	unsigned counter;         /* BUDGET */
 	bool read_only;           /* it is to be started so that it changes nothing */
+	bool halved;              /* as of the group */
 	/* YES: what it may do, by counter, of those that have a budget; else AGENT_UNLIMITED. */
 	uint64_t caps[COUNTER_COUNT];
 	char words[320]; /* why not, for people */

@@ -60,7 +60,7 @@ bool agent_words_are_good(const char *words)
 	return seen;
 }
 
-static bool id_is_good(const char *id)
+bool agent_id_is_good(const char *id)
 {
 	return strlen(id) == AGENT_ID_BYTES &&
 	       strspn(id, "0123456789ABCDEFGHJKMNPQRSTVWXYZ") == AGENT_ID_BYTES;
@@ -92,7 +92,7 @@ static bool runs_are_good(const Berm__Wire__Agent *agent)
 	for (size_t i = 0; i < agent->n_runs; i++) {
 		const Berm__Wire__AgentRun *run = agent->runs[i];
 
-		if (!id_is_good(run->run) || !moment_is_good(run->since) ||
+		if (!agent_id_is_good(run->run) || !moment_is_good(run->since) ||
 			run->n_reserved > COUNTER_COUNT || run->mark > INT64_MAX ||
 			run->call.len != AGENT_CALL_BYTES || !task_is_good(run->task))
 			return false;
@@ -117,7 +117,8 @@ static bool lost_are_good(const Berm__Wire__Agent *agent)
 	if (agent->n_lost > AGENT_LOST_MAX)
 		return false;
 	for (size_t i = 0; i < agent->n_lost; i++)
-		if (!id_is_good(agent->lost[i]->run) || !moment_is_good(agent->lost[i]->moment) ||
+		if (!agent_id_is_good(agent->lost[i]->run) ||
+			!moment_is_good(agent->lost[i]->moment) ||
 			agent->lost[i]->n_amounts != COUNTER_COUNT)
 			return false;
 	return true;
@@ -125,8 +126,9 @@ static bool lost_are_good(const Berm__Wire__Agent *agent)
 
 bool agent_receipt_is_good(const Berm__Wire__AgentReceipt *receipt)
 {
-	return receipt->version == AGENT_VERSION && id_is_good(receipt->run) &&
-	       id_is_good(receipt->agent) && (!receipt->begun || moment_is_good(receipt->begun)) &&
+	return receipt->version == AGENT_VERSION && agent_id_is_good(receipt->run) &&
+	       agent_id_is_good(receipt->agent) &&
+	       (!receipt->begun || moment_is_good(receipt->begun)) &&
 	       receipt->n_done == (receipt->ended ? COUNTER_COUNT : 0);
 }
 
@@ -181,7 +183,7 @@ static const char *wrong_state(const Berm__Wire__Agent *agent)
 {
 	if (agent->version != AGENT_VERSION)
 		return "its version is another one";
-	if (!id_is_good(agent->id) || !moment_is_good(agent->created))
+	if (!agent_id_is_good(agent->id) || !moment_is_good(agent->created))
 		return "it has no id or no beginning";
 	if (agent->retired &&
 		(!moment_is_good(agent->retired) || !agent_words_are_good(agent->retired_reason)))

@@ -37,9 +37,11 @@ const struct agent_tier *agent_tier(unsigned tier);
 #define AGENT_RUNNING 10
 #define AGENT_TASK_FAILURES_MAX 20 /* of all commands of one task, within a day */
 
-/* True for what an agent, a group or a task may be called: 1 to AGENT_NAME_MAX of a-z 0-9 _ -,
- * beginning with a letter or digit. */
+/* True for what an agent, a group, a task, a key, a person or a source may be called: 1 to
+ * AGENT_NAME_MAX of a-z 0-9 _ -, beginning with a letter or digit. */
 bool agent_name_is_good(const char *name);
+/* True for what may be an agent's id: AGENT_ID_BYTES of 0-9 and A-Z without I, L, O and U. */
+bool agent_id_is_good(const char *id);
 /* True where the words are one line of UTF-8 that a terminal shows as it is, 1 to AGENT_WORDS_MAX
  * bytes, not only blanks. */
 bool agent_words_are_good(const char *words);

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HEAD "berm pace statement 1"
+#define HEAD "berm pace statement 2"
 
 static void write_hex(struct text *out, const char *name, const uint8_t *bytes, size_t length)
 {
@@ -40,9 +40,14 @@ int authority_write(const struct authority_signed *s, char ret_text[AUTHORITY_TE
 
 	if (!authority_statement_is_good(st))
 		return -EINVAL;
-	text_printf(&out, HEAD "\ngroup: %s\nfrom: %s\nto: %s\ntrigger: %s\nrole: %s\n", st->group,
-		phase_name(st->from), phase_name(st->to), pace_trigger_name(st->trigger),
-		pace_authority_name(st->role));
+	text_printf(&out, HEAD "\ngroup: %s\n", st->group);
+	write_hex(&out, "id", st->id, sizeof(st->id));
+	text_printf(&out,
+		"changes: %" PRIu64 "\nfrom: %s\nto: %s\ntrigger: %s\nrole: %s\nagent: %s\n",
+		st->changes, phase_name(st->from), phase_name(st->to),
+		pace_trigger_name(st->trigger), pace_authority_name(st->role),
+		st->agent[0] ? st->agent : "none");
+	write_hex(&out, "subject", st->subject, sizeof(st->subject));
 	write_review(&out, st->review);
 	text_printf(&out, "reason: %s\nsigned: %" PRIu64 "\n", st->reason, st->signed_ms);
 	write_hex(&out, "nonce", st->nonce, sizeof(st->nonce));
@@ -67,7 +72,30 @@ static bool parse_hex(const char *word, uint8_t *to, size_t length)
 static bool take_group(struct authority_signed *s, const char *word)
 {
 	snprintf(s->statement.group, sizeof(s->statement.group), "%.*s", PACE_NAME_MAX, word);
-	return pace_name_is_good(word);
+	return agent_name_is_good(word);
+}
+
+static bool take_id(struct authority_signed *s, const char *word)
+{
+	return parse_hex(word, s->statement.id, sizeof(s->statement.id));
+}
+
+static bool take_changes(struct authority_signed *s, const char *word)
+{
+	return number_parse_u64(word, &s->statement.changes);
+}
+
+static bool take_agent(struct authority_signed *s, const char *word)
+{
+	if (strcmp(word, "none") == 0)
+		return true;
+	snprintf(s->statement.agent, sizeof(s->statement.agent), "%.*s", AGENT_ID_BYTES, word);
+	return agent_id_is_good(word);
+}
+
+static bool take_subject(struct authority_signed *s, const char *word)
+{
+	return parse_hex(word, s->statement.subject, sizeof(s->statement.subject));
 }
 
 static bool take_from(struct authority_signed *s, const char *word)
@@ -139,10 +167,14 @@ static const struct {
 	bool (*take)(struct authority_signed *s, const char *word);
 } lines[] = {
 	{"group", take_group},
+	{"id", take_id},
+	{"changes", take_changes},
 	{"from", take_from},
 	{"to", take_to},
 	{"trigger", take_trigger},
 	{"role", take_role},
+	{"agent", take_agent},
+	{"subject", take_subject},
 	{"review", take_review},
 	{"reason", take_reason},
 	{"signed", take_signed},
@@ -192,5 +224,53 @@ int authority_read(
 		return error_set(err, -EINVAL, ERROR_INPUT,
 			"the signed statement is not written as \"berm pace sign\" writes it");
 	*ret_signed = s;
+	return 0;
+}
+
+/* ---- what a signature is to be about ---- */
+
+bool authority_about(const struct pace_group *group, unsigned trigger, unsigned to,
+	char ret_word[AUTHORITY_ABOUT_MAX])
+{
+	bool is_answer = trigger == PACE_DISMISSED || trigger == PACE_EXPLAINED;
+	char id[2 * PACE_ID_BYTES + 1], hex[2 * PACE_DIGEST_BYTES + 1];
+	uint8_t subject[PACE_DIGEST_BYTES];
+
+	if (is_answer && !pace_subject(group, trigger, to, subject))
+		return false;
+	sodium_bin2hex(id, sizeof(id), group->id, sizeof(group->id));
+	hex[0] = '\0';
+	if (is_answer)
+		sodium_bin2hex(hex, sizeof(hex), subject, sizeof(subject));
+	snprintf(ret_word, AUTHORITY_ABOUT_MAX, "%s:%s:%" PRIu64 ":%s%s%s", group->name,
+		phase_name(group->phase), group->changes, id, is_answer ? ":" : "", hex);
+	return true;
+}
+
+int authority_about_read(const char *word, struct authority_statement *statement,
+	bool *ret_is_answer, struct error *err)
+{
+	struct authority_signed s = {.statement = *statement};
+	char copy[AUTHORITY_ABOUT_MAX], *rest = copy;
+	bool (*const take[])(struct authority_signed *, const char *) = {
+		take_group, take_from, take_changes, take_id, take_subject};
+	size_t count = 0;
+
+	if (strlen(word) < sizeof(copy)) {
+		memcpy(copy, word, strlen(word) + 1);
+		for (char *part; (part = strsep(&rest, ":")) != NULL; count++) {
+			if (count < array_size(take) && take[count](&s, part))
+				continue;
+			count = 0;
+			break;
+		}
+	}
+	if (count != array_size(take) && count != array_size(take) - 1)
+		return error_set(err, -EINVAL, ERROR_INPUT,
+			"\"%s\" is not what \"berm pace show\" tells to sign: "
+			"GROUP:PHASE:CHANGES:ID, and for an answer :SUBJECT",
+			word);
+	*statement = s.statement;
+	*ret_is_answer = count == array_size(take);
 	return 0;
 }

@@ -6,7 +6,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#define DOMAIN "berm pace statement v1"
+#define DOMAIN "berm pace statement v2"
 
 struct writer {
 	uint8_t *bytes;
@@ -37,11 +37,15 @@ size_t authority_encode(const struct authority_statement *statement,
 
 	put(&w, DOMAIN, strlen(DOMAIN));
 	put(&w, statement->group, strnlen(statement->group, PACE_NAME_MAX));
+	put(&w, statement->id, sizeof(statement->id));
+	put_number(&w, statement->changes);
 	put_number(&w, statement->from);
 	put_number(&w, statement->to);
 	put_number(&w, statement->trigger);
 	put_number(&w, statement->role);
 	put_number(&w, statement->review);
+	put(&w, statement->agent, strnlen(statement->agent, AGENT_ID_BYTES));
+	put(&w, statement->subject, sizeof(statement->subject));
 	put(&w, statement->nonce, sizeof(statement->nonce));
 	put_number(&w, statement->signed_ms);
 	put(&w, statement->reason, strnlen(statement->reason, AUTHORITY_REASON_MAX));
@@ -67,10 +71,11 @@ bool authority_statement_is_good(const struct authority_statement *s)
 {
 	size_t length = strnlen(s->reason, sizeof(s->reason));
 
-	return pace_name_is_good(s->group) && s->from < PHASE_COUNT && s->to < PHASE_COUNT &&
-	       s->trigger < PACE_TRIGGER_COUNT && s->role < PACE_AUTHORITY_COUNT &&
-	       (AUTHORITY_ROLES & 1U << s->role) && s->review <= PACE_REVIEW_ALL &&
-	       length <= AUTHORITY_REASON_MAX && is_one_line(s->reason, length);
+	return agent_name_is_good(s->group) && (!s->agent[0] || agent_id_is_good(s->agent)) &&
+	       s->from < PHASE_COUNT && s->to < PHASE_COUNT && s->trigger < PACE_TRIGGER_COUNT &&
+	       s->role < PACE_AUTHORITY_COUNT && (AUTHORITY_ROLES & 1U << s->role) &&
+	       s->review <= PACE_REVIEW_ALL && length <= AUTHORITY_REASON_MAX &&
+	       is_one_line(s->reason, length);
 }
 
 static const struct authority_key *find_key(
@@ -85,9 +90,22 @@ static const struct authority_key *find_key(
 static enum authority_refusal check_time(uint64_t signed_ms, uint64_t wall_ms)
 {
 	if (signed_ms > wall_ms)
-		return signed_ms - wall_ms > AUTHORITY_SKEW_MS ? AUTHORITY_TOO_NEW : AUTHORITY_FINE;
-	return wall_ms - signed_ms > AUTHORITY_VALID_MS + AUTHORITY_SKEW_MS ? AUTHORITY_TOO_OLD
-									    : AUTHORITY_FINE;
+		return signed_ms - wall_ms > PACE_SKEW_MS ? AUTHORITY_TOO_NEW : AUTHORITY_FINE;
+	return wall_ms - signed_ms > PACE_STATEMENT_MS + PACE_SKEW_MS ? AUTHORITY_TOO_OLD
+								      : AUTHORITY_FINE;
+}
+
+/* Whether the group is the one that it was signed for, and as it was then. */
+static enum authority_refusal check_group(
+	const struct authority_statement *statement, const struct pace_group *group)
+{
+	uint8_t subject[PACE_DIGEST_BYTES];
+
+	if (statement->from != group->phase || statement->changes != group->changes)
+		return AUTHORITY_OTHER_PHASE;
+	(void)pace_subject(group, statement->trigger, statement->to, subject);
+	return memcmp(subject, statement->subject, sizeof(subject)) == 0 ? AUTHORITY_FINE
+									 : AUTHORITY_OTHER_QUESTION;
 }
 
 enum authority_refusal authority_verify(const struct authority *authority,
@@ -97,7 +115,7 @@ enum authority_refusal authority_verify(const struct authority *authority,
 	const struct authority_statement *statement = &s->statement;
 	uint8_t bytes[AUTHORITY_STATEMENT_BYTES_MAX];
 	const struct authority_key *key;
-	enum authority_refusal late;
+	enum authority_refusal late, other;
 	size_t length;
 
 	if (!authority_statement_is_good(statement))
@@ -110,15 +128,23 @@ enum authority_refusal authority_verify(const struct authority *authority,
 		return AUTHORITY_FORGED;
 	if (!(key->roles & 1U << statement->role))
 		return AUTHORITY_NO_ROLE;
-	if (strcmp(statement->group, group->name) != 0)
+	if (strcmp(statement->group, group->name) != 0 ||
+		memcmp(statement->id, group->id, sizeof(group->id)) != 0)
 		return AUTHORITY_OTHER_GROUP;
 	late = check_time(statement->signed_ms, wall_ms);
 	if (late != AUTHORITY_FINE)
 		return late;
-	if (!pace_nonce_is_new(group, statement->nonce, statement->signed_ms))
+	switch (pace_nonce_ask(group, key->key, statement->nonce, statement->signed_ms, wall_ms)) {
+	case PACE_NONCE_NEW:
+		break;
+	case PACE_NONCE_USED:
 		return AUTHORITY_USED;
-	if (statement->from != group->phase)
-		return AUTHORITY_OTHER_PHASE;
+	case PACE_NONCE_FULL:
+		return AUTHORITY_TOO_MANY;
+	}
+	other = check_group(statement, group);
+	if (other != AUTHORITY_FINE)
+		return other;
 	*ret_key = key;
 	return AUTHORITY_FINE;
 }
@@ -145,10 +171,16 @@ const char *authority_refusal_words(enum authority_refusal refusal)
 		       "Sign "
 		       "it again";
 	case AUTHORITY_OTHER_GROUP:
-		return "it is about another group";
+		return "it is about another group, or one of the same name on another host";
 	case AUTHORITY_OTHER_PHASE:
-		return "the group is not in the phase that it begins with. Look at \"berm pace "
+		return "the group is not in the phase that it begins with, or was elsewhere since. "
+		       "Look at \"berm pace show\" and sign again";
+	case AUTHORITY_OTHER_QUESTION:
+		return "it answers another question than the one that is open. Look at \"berm pace "
 		       "show\" and sign again";
+	case AUTHORITY_TOO_MANY:
+		return "its key has signed as many statements as are taken of one key within 12 "
+		       "minutes";
 	case AUTHORITY_REFUSAL_COUNT:
 		break;
 	}

@@ -6,17 +6,12 @@
 /* Who may declare a phase: statements that somebody signed (Ed25519, libsodium) and people whom the
  * operator lists by their uid. Nothing here opens a file or looks at a clock. */
 
-#define AUTHORITY_KEYS_MAX 64
+#define AUTHORITY_KEYS_MAX PACE_KEYS_MAX
 #define AUTHORITY_PEOPLE_MAX 64
 #define AUTHORITY_SOURCES_MAX 32
-#define AUTHORITY_KEY_BYTES 32
+#define AUTHORITY_KEY_BYTES PACE_KEY_BYTES
 #define AUTHORITY_SIGNATURE_BYTES 64
 #define AUTHORITY_REASON_MAX 512
-
-/* A statement is taken for so long after it was signed, by the wall clock, */
-#define AUTHORITY_VALID_MS (10 * 60 * 1000ULL)
-/* and the clocks of who signs and who checks may differ by so much. */
-#define AUTHORITY_SKEW_MS (2 * 60 * 1000ULL)
 
 /* The roles that a key or a person may have, as a set of 1 << enum pace_authority. */
 #define AUTHORITY_ROLES                                                                            \
@@ -53,13 +48,18 @@ struct authority {
 	size_t source_count;
 };
 
-/* What is signed. */
+/* What is signed: one change of one group on one host, while it is as it was when that was decided.
+ */
 struct authority_statement {
 	char group[PACE_NAME_MAX + 1];
+	uint8_t id[PACE_ID_BYTES]; /* the group's */
+	uint64_t changes;          /* of its phase until then */
 	unsigned from, to; /* enum phase; the same where a decision is answered or explained */
 	unsigned trigger;  /* enum pace_trigger */
 	unsigned role;     /* enum pace_authority that it is signed as */
 	unsigned review;   /* set of enum pace_review */
+	char agent[AGENT_ID_BYTES + 1];     /* concerned, or "" */
+	uint8_t subject[PACE_DIGEST_BYTES]; /* of an answer: pace_subject(); else 0 */
 	uint8_t nonce[PACE_NONCE_BYTES];
 	uint64_t signed_ms;                    /* wall clock, since 1970 */
 	char reason[AUTHORITY_REASON_MAX + 1]; /* UTF-8 in one line */
@@ -87,9 +87,11 @@ enum authority_refusal {
 	AUTHORITY_FORGED,  /* the signature is not of this key and these words */
 	AUTHORITY_TOO_OLD,
 	AUTHORITY_TOO_NEW,
-	AUTHORITY_USED, /* the nonce was there before, or may have been */
-	AUTHORITY_OTHER_GROUP,
-	AUTHORITY_OTHER_PHASE, /* `from` is not where the group is */
+	AUTHORITY_USED,           /* the nonce was there before, or may have been */
+	AUTHORITY_OTHER_GROUP,    /* by its name or its id */
+	AUTHORITY_OTHER_PHASE,    /* `from` is not where the group is, or it was elsewhere since */
+	AUTHORITY_OTHER_QUESTION, /* what it answers is not what is asked */
+	AUTHORITY_TOO_MANY,       /* the key has signed as much as one may for now */
 	AUTHORITY_REFUSAL_COUNT
 };
 
@@ -106,6 +108,17 @@ const struct authority_person *authority_person(const struct authority *authorit
 /* The source of that name which this uid may speak for, or NULL. */
 const struct authority_source *authority_source(
 	const struct authority *authority, const char *name, uint32_t uid);
+
+/* What a signature is to be about, as one word without blanks: GROUP:PHASE:CHANGES:ID, and for an
+ * answer :SUBJECT. Whoever signs on another host takes it from "berm pace show". */
+#define AUTHORITY_ABOUT_MAX 256
+/* trigger: DISMISSED (with the phase that was asked for in `to`) or EXPLAINED: an answer; any
+ * other: not. False where there is nothing to answer. */
+bool authority_about(const struct pace_group *group, unsigned trigger, unsigned to,
+	char ret_word[AUTHORITY_ABOUT_MAX]);
+/* The word again into the fields of a statement that it holds; ret_is_answer: it has a SUBJECT. */
+int authority_about_read(const char *word, struct authority_statement *statement,
+	bool *ret_is_answer, struct error *err) must_check;
 
 /* A signed statement as text for a file, in its one form, and back. Reading is strict: the lines in
  * their order, nothing else, and every value as it would be written. */

@@ -30,13 +30,14 @@ static uint64_t missing(uint64_t wanted_ms, uint64_t passed_ms)
 
 uint64_t pace_time_missing(const struct pace_group *group, unsigned condition)
 {
+	const struct pace_moment *asked = &group->requests[PACE_SLOT_EMERGENCY].since;
 	const struct pace_clock *clock = &group->clock;
 
 	switch (condition) {
 	case PACE_IF_WINDOW_OVER:
-		return missing(group->window_ms, pace_at_most_ms(clock, &group->request.since));
+		return missing(group->window_ms, pace_at_most_ms(clock, asked));
 	case PACE_IF_UNANSWERED:
-		return missing(PACE_UNANSWERED_MS, pace_at_most_ms(clock, &group->request.since));
+		return missing(PACE_UNANSWERED_MS, pace_at_most_ms(clock, asked));
 	case PACE_IF_STAYED:
 		return missing(PACE_ALTERNATE_MAX_MS, pace_at_most_ms(clock, &group->entered));
 	case PACE_IF_SUPERVISED:
@@ -67,24 +68,25 @@ static enum pace_refusal unless(bool holds, enum pace_refusal refusal)
 static enum pace_refusal check_one(const struct pace_group *group, const struct pace_row *row,
 	const struct pace_event *event, unsigned condition, struct pace_outcome *outcome)
 {
-	const struct pace_request *request = &group->request;
+	const struct pace_request *request = pace_request_of(group, row->to);
 
 	switch ((enum pace_condition)condition) {
 	case PACE_IF_CONFIGURED:
 		return unless(row->to == group->configured, PACE_NO_RULE);
 	case PACE_IF_ASKED:
-		return unless(request->open && request->to == row->to, PACE_NOT_ASKED);
+		return unless(request != NULL, PACE_NOT_ASKED);
 	case PACE_IF_OTHER_SOURCE:
-		return unless(strcmp(request->source, event->source ? event->source : ""),
+		return unless(
+			request && strcmp(request->source, event->source ? event->source : "") != 0,
 			PACE_NOT_ASKED);
 	case PACE_IF_OBSERVER_ASKED:
-		return unless(request->authority == PACE_BY_OBSERVER, PACE_NOT_ASKED);
+		return unless(request && request->authority == PACE_BY_OBSERVER, PACE_NOT_ASKED);
 	case PACE_IF_CYCLES_USED:
 		return unless(recent_returns(group) >= PACE_CYCLES_MAX, PACE_NO_RULE);
 	case PACE_IF_ABOVE_FLOOR:
 		return unless(row->to >= group->configured, PACE_FLOOR);
 	case PACE_IF_DECIDED:
-		return unless(!request->open, PACE_UNDECIDED);
+		return unless(!pace_is_undecided(group), PACE_UNDECIDED);
 	case PACE_IF_NOT_RECOVERING:
 		return unless(!group->recovering, PACE_NO_RULE);
 	case PACE_IF_REASON:

@@ -53,32 +53,39 @@ static const struct phase_effects table[PHASE_COUNT] = {
 };
 /* clang-format on */
 
-/* Names of agents are never empty: "" is a group without such an agent, or a run without one. */
-static bool is_named(const char *name, const char *agent)
+/* Ids of agents are never empty: "" is a group without such an agent, or a run without one. */
+static bool is_named(const char *id, const char *agent)
 {
-	return agent[0] && strcmp(name, agent) == 0;
+	return agent[0] && strcmp(id, agent) == 0;
 }
 
 static const char *why_isolated(const struct pace_group *group, const char *agent)
 {
-	const struct pace_request *r = &group->request;
-
 	if (group->all_isolated)
 		return "too many agents of its group are isolated";
 	for (size_t i = 0; i < group->isolated_count; i++)
 		if (is_named(group->isolated[i].agent, agent))
 			return "it is isolated";
-	if (r->open && (!r->agent[0] || is_named(r->agent, agent)))
-		return "it is held until somebody decides about its group";
+	for (size_t i = 0; i < PACE_SLOT_COUNT; i++) {
+		const struct pace_request *r = &group->requests[i];
+
+		if (r->open && (!r->agent[0] || is_named(r->agent, agent)))
+			return "it is held until somebody decides about its group";
+	}
 	return NULL;
+}
+
+bool pace_holds(const struct pace_group *group, const char *agent)
+{
+	return group->phase != PHASE_PRIMARY || why_isolated(group, agent);
 }
 
 void pace_effects(
 	const struct pace_group *group, const char *agent, struct pace_effects *ret_effects)
 {
-	const char *name = agent ? agent : "";
+	const char *id = agent ? agent : "";
 	const struct phase_effects *row;
-	const char *held = why_isolated(group, name);
+	const char *held = why_isolated(group, id);
 	bool chosen;
 
 	if (group->phase >= PHASE_COUNT) {
@@ -87,7 +94,7 @@ void pace_effects(
 	}
 	row = &table[group->phase];
 	chosen = is_named(
-		group->phase == PHASE_CONTINGENCY ? group->contingency : group->backup, name);
+		group->phase == PHASE_CONTINGENCY ? group->contingency : group->backup, id);
 	*ret_effects = chosen ? row->chosen : row->others;
 	if (!held)
 		return;

@@ -33,9 +33,11 @@ static ProtobufCBinaryData bytes_of(const uint8_t *data, size_t length)
 
 /* Room for the messages that a GroupState points to. */
 struct parts {
-	MomentMessage entered, disturbed, clock_moment, asked;
+	MomentMessage entered, disturbed, clock_moment;
 	Berm__Wire__PaceClock clock;
-	Berm__Wire__PaceRequest request;
+	MomentMessage asked[PACE_SLOT_COUNT];
+	Berm__Wire__PaceRequest requests[PACE_SLOT_COUNT];
+	Berm__Wire__PaceRequest *request_list[PACE_SLOT_COUNT];
 	Berm__Wire__PaceIsolated isolated[PACE_ISOLATED_MAX];
 	MomentMessage isolated_since[PACE_ISOLATED_MAX];
 	Berm__Wire__PaceIsolated *isolated_list[PACE_ISOLATED_MAX];
@@ -66,27 +68,32 @@ static void fill_lists(const struct pace_group *g, struct parts *parts, GroupMes
 		berm__wire__pace_nonce__init(&parts->nonces[i]);
 		parts->nonces[i].nonce = bytes_of(g->nonces[i].nonce, PACE_NONCE_BYTES);
 		parts->nonces[i].signed_ms = g->nonces[i].signed_ms;
+		parts->nonces[i].key = bytes_of(g->nonces[i].key, PACE_KEY_BYTES);
 		parts->nonce_list[i] = &parts->nonces[i];
 	}
 	message->n_nonces = g->nonce_count;
 	message->nonces = parts->nonce_list;
 }
 
-static void fill_request(const struct pace_request *r, struct parts *parts, GroupMessage *message)
+static void fill_requests(const struct pace_group *g, struct parts *parts, GroupMessage *message)
 {
-	Berm__Wire__PaceRequest *request = &parts->request;
+	for (size_t i = 0; i < PACE_SLOT_COUNT; i++) {
+		Berm__Wire__PaceRequest *request = &parts->requests[i];
+		const struct pace_request *r = &g->requests[i];
 
-	if (!r->open)
-		return;
-	berm__wire__pace_request__init(request);
-	parts->asked = moment_message(&r->since);
-	request->to = r->to;
-	request->trigger = r->trigger;
-	request->authority = r->authority;
-	request->source = words(r->source);
-	request->agent = words(r->agent);
-	request->since = &parts->asked;
-	message->request = request;
+		if (!r->open)
+			continue;
+		berm__wire__pace_request__init(request);
+		parts->asked[i] = moment_message(&r->since);
+		request->to = r->to;
+		request->trigger = r->trigger;
+		request->authority = r->authority;
+		request->source = words(r->source);
+		request->agent = words(r->agent);
+		request->since = &parts->asked[i];
+		parts->request_list[message->n_requests++] = request;
+	}
+	message->requests = parts->request_list;
 }
 
 static void fill(const struct pace_group *g, struct parts *parts, GroupMessage *message)
@@ -94,6 +101,7 @@ static void fill(const struct pace_group *g, struct parts *parts, GroupMessage *
 	berm__wire__group_state__init(message);
 	message->version = PACE_MESSAGE_VERSION;
 	message->group = words(g->name);
+	message->id = bytes_of(g->id, PACE_ID_BYTES);
 	message->tier = g->tier;
 	message->configured = g->configured;
 	message->backup = words(g->backup);
@@ -114,7 +122,7 @@ static void fill(const struct pace_group *g, struct parts *parts, GroupMessage *
 	message->recovering = g->recovering;
 	message->all_isolated = g->all_isolated;
 	fill_lists(g, parts, message);
-	fill_request(&g->request, parts, message);
+	fill_requests(g, parts, message);
 	message->nonce_floor_ms = g->nonce_floor_ms;
 	message->changes = g->changes;
 }
@@ -144,9 +152,17 @@ int pace_pack(
 
 static bool take_name(const char *text, bool may_be_empty, char to[PACE_NAME_MAX + 1])
 {
-	if (!text || (!(may_be_empty && !text[0]) && !pace_name_is_good(text)))
+	if (!text || (!(may_be_empty && !text[0]) && !agent_name_is_good(text)))
 		return false;
 	snprintf(to, PACE_NAME_MAX + 1, "%s", text);
+	return true;
+}
+
+static bool take_id(const char *text, bool may_be_empty, char to[AGENT_ID_BYTES + 1])
+{
+	if (!text || (!(may_be_empty && !text[0]) && !agent_id_is_good(text)))
+		return false;
+	snprintf(to, AGENT_ID_BYTES + 1, "%s", text);
 	return true;
 }
 
@@ -186,13 +202,16 @@ static const char *take_setting(const GroupMessage *m, struct pace_group *g)
 		return "version";
 	if (!take_name(m->group, false, g->name))
 		return "group";
+	if (m->id.len != PACE_ID_BYTES)
+		return "id";
+	memcpy(g->id, m->id.data, PACE_ID_BYTES);
 	if (m->tier < 1 || m->tier > 3)
 		return "tier";
 	if (m->configured >= PHASE_COUNT)
 		return "configured";
-	if (!take_name(m->backup, true, g->backup))
+	if (!take_id(m->backup, true, g->backup))
 		return "backup";
-	if (!take_name(m->contingency, true, g->contingency))
+	if (!take_id(m->contingency, true, g->contingency))
 		return "contingency";
 	if (m->window_ms < PACE_WINDOW_MIN_MS || m->window_ms > PACE_WINDOW_MAX_MS)
 		return "window";
@@ -211,22 +230,29 @@ static const char *take_setting(const GroupMessage *m, struct pace_group *g)
 	return NULL;
 }
 
-static const char *take_request(const GroupMessage *m, struct pace_group *g)
+static bool take_request(const Berm__Wire__PaceRequest *r, struct pace_group *g)
 {
-	const Berm__Wire__PaceRequest *r = m->request;
+	struct pace_request *to = &g->requests[r->to == PHASE_EMERGENCY ? PACE_SLOT_EMERGENCY
+									: PACE_SLOT_CONTINGENCY];
 
-	if (!r)
-		return NULL;
-	if (r->to >= PHASE_COUNT || r->to <= g->phase || r->trigger >= PACE_TRIGGER_COUNT ||
+	if ((r->to != PHASE_CONTINGENCY && r->to != PHASE_EMERGENCY) || r->to <= g->phase ||
+		to->open || r->trigger >= PACE_TRIGGER_COUNT ||
 		(r->authority != PACE_BY_BERM && r->authority != PACE_BY_OBSERVER) ||
-		!take_name(r->source, true, g->request.source) ||
-		!take_name(r->agent, true, g->request.agent) ||
-		!take_moment(r->since, &g->clock.moment, &g->request.since))
-		return "request";
-	g->request.open = true;
-	g->request.to = r->to;
-	g->request.trigger = r->trigger;
-	g->request.authority = r->authority;
+		!take_name(r->source, true, to->source) || !take_id(r->agent, true, to->agent) ||
+		!take_moment(r->since, &g->clock.moment, &to->since))
+		return false;
+	to->open = true;
+	to->to = r->to;
+	to->trigger = r->trigger;
+	to->authority = r->authority;
+	return true;
+}
+
+static const char *take_requests(const GroupMessage *m, struct pace_group *g)
+{
+	for (size_t i = 0; i < m->n_requests; i++)
+		if (!take_request(m->requests[i], g))
+			return "requests";
 	return NULL;
 }
 
@@ -235,7 +261,7 @@ static const char *take_isolated(const GroupMessage *m, struct pace_group *g)
 	if (m->n_isolated > PACE_ISOLATED_MAX)
 		return "isolated";
 	for (size_t i = 0; i < m->n_isolated; i++) {
-		if (!take_name(m->isolated[i]->agent, false, g->isolated[i].agent) ||
+		if (!take_id(m->isolated[i]->agent, false, g->isolated[i].agent) ||
 			!take_moment(
 				m->isolated[i]->since, &g->clock.moment, &g->isolated[i].since))
 			return "isolated";
@@ -266,10 +292,12 @@ static const char *take_nonces(const GroupMessage *m, struct pace_group *g)
 	for (size_t i = 0; i < m->n_nonces; i++) {
 		const Berm__Wire__PaceNonce *n = m->nonces[i];
 
-		if (n->nonce.len != PACE_NONCE_BYTES || n->signed_ms <= g->nonce_floor_ms ||
+		if (n->nonce.len != PACE_NONCE_BYTES || n->key.len != PACE_KEY_BYTES ||
+			n->signed_ms <= g->nonce_floor_ms ||
 			(i > 0 && n->signed_ms < m->nonces[i - 1]->signed_ms))
 			return "nonces";
 		memcpy(g->nonces[i].nonce, n->nonce.data, PACE_NONCE_BYTES);
+		memcpy(g->nonces[i].key, n->key.data, PACE_KEY_BYTES);
 		g->nonces[i].signed_ms = n->signed_ms;
 	}
 	g->nonce_count = m->n_nonces;
@@ -279,7 +307,7 @@ static const char *take_nonces(const GroupMessage *m, struct pace_group *g)
 static const char *take(const GroupMessage *m, struct pace_group *g)
 {
 	static const char *(*const parts[])(const GroupMessage *, struct pace_group *) = {
-		take_setting, take_clock, take_request, take_isolated, take_returns, take_nonces};
+		take_setting, take_clock, take_requests, take_isolated, take_returns, take_nonces};
 
 	for (size_t i = 0; i < array_size(parts); i++) {
 		const char *bad = parts[i](m, g);

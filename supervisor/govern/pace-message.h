@@ -3,7 +3,7 @@
 
 #include "govern/pace.h"
 
-#define PACE_MESSAGE_MAX 32768 /* bytes of a packed group at most */
+#define PACE_MESSAGE_MAX 65536 /* bytes of a packed group at most */
 #define PACE_MESSAGE_VERSION 1
 
 /* A group as the packed form of GroupState, in a new buffer (caller frees). -ENOMEM. */

@@ -205,6 +205,13 @@ static void too_early(
 	pace_duration_write(out, o->wait_ms);
 }
 
+/* The decision that is the nearest to the phase now. */
+static const struct pace_request *undecided(const struct pace_group *group)
+{
+	return &group->requests[group->requests[PACE_SLOT_CONTINGENCY].open ? PACE_SLOT_CONTINGENCY
+									    : PACE_SLOT_EMERGENCY];
+}
+
 void pace_refusal_write(
 	struct text *out, const struct pace_group *group, const struct pace_outcome *o)
 {
@@ -246,8 +253,12 @@ void pace_refusal_write(
 		text_printf(out,
 			"a decision about %s is open since %s asked for it. Declare that phase, or "
 			"say no with \"berm pace dismiss\"",
-			phase_name(group->request.to),
-			group->request.source[0] ? group->request.source : "berm");
+			phase_name(undecided(group)->to),
+			undecided(group)->source[0] ? undecided(group)->source : "berm");
+		break;
+	case PACE_WHICH:
+		text_puts(out, "two decisions are open. Say about which phase: \"berm pace dismiss "
+			       "GROUP contingency\" or \"emergency\"");
 		break;
 	case PACE_NOT_ASKED:
 		text_puts(out, "no such decision is open");

@@ -9,27 +9,23 @@
 
 #define BIT(value) (1U << (value))
 
-bool pace_name_is_good(const char *name)
-{
-	static const char first[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-	static const char others[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
-	size_t length = strnlen(name, PACE_NAME_MAX + 1);
-
-	return length > 0 && length <= PACE_NAME_MAX && strchr(first, name[0]) &&
-	       strspn(name, others) == length;
-}
-
 static void name_copy(char to[PACE_NAME_MAX + 1], const char *from)
 {
 	snprintf(to, PACE_NAME_MAX + 1, "%s", from ? from : "");
 }
 
-void pace_group_start(struct pace_group *group, const char *name, unsigned tier,
-	unsigned configured, const struct pace_now *now)
+static void id_copy(char to[AGENT_ID_BYTES + 1], const char *from)
 {
-	assert(tier >= 1 && tier <= 3 && configured < PHASE_COUNT && pace_name_is_good(name));
+	snprintf(to, AGENT_ID_BYTES + 1, "%s", from ? from : "");
+}
+
+void pace_group_start(struct pace_group *group, const char *name, const uint8_t id[PACE_ID_BYTES],
+	unsigned tier, unsigned configured, const struct pace_now *now)
+{
+	assert(tier >= 1 && tier <= 3 && configured < PHASE_COUNT && agent_name_is_good(name));
 	*group = (struct pace_group){.tier = tier, .configured = configured, .phase = configured};
 	name_copy(group->name, name);
+	memcpy(group->id, id, PACE_ID_BYTES);
 	group->window_ms = PACE_WINDOW_MS;
 	pace_clock_start(&group->clock, now);
 	group->entered = group->disturbed = group->clock.moment;
@@ -55,7 +51,7 @@ static void isolate(struct pace_group *group, const char *agent)
 		group->all_isolated = true;
 		return;
 	}
-	name_copy(free_slot->agent, agent);
+	id_copy(free_slot->agent, agent);
 	free_slot->since = group->clock.moment;
 	group->isolated_count++;
 }
@@ -82,8 +78,9 @@ static void enter(struct pace_group *group, unsigned to)
 		group->isolated_count = 0;
 		group->all_isolated = false;
 	}
-	if (group->request.open && group->request.to <= to)
-		group->request = (struct pace_request){0};
+	for (size_t i = 0; i < PACE_SLOT_COUNT; i++)
+		if (group->requests[i].open && group->requests[i].to <= to)
+			group->requests[i] = (struct pace_request){0};
 	group->phase = to;
 	group->entered = group->disturbed = *now;
 	group->explained = false;
@@ -91,10 +88,30 @@ static void enter(struct pace_group *group, unsigned to)
 		group->changes++;
 }
 
+static struct pace_request *slot_of(struct pace_group *group, unsigned to)
+{
+	return &group->requests[to == PHASE_EMERGENCY ? PACE_SLOT_EMERGENCY
+						      : PACE_SLOT_CONTINGENCY];
+}
+
+const struct pace_request *pace_request_of(const struct pace_group *group, unsigned to)
+{
+	for (size_t i = 0; i < PACE_SLOT_COUNT; i++)
+		if (group->requests[i].open && group->requests[i].to == to)
+			return &group->requests[i];
+	return NULL;
+}
+
+bool pace_is_undecided(const struct pace_group *group)
+{
+	return group->requests[PACE_SLOT_CONTINGENCY].open ||
+	       group->requests[PACE_SLOT_EMERGENCY].open;
+}
+
 static void ask(
 	struct pace_group *group, const struct pace_row *row, const struct pace_event *event)
 {
-	struct pace_request *r = &group->request;
+	struct pace_request *r = slot_of(group, row->to);
 
 	*r = (struct pace_request){.open = true,
 		.to = row->to,
@@ -102,7 +119,7 @@ static void ask(
 		.authority = event->authority,
 		.since = group->clock.moment};
 	name_copy(r->source, event->source);
-	name_copy(r->agent, event->agent);
+	id_copy(r->agent, event->agent);
 }
 
 static void perform(struct pace_group *group, const struct pace_row *row,
@@ -117,8 +134,9 @@ static void perform(struct pace_group *group, const struct pace_row *row,
 		if (row->to > group->phase) {
 			isolate(group, event->agent);
 			/* Who was held for this decision is not forgotten with it. */
-			if (group->request.open && group->request.to <= row->to)
-				isolate(group, group->request.agent);
+			for (size_t i = 0; i < PACE_SLOT_COUNT; i++)
+				if (group->requests[i].open && group->requests[i].to <= row->to)
+					isolate(group, group->requests[i].agent);
 		}
 		enter(group, row->to);
 		break;
@@ -134,7 +152,7 @@ static void perform(struct pace_group *group, const struct pace_row *row,
 	case PACE_STAY:
 		outcome->result = PACE_NOTED;
 		if (event->trigger == PACE_DISMISSED)
-			group->request = (struct pace_request){0};
+			*slot_of(group, row->to) = (struct pace_request){0};
 		else
 			group->explained = true;
 		break;
@@ -155,7 +173,7 @@ static void attempt(
 		.trigger = event->trigger,
 		.authority = event->authority,
 		.wanted = event->to};
-	name_copy(outcome->agent, event->agent);
+	id_copy(outcome->agent, event->agent);
 	row = pace_find_row(group, event, outcome);
 	if (!row)
 		return;
@@ -176,7 +194,7 @@ static void note(
 		.trigger = event->trigger,
 		.authority = event->authority,
 		.wanted = group->phase};
-	name_copy(outcome->agent, event->agent);
+	id_copy(outcome->agent, event->agent);
 	if (event->agent && event->agent[0]) {
 		isolate(group, event->agent);
 		outcome->actions = PACE_ISOLATE;
@@ -191,8 +209,8 @@ static bool refine_suspicion(const struct pace_group *group, struct pace_event *
 {
 	if (group->phase == PHASE_PRIMARY)
 		return true;
-	if (group->phase != PHASE_ALTERNATE || group->request.open || !event->agent ||
-		is_isolated(group, event->agent))
+	if (group->phase != PHASE_ALTERNATE || !event->agent || is_isolated(group, event->agent) ||
+		pace_request_of(group, PHASE_CONTINGENCY))
 		return false;
 	event->to = PHASE_CONTINGENCY;
 	event->trigger = strcmp(event->agent, group->backup) == 0 ? PACE_BACKUP : PACE_SECOND_AGENT;
@@ -202,12 +220,12 @@ static bool refine_suspicion(const struct pace_group *group, struct pace_event *
 /* The same for a signal that speaks for an emergency: a second one, or the first one again. */
 static bool refine_evidence(const struct pace_group *group, struct pace_event *event)
 {
-	const struct pace_request *r = &group->request;
+	const struct pace_request *r = pace_request_of(group, PHASE_EMERGENCY);
 
 	if (group->phase == PHASE_EMERGENCY)
 		return false;
 	event->to = PHASE_EMERGENCY;
-	if (!r->open || r->to != PHASE_EMERGENCY)
+	if (!r)
 		return true;
 	if (strcmp(r->source, event->source ? event->source : "") == 0)
 		return false;
@@ -220,8 +238,8 @@ static bool is_malformed(const struct pace_event *event)
 {
 	return event->trigger >= PACE_TRIGGER_COUNT || event->authority >= PACE_AUTHORITY_COUNT ||
 	       event->to > PHASE_COUNT || (event->review & ~(unsigned)PACE_REVIEW_ALL) ||
-	       (event->agent && !pace_name_is_good(event->agent)) ||
-	       (event->source && !pace_name_is_good(event->source));
+	       (event->agent && !agent_id_is_good(event->agent)) ||
+	       (event->source && !agent_name_is_good(event->source));
 }
 
 static void refuse(const struct pace_group *group, const struct pace_event *event,
@@ -273,6 +291,21 @@ static bool is_there(const struct pace_group *group, const struct pace_event *ev
 	return false;
 }
 
+/* Who says no without saying to what answers the one decision that is open. False: there are two.
+ */
+static bool find_decision(const struct pace_group *group, struct pace_event *event)
+{
+	if (event->trigger != PACE_DISMISSED || event->to != PHASE_COUNT)
+		return true;
+	for (size_t i = 0; i < PACE_SLOT_COUNT; i++) {
+		if (group->requests[i].open && event->to != PHASE_COUNT)
+			return false;
+		if (group->requests[i].open)
+			event->to = group->requests[i].to;
+	}
+	return true;
+}
+
 void pace_apply(struct pace_group *group, const struct pace_now *now,
 	const struct pace_event *event, struct pace_outcome *ret_outcome)
 {
@@ -280,10 +313,10 @@ void pace_apply(struct pace_group *group, const struct pace_now *now,
 	bool signal = e.authority == PACE_BY_BERM || e.authority == PACE_BY_OBSERVER;
 
 	pace_clock_advance(&group->clock, now);
-	if (e.trigger == PACE_DISMISSED && e.to == PHASE_COUNT && group->request.open)
-		e.to = group->request.to;
 	if (is_malformed(&e)) {
 		refuse(group, event, PACE_MALFORMED, ret_outcome);
+	} else if (!find_decision(group, &e)) {
+		refuse(group, event, PACE_WHICH, ret_outcome);
 	} else if (PACE_INNER_TRIGGERS & BIT(e.trigger)) {
 		refuse(group, event, PACE_NO_RULE, ret_outcome);
 	} else if (signal &&
@@ -321,8 +354,8 @@ static struct pace_event timer_event(const struct pace_group *group, size_t i)
 
 	if (event.to == PHASE_COUNT)
 		event.to = group->configured;
-	if (timers[i].to == PHASE_EMERGENCY && group->request.agent[0])
-		event.agent = group->request.agent;
+	if (timers[i].to == PHASE_EMERGENCY && group->requests[PACE_SLOT_EMERGENCY].agent[0])
+		event.agent = group->requests[PACE_SLOT_EMERGENCY].agent;
 	return event;
 }
 
@@ -332,10 +365,10 @@ void pace_tick(
 	pace_clock_advance(&group->clock, now);
 	for (size_t i = 0; i < array_size(timers); i++) {
 		struct pace_event event = timer_event(group, i);
-		char agent[PACE_NAME_MAX + 1];
+		char agent[AGENT_ID_BYTES + 1];
 
-		/* The request that holds the name ends with the change. */
-		name_copy(agent, event.agent);
+		/* The request that holds the id ends with the change. */
+		id_copy(agent, event.agent);
 		event.agent = agent[0] ? agent : NULL;
 		attempt(group, &event, ret_outcome);
 		if (ret_outcome->result != PACE_REFUSED)
@@ -347,6 +380,18 @@ void pace_tick(
 		.trigger = PACE_TRIGGER_COUNT,
 		.authority = PACE_BY_BERM,
 		.wanted = group->phase};
+}
+
+bool pace_settle(struct pace_group *group, const struct pace_now *now, unsigned steps)
+{
+	struct pace_outcome outcome;
+
+	for (unsigned i = 0; i < steps; i++) {
+		pace_tick(group, now, &outcome);
+		if (outcome.result != PACE_CHANGED)
+			return true;
+	}
+	return false;
 }
 
 uint64_t pace_next(const struct pace_group *group, struct pace_outcome *ret_outcome)

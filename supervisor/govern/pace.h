@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "govern/agent.h"
 #include "govern/pace-clock.h"
 #include "wire/effects.h"
 
@@ -14,11 +15,24 @@
  * containment are two things: who is suspected is isolated at once, whatever the phase, and a
  * decision that needs a person never delays that. */
 
-#define PACE_NAME_MAX 64 /* bytes of the name of a group, an agent or a source */
+/* Groups, keys, people and sources have names (agent_name_is_good()). Agents are known by their ids
+ * alone (agent_id_is_good()): whoever gives an agent another name, or another agent its name,
+ * changes nothing here. */
+#define PACE_NAME_MAX AGENT_NAME_MAX
+#define PACE_ID_BYTES 16 /* of a group */
 #define PACE_ISOLATED_MAX 32
 #define PACE_RETURNS_MAX 8
-#define PACE_NONCES_MAX 64
+#define PACE_KEYS_MAX 64      /* that may have signed within the time of a statement */
+#define PACE_NONCES_PER_KEY 8 /* within that time */
+#define PACE_NONCES_MAX (PACE_KEYS_MAX * PACE_NONCES_PER_KEY)
 #define PACE_NONCE_BYTES 16
+#define PACE_KEY_BYTES 32
+#define PACE_DIGEST_BYTES 32
+
+/* A signed statement is taken for so long after it was signed, by the wall clock, */
+#define PACE_STATEMENT_MS (10 * 60 * 1000ULL)
+/* and the clocks of who signs and who checks may differ by so much. */
+#define PACE_SKEW_MS (2 * 60 * 1000ULL)
 
 #define PACE_STABLE_MS (2 * 3600 * 1000ULL)         /* alternate to primary */
 #define PACE_ALTERNATE_MAX_MS (48 * 3600 * 1000ULL) /* in alternate, then contingency */
@@ -100,7 +114,7 @@ enum pace_review {
 };
 
 struct pace_isolated {
-	char agent[PACE_NAME_MAX + 1];
+	char agent[AGENT_ID_BYTES + 1];
 	struct pace_moment since;
 };
 
@@ -110,12 +124,16 @@ struct pace_request {
 	unsigned trigger;   /* enum pace_trigger */
 	unsigned authority; /* enum pace_authority: who asked */
 	char source[PACE_NAME_MAX + 1];
-	char agent[PACE_NAME_MAX + 1]; /* "": the whole group */
+	char agent[AGENT_ID_BYTES + 1]; /* "": the whole group */
 	struct pace_moment since;
 };
 
+/* A decision about one phase does not make one about another go away: each has its place. */
+enum pace_slot { PACE_SLOT_CONTINGENCY = 0, PACE_SLOT_EMERGENCY, PACE_SLOT_COUNT };
+
 struct pace_nonce {
 	uint8_t nonce[PACE_NONCE_BYTES];
+	uint8_t key[PACE_KEY_BYTES];
 	uint64_t signed_ms; /* wall clock of the signature */
 };
 
@@ -123,10 +141,11 @@ struct pace_nonce {
  * the fields are. */
 struct pace_group {
 	char name[PACE_NAME_MAX + 1];
+	uint8_t id[PACE_ID_BYTES];
 	unsigned tier;
 	unsigned configured; /* enum phase */
-	char backup[PACE_NAME_MAX + 1];
-	char contingency[PACE_NAME_MAX + 1];
+	char backup[AGENT_ID_BYTES + 1];
+	char contingency[AGENT_ID_BYTES + 1];
 	uint64_t window_ms;
 	struct pace_clock clock;
 	unsigned phase; /* enum phase */
@@ -139,7 +158,7 @@ struct pace_group {
 	size_t isolated_count;
 	struct pace_moment returns[PACE_RETURNS_MAX];
 	size_t return_count;
-	struct pace_request request;
+	struct pace_request requests[PACE_SLOT_COUNT];
 	struct pace_nonce nonces[PACE_NONCES_MAX];
 	size_t nonce_count;
 	uint64_t nonce_floor_ms;
@@ -151,7 +170,7 @@ struct pace_event {
 	unsigned trigger;   /* enum pace_trigger; those that berm finds by itself are refused */
 	unsigned authority; /* enum pace_authority */
 	unsigned to;        /* enum phase, or PHASE_COUNT: whatever the trigger brings */
-	const char *agent;  /* concerned; NULL: none in particular */
+	const char *agent;  /* id of who is concerned; NULL: none in particular */
 	const char *source; /* who says so: NULL where authority says it all */
 	const char *reason; /* people's words; NULL: none. An explanation and a return need one */
 	unsigned review;    /* set of enum pace_review */
@@ -176,6 +195,7 @@ enum pace_refusal {
 	PACE_NO_REVIEW,    /* what is missing is in missing_review */
 	PACE_UNDECIDED,    /* a decision is open */
 	PACE_NOT_ASKED,    /* no decision is open, or another one */
+	PACE_WHICH,        /* two are, and it was not said which one is answered */
 	PACE_FLOOR,        /* the operator's setting is more restrictive */
 	PACE_TOO_OFTEN,    /* too many returns */
 	PACE_MALFORMED,    /* no such trigger, authority or phase; a name that is none */
@@ -194,16 +214,13 @@ struct pace_outcome {
 	unsigned who_may;       /* NO_AUTHORITY: set of 1 << enum pace_authority */
 	uint64_t wait_ms;       /* TOO_EARLY */
 	unsigned missing_review;
-	char agent[PACE_NAME_MAX + 1]; /* concerned, or "" */
+	char agent[AGENT_ID_BYTES + 1]; /* concerned, or "" */
 };
 
-/* True for what a group, an agent or a source may be called: 1 to PACE_NAME_MAX of a-z 0-9 . _ -,
- * beginning with a letter or digit. */
-bool pace_name_is_good(const char *name);
-
-/* A new group in the phase that is configured. tier: 1 to 3. */
-void pace_group_start(struct pace_group *group, const char *name, unsigned tier,
-	unsigned configured, const struct pace_now *now);
+/* A new group in the phase that is configured. id: random, so that no other group ever has it.
+ * tier: 1 to 3. */
+void pace_group_start(struct pace_group *group, const char *name, const uint8_t id[PACE_ID_BYTES],
+	unsigned tier, unsigned configured, const struct pace_now *now);
 /* One thing that happened. The group's clock is brought up to now, whatever comes of it. */
 void pace_apply(struct pace_group *group, const struct pace_now *now,
 	const struct pace_event *event, struct pace_outcome *ret_outcome);
@@ -211,6 +228,10 @@ void pace_apply(struct pace_group *group, const struct pace_now *now,
  * anything else is asked of a group that was away. */
 void pace_tick(
 	struct pace_group *group, const struct pace_now *now, struct pace_outcome *ret_outcome);
+/* All that is due: at most steps changes. False where more would come, which no whole group does:
+ * what holds for it is not known then. */
+#define PACE_STEPS_MAX 16
+bool pace_settle(struct pace_group *group, const struct pace_now *now, unsigned steps);
 /* In how many ms pace_tick() may have something to do at the earliest; UINT64_MAX: never. */
 uint64_t pace_next_ms(const struct pace_group *group);
 /* The same, and what it will do unless something else comes before; left alone for never. */
@@ -233,17 +254,37 @@ struct pace_effects {
 	const char *why;     /* static: half a sentence for people */
 };
 
-/* agent: NULL for a run of the group without an agent, which is nobody's backup. */
+/* agent: an id; NULL for a run of the group without an agent, which is nobody's backup. */
 void pace_effects(
 	const struct pace_group *group, const char *agent, struct pace_effects *ret_effects);
 /* The effects where a group cannot be read: nothing starts, everything is frozen. */
 void pace_effects_unknown(struct pace_effects *ret_effects);
 
-/* True where the nonce may be used: not used before, and its signature not older than those that
- * were forgotten. Used ones are kept whatever came of them. */
-bool pace_nonce_is_new(
-	const struct pace_group *group, const uint8_t nonce[PACE_NONCE_BYTES], uint64_t signed_ms);
-/* Remember it. Where the list is full the oldest signature is forgotten, and none that is as old is
- * taken any more. */
-void pace_nonce_use(
-	struct pace_group *group, const uint8_t nonce[PACE_NONCE_BYTES], uint64_t signed_ms);
+/* Whether that agent is to be held where it is: it is isolated or waits for a decision, or the
+ * group is not in primary. Without the leave of a recovery nobody takes it out of its group. */
+bool pace_holds(const struct pace_group *group, const char *agent);
+
+/* The decision about that phase, or NULL where none is open. */
+const struct pace_request *pace_request_of(const struct pace_group *group, unsigned to);
+bool pace_is_undecided(const struct pace_group *group);
+/* What an answer is about, as bytes that change when there is something else to answer: for
+ * DISMISSED the decision about `to`, for EXPLAINED the last thing that spoke against a return.
+ * False where there is nothing to answer; all 0 then, and for what is no answer. */
+bool pace_subject(const struct pace_group *group, unsigned trigger, unsigned to,
+	uint8_t ret_digest[PACE_DIGEST_BYTES]);
+
+enum pace_nonce_answer {
+	PACE_NONCE_NEW,
+	PACE_NONCE_USED, /* or it may have been: its signature is as old as those that were
+			    forgotten */
+	PACE_NONCE_FULL, /* this key has signed as much as one may within the time of a statement */
+};
+
+/* Whether the nonce may be used at that time (wall clock). What one key signs takes no room from
+ * another one. */
+enum pace_nonce_answer pace_nonce_ask(const struct pace_group *group,
+	const uint8_t key[PACE_KEY_BYTES], const uint8_t nonce[PACE_NONCE_BYTES],
+	uint64_t signed_ms, uint64_t wall_ms);
+/* Remember one that was NEW. Forgotten is what is too old to be taken by that time. */
+void pace_nonce_use(struct pace_group *group, const uint8_t key[PACE_KEY_BYTES],
+	const uint8_t nonce[PACE_NONCE_BYTES], uint64_t signed_ms, uint64_t wall_ms);

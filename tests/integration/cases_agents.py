@@ -105,6 +105,7 @@ def touch(*names):
 
 @row("life")
 def an_agent_is_who_it_was(world, sandbox, case):
+    case.code(world.berm("pace", "group", "lab"), 0)
     case.code(world.add("worker", "--budget", "files_changed=9/day", "--group", "lab"), 0)
     first = world.show()
     case.that(first.get("role") == "does things" and first.get("accountable_human") == "Ada <ada@example.org>", first)
@@ -180,6 +181,7 @@ def a_budget_outlives_runs(world, sandbox, case):
 
 @row("status")
 def a_run_says_whose_it_is(world, sandbox, case):
+    case.code(world.berm("pace", "group", "lab"), 0)
     case.code(world.add("worker", "--group", "lab"), 0)
     result = world.run(["true"], "--json")
     told = [json.loads(line) for line in result.errors.splitlines() if line.startswith("{")]
@@ -607,6 +609,7 @@ def a_change_that_is_refused_changes_nothing(world, sandbox, case):
 @row("waits")
 def what_a_run_is_made_of_is_what_is_admitted(world, sandbox, case):
     """A start that is kept waiting while its operator narrows the agent does not begin as the former one."""
+    case.code(world.berm("pace", "group", "lab"), 0)
     case.code(world.add("worker", tier="3"), 0)
     case.code(world.run(["true"]), 0)
     path, other = world.state + "/agents/worker", sandbox.write_profile("agent-waits-other", BREAKER)
@@ -829,50 +832,6 @@ def a_start_that_cannot_be_written_down_is_none(world, sandbox, case):
     case.that(world.show()["runs_total"] == 1, world.show())
 
 
-GROUP_LOOP = "while :; do (echo x > f) 2>/dev/null && echo wrote || echo refused; sleep 0.1; done"
-
-
-def told(path, word, seconds=20):
-    """The word is in the file within that time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            if word in file.read():
-                return True
-        time.sleep(0.05)
-    return False
-
-
-@row("phase", caps="blast_radius: {files_changed: 100000}\n")
-def the_phase_of_a_group_holds_for_its_running_runs(world, sandbox, case):
-    """Nobody tells the run: it looks at the group's file by itself, also where that is damaged."""
-    for end in ("emergency", "damaged"):
-        name = end[:4]
-        case.code(world.add(name, "--group", name), 0)
-        case.code(world.berm("pace", "group", "--tier", "2", name), 0)
-        path = "%s/%s.out" % (sandbox.top, name)
-        with open(path, "wb") as out:
-            process = subprocess.Popen(world.command(["/bin/sh", "-c", GROUP_LOOP], agent=name), stdout=out, stderr=out,
-                                       env=world.environment(), cwd=sandbox.ws)
-        try:
-            case.that(told(path, "wrote"), "the run cannot write in primary")
-            if end == "emergency":
-                case.code(world.berm("pace", "declare", "--reason", "x", name, "alternate"), 0)
-                case.that(told(path, "refused"), "the run writes in alternate")
-                case.that(world.run(["true"], agent=name).code != 126, "alternate starts nothing")
-                case.code(world.berm("pace", "declare", name, "emergency"), 0)
-                case.that(process.wait(timeout=20) == 137, "the run is alive in emergency")
-            else:
-                with open("%s/groups/%s" % (world.state, name), "r+b") as file:
-                    file.truncate(20)
-                case.that(told(path, "it is frozen now"), "the run goes on without a phase")
-            result = world.run(["true"], agent=name)
-            case.that(result.code in (125, 126), *result.describe())
-        finally:
-            process.kill()
-            process.wait()
-
-
 ROWS = [
     ("an agent keeps its id and what it used up; a retired one never comes back", an_agent_is_who_it_was),
     ("role, accountable human, profile and tier are mandatory, and everything is read strictly",
@@ -901,5 +860,4 @@ ROWS = [
     ("where runs are found, and the usual state directory, are out of every run's reach",
      what_is_berms_own_is_out_of_every_runs_reach),
     ("a start that cannot be written down does not run", a_start_that_cannot_be_written_down_is_none),
-    ("the phase of a group holds for its running runs", the_phase_of_a_group_holds_for_its_running_runs),
 ]

@@ -17,6 +17,7 @@ import cases_kill  # noqa: E402
 import cases_live  # noqa: E402
 import cases_meter  # noqa: E402
 import cases_outputs  # noqa: E402
+import cases_pace  # noqa: E402
 import cases_pinned  # noqa: E402
 import cases_profiles  # noqa: E402
 import cases_record  # noqa: E402
@@ -36,9 +37,10 @@ SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools
                     cases_sinks.ROWS,
           "profiles": cases_profiles.ROWS, "changes": cases_changes.ROWS + cases_staged.ROWS,
           "learn": cases_learn.ROWS, "pinned": cases_pinned.ROWS, "agents": cases_agents.ROWS,
+          "pace": cases_pace.ROWS,
           "slow": cases_tools.SLOW + cases_learn.SLOW}
 USUAL = ("run", "world", "tools", "profiles", "meter", "live", "kill", "learn", "changes", "record", "pinned",
-         "agents")
+         "agents", "pace")
 
 
 def main():

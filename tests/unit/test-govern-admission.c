@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include "agent-tries.h"
+#include "pace-names.h"
 #include "random.h"
 
 static void a_hundred_runs_an_hour_and_no_more_around_any_boundary(void **state)
@@ -354,6 +355,58 @@ static void groups_and_tiers_and_retirement_are_heard(void **state)
 	assert_non_null(strstr(answer.words, "its work is done"));
 }
 
+/* What a phase means for a new run, through the effects and not by hand: each phase and each part
+ * that an agent can have in its group. */
+static void each_phase_lets_each_agent_start_what_the_design_says(void **state)
+{
+	static const char *const parts[] = {ALPHA, BETA, SPARE, LAST}; /* isolated, other … */
+	enum { NO, READ_ONLY, WHOLE, ASKS };
+	/* clang-format off */
+	static const struct {
+		unsigned phase;
+		unsigned may[4]; /* of an isolated one, another one, the backup, the one of contingency */
+		bool halved;
+	} rows[] = {
+		{PHASE_PRIMARY,     {NO, WHOLE,     WHOLE,     WHOLE},     false},
+		{PHASE_ALTERNATE,   {NO, READ_ONLY, READ_ONLY, READ_ONLY}, true},
+		{PHASE_CONTINGENCY, {NO, NO,        NO,        ASKS},      true},
+		{PHASE_EMERGENCY,   {NO, NO,        NO,        NO},        true},
+		{PHASE_COUNT,       {NO, NO,        NO,        NO},        true}, /* not known */
+	};
+	/* clang-format on */
+	const uint8_t id[PACE_ID_BYTES] = {1};
+	struct admission_request request = sample_request(1, a_call);
+	struct agent_now now = sample_now(0);
+	struct pace_now begin = {.boot_ms = 1};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(rows); i++)
+		for (size_t part = 0; part < array_size(parts); part++) {
+			struct admission_group group;
+			struct pace_effects effects;
+			struct admission answer;
+			struct pace_group crew;
+			unsigned may;
+
+			pace_group_start(&crew, "crew", id, 2, PHASE_PRIMARY, &begin);
+			crew.phase = rows[i].phase;
+			snprintf(crew.backup, sizeof(crew.backup), SPARE);
+			snprintf(crew.contingency, sizeof(crew.contingency), LAST);
+			snprintf(crew.isolated[0].agent, sizeof(crew.isolated[0].agent), ALPHA);
+			crew.isolated_count = 1;
+			pace_effects(&crew, parts[part], &effects);
+			admission_of_phase(&effects, &group);
+			admit(agent, &group, &request, &now, &answer);
+			may = answer.rule == ADMISSION_GROUP      ? NO
+			      : answer.rule == ADMISSION_APPROVAL ? ASKS
+			      : answer.read_only                  ? READ_ONLY
+								  : WHOLE;
+			if (may != rows[i].may[part] || answer.halved != rows[i].halved)
+				fail_msg("phase %u, part %zu: may %u, halved %d", rows[i].phase,
+					part, may, answer.halved);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -369,6 +422,7 @@ int main(void)
 		row(a_run_that_changes_nothing_reserves_nothing_of_that),
 		row(only_those_who_may_start_it),
 		row(groups_and_tiers_and_retirement_are_heard),
+		row(each_phase_lets_each_agent_start_what_the_design_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

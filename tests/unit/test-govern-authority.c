@@ -11,6 +11,8 @@
 
 #define NOW 1795378443118ULL
 
+static const uint8_t group_id[PACE_ID_BYTES] = {3, 1, 4};
+
 struct bench {
 	struct authority authority;
 	struct pace_group group;
@@ -34,13 +36,14 @@ static void bench_begin(struct bench *b)
 	struct authority_key *key = &b->authority.keys[0];
 
 	memset(b, 0, sizeof(*b));
-	pace_group_start(&b->group, "crew", 2, PHASE_PRIMARY, &now);
+	pace_group_start(&b->group, "crew", group_id, 2, PHASE_PRIMARY, &now);
 	assert_int_equal(crypto_sign_seed_keypair(b->s.key, b->secret, seed), 0);
 	snprintf(key->name, sizeof(key->name), "alice");
 	memcpy(key->key, b->s.key, sizeof(key->key));
 	key->roles = 1U << PACE_BY_SECURITY | 1U << PACE_BY_RISK_OWNER;
 	b->authority.key_count = 1;
 	b->s.statement = (struct authority_statement){.group = "crew",
+		.id = {3, 1, 4},
 		.from = PHASE_PRIMARY,
 		.to = PHASE_CONTINGENCY,
 		.trigger = PACE_DECLARED,
@@ -74,8 +77,15 @@ static void a_statement_holds_once_for_its_group_phase_and_time(void **state)
 	snprintf(b.group.name, sizeof(b.group.name), "other");
 	assert_int_equal(verify(&b), AUTHORITY_OTHER_GROUP);
 	bench_begin(&b);
-	pace_nonce_use(&b.group, b.s.statement.nonce, b.s.statement.signed_ms);
+	pace_nonce_use(&b.group, b.s.key, b.s.statement.nonce, NOW, NOW);
 	assert_int_equal(verify(&b), AUTHORITY_USED);
+	bench_begin(&b);
+	for (unsigned i = 0; i < PACE_NONCES_PER_KEY; i++) {
+		uint8_t nonce[PACE_NONCE_BYTES] = {99, (uint8_t)i};
+
+		pace_nonce_use(&b.group, b.s.key, nonce, NOW, NOW);
+	}
+	assert_int_equal(verify(&b), AUTHORITY_TOO_MANY);
 	bench_begin(&b);
 	b.authority.keys[0].roles = 1U << PACE_BY_RISK_OWNER;
 	assert_int_equal(verify(&b), AUTHORITY_NO_ROLE);
@@ -87,15 +97,112 @@ static void a_statement_holds_once_for_its_group_phase_and_time(void **state)
 			    strlen(authority_refusal_words((enum authority_refusal)i)) > 15);
 }
 
+/* Ten hosts have a group of that name and the same keys: what is signed for one holds on no other,
+ * and not any more when the group was elsewhere since. */
+static void a_statement_is_for_one_group_of_one_host_as_it_was(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_begin(&b);
+	b.group.id[0]++;
+	assert_int_equal(verify(&b), AUTHORITY_OTHER_GROUP);
+	bench_begin(&b);
+	b.group.changes = 2;
+	assert_int_equal(verify(&b), AUTHORITY_OTHER_PHASE);
+	b.s.statement.changes = 2;
+	assert_int_equal(verify(&b), AUTHORITY_FORGED);
+	sign(&b);
+	assert_int_equal(verify(&b), AUTHORITY_FINE);
+	/* The agent is signed too: whoever carries the file does not choose it. */
+	snprintf(b.s.statement.agent, sizeof(b.s.statement.agent), "01ARZ3NDEKTSV4RRFFQ69GBETA");
+	assert_int_equal(verify(&b), AUTHORITY_FORGED);
+	snprintf(b.s.statement.agent, sizeof(b.s.statement.agent), "worker");
+	sign(&b);
+	assert_int_equal(verify(&b), AUTHORITY_MALFORMED);
+}
+
+static void raise_alarm(struct bench *b, const char *source, uint64_t ms)
+{
+	struct pace_now now = {.boot_ms = 5 + ms, .wall_ms = NOW + ms};
+	struct pace_event alarm = {.trigger = PACE_EXFILTRATION,
+		.authority = PACE_BY_BERM,
+		.to = PHASE_COUNT,
+		.source = source};
+	struct pace_outcome o;
+
+	pace_apply(&b->group, &now, &alarm, &o);
+	assert_int_equal(o.result, PACE_ASKED);
+}
+
+/* A "no" to a false alarm is kept back, and the real one comes. */
+static void an_answer_is_to_the_question_that_was_read(void **state)
+{
+	char about[AUTHORITY_ABOUT_MAX];
+	struct authority_statement read = {0};
+	struct error err = {0};
+	bool is_answer = false;
+	struct bench b;
+
+	(void)state;
+	bench_begin(&b);
+	raise_alarm(&b, "scanner", 0);
+	b.s.statement.trigger = PACE_DISMISSED;
+	b.s.statement.to = PHASE_EMERGENCY;
+	sign(&b);
+	assert_int_equal(verify(&b), AUTHORITY_OTHER_QUESTION);
+	assert_true(authority_about(&b.group, PACE_DISMISSED, PHASE_EMERGENCY, about));
+	assert_int_equal(authority_about_read(about, &read, &is_answer, &err), 0);
+	assert_true(is_answer && read.from == PHASE_PRIMARY);
+	assert_memory_equal(read.id, group_id, sizeof(group_id));
+	memcpy(b.s.statement.subject, read.subject, sizeof(read.subject));
+	sign(&b);
+	assert_int_equal(verify(&b), AUTHORITY_FINE);
+	b.group.requests[PACE_SLOT_EMERGENCY] = (struct pace_request){0};
+	assert_int_equal(verify(&b), AUTHORITY_OTHER_QUESTION);
+	raise_alarm(&b, "judge", 60000);
+	assert_int_equal(verify(&b), AUTHORITY_OTHER_QUESTION);
+}
+
+static void what_to_sign_is_one_word_of_one_form(void **state)
+{
+	static const char *const wrong[] = {"", "crew", "crew:primary", "crew:primary:0",
+		"crew:primary:0:00", "crew:primary:x:03010400000000000000000000000000",
+		"Crew:primary:0:03010400000000000000000000000000",
+		"crew:red:0:03010400000000000000000000000000",
+		"crew:primary:0:03010400000000000000000000000000:",
+		"crew:primary:0:03010400000000000000000000000000:00",
+		"crew:primary:0:03010400000000000000000000000000:"
+		"0000000000000000000000000000000000000000000000000000000000000000:",
+		"crew:primary:0:03010400000000000000000000000000:"
+		"0000000000000000000000000000000000000000000000000000000000000000:x"};
+	char about[AUTHORITY_ABOUT_MAX];
+	struct authority_statement read = {0};
+	struct error err = {0};
+	bool is_answer = true;
+	struct bench b;
+
+	(void)state;
+	bench_begin(&b);
+	assert_false(authority_about(&b.group, PACE_DISMISSED, PHASE_EMERGENCY, about));
+	assert_true(authority_about(&b.group, PACE_TRIGGER_COUNT, PHASE_COUNT, about));
+	assert_string_equal(about, "crew:primary:0:03010400000000000000000000000000");
+	assert_int_equal(authority_about_read(about, &read, &is_answer, &err), 0);
+	assert_false(is_answer);
+	for (size_t i = 0; i < array_size(wrong); i++)
+		if (authority_about_read(wrong[i], &read, &is_answer, &err) != -EINVAL)
+			fail_msg("%s was taken", wrong[i]);
+}
+
 static void the_clocks_may_differ_by_two_minutes(void **state)
 {
 	static const struct {
 		int64_t ms;
 		enum authority_refusal refusal;
-	} rows[] = {{0, AUTHORITY_FINE}, {(int64_t)AUTHORITY_SKEW_MS, AUTHORITY_FINE},
-		{(int64_t)AUTHORITY_SKEW_MS + 1, AUTHORITY_TOO_NEW},
-		{-(int64_t)(AUTHORITY_VALID_MS + AUTHORITY_SKEW_MS), AUTHORITY_FINE},
-		{-(int64_t)(AUTHORITY_VALID_MS + AUTHORITY_SKEW_MS) - 1, AUTHORITY_TOO_OLD},
+	} rows[] = {{0, AUTHORITY_FINE}, {(int64_t)PACE_SKEW_MS, AUTHORITY_FINE},
+		{(int64_t)PACE_SKEW_MS + 1, AUTHORITY_TOO_NEW},
+		{-(int64_t)(PACE_STATEMENT_MS + PACE_SKEW_MS), AUTHORITY_FINE},
+		{-(int64_t)(PACE_STATEMENT_MS + PACE_SKEW_MS) - 1, AUTHORITY_TOO_OLD},
 		{-(int64_t)NOW, AUTHORITY_TOO_OLD}, {INT64_MAX - (int64_t)NOW, AUTHORITY_TOO_NEW}};
 
 	(void)state;
@@ -151,7 +258,7 @@ static void two_statements_never_have_the_same_bytes(void **state)
 
 	(void)state;
 	assert_true(length != authority_encode(&b, two) || memcmp(one, two, length) != 0);
-	assert_memory_equal(one, "\x16\0\0\0berm pace statement v1", 26);
+	assert_memory_equal(one, "\x16\0\0\0berm pace statement v2", 26);
 	memset(a.reason, 'r', AUTHORITY_REASON_MAX);
 	memset(a.group, 'g', PACE_NAME_MAX);
 	assert_true(authority_encode(&a, one) <= sizeof(one));
@@ -212,6 +319,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_statement_holds_once_for_its_group_phase_and_time),
+		cmocka_unit_test(a_statement_is_for_one_group_of_one_host_as_it_was),
+		cmocka_unit_test(an_answer_is_to_the_question_that_was_read),
+		cmocka_unit_test(what_to_sign_is_one_word_of_one_form),
 		cmocka_unit_test(the_clocks_may_differ_by_two_minutes),
 		cmocka_unit_test(not_one_bit_can_be_changed),
 		cmocka_unit_test(two_statements_never_have_the_same_bytes),

@@ -3,9 +3,12 @@
 
 #include "govern/pace-message.h"
 #include "govern/pace-words.h"
+#include "pace-names.h"
 #include "random.h"
 
 #include <string.h>
+
+static const uint8_t group_id[PACE_ID_BYTES] = {7, 1};
 
 /* Walks through the phases with a world that keeps the real time: every sequence of three events,
  * and long random ones with reboots and wrong clocks. After each step the rules of the design are
@@ -22,7 +25,7 @@ struct world {
 	struct pace_group group;
 	uint64_t entered_ms;   /* real */
 	uint64_t disturbed_ms; /* the last signal or change */
-	uint64_t asked_ms;     /* of the request that is open */
+	uint64_t asked_ms;     /* of the request for emergency that is open */
 	uint64_t returns_ms[64];
 	unsigned return_count;
 	bool one_boot; /* since the last change */
@@ -42,9 +45,9 @@ static void world_begin(struct world *w, unsigned tier)
 
 	*w = (struct world){.real_ms = 5000, .one_boot = true, .wall_was_right = true};
 	now = now_of(w);
-	pace_group_start(&w->group, "crew", tier, PHASE_PRIMARY, &now);
-	snprintf(w->group.backup, sizeof(w->group.backup), "spare");
-	snprintf(w->group.contingency, sizeof(w->group.contingency), "last");
+	pace_group_start(&w->group, "crew", group_id, tier, PHASE_PRIMARY, &now);
+	snprintf(w->group.backup, sizeof(w->group.backup), SPARE);
+	snprintf(w->group.contingency, sizeof(w->group.contingency), LAST);
 	w->entered_ms = w->disturbed_ms = w->real_ms;
 }
 
@@ -59,7 +62,7 @@ static void check_return(
 	uint64_t stayed = w->real_ms - w->entered_ms, quiet = w->real_ms - w->disturbed_ms;
 
 	assert_int_equal(o->after + 1, o->before);
-	assert_false(before->request.open);
+	assert_false(pace_is_undecided(before));
 	assert_true(o->after >= before->configured);
 	assert_true(o->authority >= PACE_BY_OPERATOR || o->authority == PACE_BY_BERM);
 	if (before->recovering || o->before == PHASE_EMERGENCY)
@@ -85,7 +88,7 @@ static void check_return(
 static void check_emergency(
 	const struct world *w, const struct pace_group *before, const struct pace_outcome *o)
 {
-	bool asked = before->request.open && before->request.to == PHASE_EMERGENCY;
+	const struct pace_request *asked = pace_request_of(before, PHASE_EMERGENCY);
 
 	switch (o->trigger) {
 	case PACE_KILL:
@@ -95,16 +98,16 @@ static void check_emergency(
 		assert_int_equal(before->configured, PHASE_EMERGENCY);
 		break;
 	case PACE_SECOND_SIGNAL:
-		assert_true(asked);
+		assert_non_null(asked);
 		break;
 	case PACE_WINDOW:
-		assert_true(asked);
+		assert_non_null(asked);
 		if (w->one_boot)
 			assert_true(w->real_ms - w->asked_ms >= before->window_ms);
 		break;
 	case PACE_UNANSWERED:
 		assert_true(asked && before->tier == 3);
-		assert_int_equal(before->request.authority, PACE_BY_OBSERVER);
+		assert_int_equal(asked->authority, PACE_BY_OBSERVER);
 		break;
 	default:
 		assert_int_equal(o->authority, PACE_BY_COMMANDER);
@@ -123,6 +126,17 @@ static void check_clock(const struct world *w, const struct pace_group *before)
 		assert_true(is->most_ms >= w->real_ms - 5000);
 }
 
+/* A decision ends by an answer to it or by a phase as restrictive, and by nothing else. */
+static void check_decisions(const struct pace_group *before, const struct pace_group *after,
+	const struct pace_outcome *o)
+{
+	for (unsigned to = PHASE_CONTINGENCY; to <= PHASE_EMERGENCY; to++)
+		if (pace_request_of(before, to) && !pace_request_of(after, to))
+			assert_true(after->phase >= to ||
+				    (o->trigger == PACE_DISMISSED && o->wanted == to &&
+					    o->result == PACE_NOTED));
+}
+
 static void check(struct world *w, const struct pace_group *before, const struct pace_event *event,
 	const struct pace_outcome *o)
 {
@@ -139,6 +153,7 @@ static void check(struct world *w, const struct pace_group *before, const struct
 		assert_int_equal(o->result, PACE_REFUSED);
 		assert_memory_equal(&same, &w->group, sizeof(same));
 	}
+	check_decisions(before, &w->group, o);
 	if (o->after < o->before)
 		check_return(w, before, o);
 	if (o->after == PHASE_EMERGENCY && o->before != PHASE_EMERGENCY)
@@ -161,10 +176,8 @@ static void follow(struct world *w, const struct pace_group *before, const struc
 	}
 	if (event && o->result != PACE_REFUSED && o->trigger < PACE_SECOND_SIGNAL)
 		w->disturbed_ms = w->real_ms;
-	if (w->group.request.open && !before->request.open)
-		w->asked_ms = w->real_ms;
-	if (w->group.request.open && before->request.open &&
-		w->group.request.to != before->request.to)
+	if (pace_request_of(&w->group, PHASE_EMERGENCY) &&
+		!pace_request_of(before, PHASE_EMERGENCY))
 		w->asked_ms = w->real_ms;
 }
 
@@ -202,17 +215,16 @@ static const struct {
 	struct pace_event event;
 	uint64_t wait_ms; /* before it */
 } alphabet[] = {
-	{{.trigger = PACE_CAP, .authority = PACE_BY_BERM, .to = PHASE_COUNT, .agent = "alpha"}, 0},
-	{{.trigger = PACE_BREAKER, .authority = PACE_BY_BERM, .to = PHASE_COUNT, .agent = "beta"},
+	{{.trigger = PACE_CAP, .authority = PACE_BY_BERM, .to = PHASE_COUNT, .agent = ALPHA}, 0},
+	{{.trigger = PACE_BREAKER, .authority = PACE_BY_BERM, .to = PHASE_COUNT, .agent = BETA},
 		MINUTE},
-	{{.trigger = PACE_SCORE, .authority = PACE_BY_BERM, .to = PHASE_COUNT, .agent = "spare"},
-		0},
+	{{.trigger = PACE_SCORE, .authority = PACE_BY_BERM, .to = PHASE_COUNT, .agent = SPARE}, 0},
 	{{.trigger = PACE_EXTERNAL,
 		 .authority = PACE_BY_BERM,
 		 .to = PHASE_COUNT,
 		 .source = "judge"},
 		0},
-	{{.trigger = PACE_CAP, .authority = PACE_BY_AGENT, .to = PHASE_COUNT, .agent = "alpha"}, 0},
+	{{.trigger = PACE_CAP, .authority = PACE_BY_AGENT, .to = PHASE_COUNT, .agent = ALPHA}, 0},
 	{{.trigger = PACE_REVIEWED,
 		 .authority = PACE_BY_AGENT,
 		 .to = PHASE_COUNT,
@@ -224,7 +236,7 @@ static const struct {
 	{{.trigger = PACE_ROGUE,
 		 .authority = PACE_BY_BERM,
 		 .to = PHASE_COUNT,
-		 .agent = "alpha",
+		 .agent = ALPHA,
 		 .source = "judge"},
 		0},
 	{{.trigger = PACE_CASCADE,
@@ -248,6 +260,11 @@ static const struct {
 		 .to = PHASE_COUNT,
 		 .reason = "x"},
 		MINUTE},
+	{{.trigger = PACE_DISMISSED,
+		 .authority = PACE_BY_COMMANDER,
+		 .to = PHASE_EMERGENCY,
+		 .reason = "x"},
+		0},
 	{{.trigger = PACE_DISMISSED,
 		 .authority = PACE_BY_SECURITY,
 		 .to = PHASE_COUNT,
@@ -337,7 +354,7 @@ static void round_trip(const struct world *w)
 		fail_msg("%s", err.text);
 	assert_int_equal(again.phase, w->group.phase);
 	assert_int_equal(again.isolated_count, w->group.isolated_count);
-	assert_int_equal(again.request.open, w->group.request.open);
+	assert_memory_equal(again.requests, w->group.requests, sizeof(again.requests));
 	assert_memory_equal(&again.clock, &w->group.clock, sizeof(again.clock));
 }
 

@@ -3,8 +3,11 @@
 
 #include "govern/pace-table.h"
 #include "govern/pace-words.h"
+#include "pace-names.h"
 
 #include <string.h>
+
+static const uint8_t group_id[PACE_ID_BYTES] = {7, 1};
 
 /* The phases of a group: what may follow what, written down a second time. */
 
@@ -23,10 +26,10 @@ static struct pace_group ripe(unsigned phase, unsigned tier)
 	struct pace_group group;
 	struct pace_now begin = at(0);
 
-	pace_group_start(&group, "crew", tier, PHASE_PRIMARY, &begin);
+	pace_group_start(&group, "crew", group_id, tier, PHASE_PRIMARY, &begin);
 	group.phase = phase;
-	snprintf(group.backup, sizeof(group.backup), "spare");
-	snprintf(group.contingency, sizeof(group.contingency), "last");
+	snprintf(group.backup, sizeof(group.backup), SPARE);
+	snprintf(group.contingency, sizeof(group.contingency), LAST);
 	return group;
 }
 
@@ -190,7 +193,7 @@ static struct pace_outcome tick(struct pace_group *group, uint64_t ms)
 }
 
 static const struct pace_event suspect_a = {
-	.trigger = PACE_BREAKER, .authority = PACE_BY_BERM, .to = PHASE_COUNT, .agent = "alpha"};
+	.trigger = PACE_BREAKER, .authority = PACE_BY_BERM, .to = PHASE_COUNT, .agent = ALPHA};
 
 static void alternate_lasts_48_hours_whatever_happens(void **state)
 {
@@ -314,20 +317,20 @@ static void a_second_agent_asks_for_contingency_and_is_isolated_at_once(void **s
 	struct pace_outcome o;
 
 	(void)state;
-	second.agent = "beta";
-	spare.agent = "spare";
+	second.agent = BETA;
+	spare.agent = SPARE;
 	apply(&group, 0, &suspect_a);
 	o = apply(&group, 1, &second);
 	assert_int_equal(o.result, PACE_ASKED);
 	assert_int_equal(o.trigger, PACE_SECOND_AGENT);
-	pace_effects(&group, "beta", &effects);
+	pace_effects(&group, BETA, &effects);
 	assert_int_equal(effects.posture, POSTURE_FROZEN);
 	assert_false(effects.may_start);
 	assert_int_equal(apply(&group, 2, &no).refusal, PACE_NO_AUTHORITY);
 	no.authority = PACE_BY_SECURITY;
 	assert_int_equal(apply(&group, 3, &no).result, PACE_NOTED);
 	assert_int_equal(apply(&group, 3, &no).refusal, PACE_NOT_ASKED);
-	assert_true(group.phase == PHASE_ALTERNATE && !group.request.open);
+	assert_true(group.phase == PHASE_ALTERNATE && !pace_is_undecided(&group));
 	o = apply(&group, 4, &spare);
 	assert_int_equal(o.trigger, PACE_BACKUP);
 	assert_int_equal(o.result, PACE_ASKED);
@@ -336,7 +339,7 @@ static void a_second_agent_asks_for_contingency_and_is_isolated_at_once(void **s
 static const struct pace_event alarm_judge = {.trigger = PACE_EXFILTRATION,
 	.authority = PACE_BY_BERM,
 	.to = PHASE_COUNT,
-	.agent = "alpha",
+	.agent = ALPHA,
 	.source = "judge"};
 
 static void one_signal_holds_and_a_second_or_the_window_kills(void **state)
@@ -354,9 +357,9 @@ static void one_signal_holds_and_a_second_or_the_window_kills(void **state)
 		struct pace_group group = ripe(PHASE_PRIMARY, tier), other, third;
 
 		assert_int_equal(apply(&group, 0, &alarm_judge).result, PACE_ASKED);
-		pace_effects(&group, "alpha", &effects);
+		pace_effects(&group, ALPHA, &effects);
 		assert_true(effects.isolated && effects.posture == POSTURE_FROZEN);
-		pace_effects(&group, "beta", &effects);
+		pace_effects(&group, BETA, &effects);
 		assert_false(effects.isolated);
 		other = third = group;
 		/* The same source again is no second signal, and begins no window anew. */
@@ -367,7 +370,7 @@ static void one_signal_holds_and_a_second_or_the_window_kills(void **state)
 		assert_int_equal(tick(&group, PACE_WINDOW_MS).after, PHASE_EMERGENCY);
 		assert_int_equal(apply(&other, 1, &scanner).after, PHASE_EMERGENCY);
 		assert_int_equal(apply(&third, 1, &no).result, PACE_NOTED);
-		pace_effects(&third, "alpha", &effects);
+		pace_effects(&third, ALPHA, &effects);
 		assert_false(effects.isolated);
 		assert_int_equal(tick(&third, YEARS).result, PACE_NOTED);
 		assert_int_equal(third.phase, PHASE_PRIMARY);

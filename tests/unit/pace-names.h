@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Ids of agents, for people who read tests. */
+#define ALPHA "01ARZ3NDEKTSV4RRFFQ69GA1FA"
+#define BETA "01ARZ3NDEKTSV4RRFFQ69GBETA"
+#define SPARE "01ARZ3NDEKTSV4RRFFQ69SPARE"
+#define LAST "01ARZ3NDEKTSV4RRFFQ69G1AST"
+#define OTHER "01ARZ3NDEKTSV4RRFFQ690THER"
