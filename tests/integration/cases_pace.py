@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Groups from outside: what a phase means for runs that last and runs that begin, and how a run's breaker reaches it."""
+"""Groups from outside: what a phase means for runs that last and that begin, and how a run's breaker reaches it."""
 import fcntl
 import json
 import os
 import subprocess
 
 import harness
-from cases_agents import row
+from cases_agents import BREAKER, row
 
 LOOP = "while :; do (echo x > f) 2>/dev/null && echo wrote || echo refused; sleep 0.1; done"
 THREE = "pace:\n  alternate:\n    when: [{event: denial, count: 3, within: 10m}]\n"
 # Three refusals, and then something to look at.
-REFUSED = "for i in 1 2 3 4; do cat /etc/shadow; done; echo done; while :; do sleep 0.1; done"
+REFUSED = "for i in 1 2 3 4; do unshare -U true; done; echo done; while :; do sleep 0.1; done"
 
 
 class Running:
@@ -191,11 +191,11 @@ def a_run_that_ends_at_once_has_told_its_group(world, sandbox, case):
             harness.stop(process)
 
 
-@row("worst", caps="blast_radius: {files_changed: 5}\n")
+@row("worst", caps="blast_radius: {files_changed: 100000}\n")
 def an_emergency_of_a_run_asks_for_one_of_its_group(world, sandbox, case):
     """Nobody answers, and the window ends it for all runs of the group."""
-    worse = sandbox.write_profile("agent-worst-2", "blast_radius: {files_changed: 5}\n" + THREE +
-                                  "  emergency:\n    when: [{event: denial, count: 4, within: 10m}]\n")
+    worse = sandbox.write_profile("agent-worst-2", "blast_radius: {files_changed: 5}\n" + BREAKER +
+                                  "  emergency:\n    when: [{event: denial, count: 3, within: 10m}]\n")
     os.chmod(worse, 0o644)
     make(world, case, "alpha", "beta", options=("--window", "5s"))
     case.code(world.berm("agent", "set", "alpha", "-p", worse), 0)
@@ -238,7 +238,8 @@ ROWS = [
     ("the phase of a group holds for its running runs", the_phase_of_a_group_holds_for_its_running_runs),
     ("a run that begins in a phase is narrowed by it", a_run_that_begins_in_a_phase_is_narrowed_by_it),
     ("a breaker of a run is heard by its group", a_breaker_of_a_run_is_heard_by_its_group),
-    ("what a run did is told at its end, and after a while where it cannot be", a_run_that_ends_at_once_has_told_its_group),
+    ("what a run did is told at its end, and after a while where it cannot be",
+     a_run_that_ends_at_once_has_told_its_group),
     ("an emergency of a run asks for one of its group", an_emergency_of_a_run_asks_for_one_of_its_group),
     ("a group's file is believed where it is its own, and its absence is no primary",
      a_groups_file_is_believed_where_it_is_its_own),
