@@ -4,8 +4,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "daemon/control.h"
-#include "daemon/group-tell.h"
-#include "daemon/group-watch.h"
+#include "daemon/live-group.h"
 #include "daemon/live-status.h"
 #include "daemon/metering.h"
 #include "daemon/outputs.h"
@@ -28,9 +27,7 @@ struct live {
 	struct control control;
 	struct control_actions actions;
 	struct staging staging;
-	struct group_watch *group;   /* owned; NULL: the run is of no group */
-	unsigned floor;              /* POSTURE_… that the group's phase asks for */
-	struct group_told told;      /* what the group knows of this run */
+	struct live_group group;
 	struct error recorder_error; /* why the run had to end, or to be stopped */
 	int epoll_fd;                /* of the meter's and the control's descriptors */
 	uint64_t started_ms;
@@ -221,40 +218,9 @@ static void tell_place(struct live *live, const struct run_entry *entry)
 		log_line("run: \"berm kill\" will not find this run: %s", err.text);
 }
 
-/* The group's phase is a floor: it is added at once, and a run that it restricted stays so until
- * somebody opens it. What cannot be enforced on a run without a meter freezes it. */
 static void look_at_group(struct live *live)
 {
-	struct pace_effects effects;
-	struct error err = {0};
-	unsigned phase, before = live->floor;
-
-	if (!live->group || !live->handle || !group_watch_look(live->group, &effects, &phase))
-		return;
-	live->floor = effects.posture;
-	if (!(live->floor & ~before))
-		return;
-	log_line("run %s: %s; it is %s now", live->session->run_id, effects.why,
-		posture_name(live->floor));
-	if (live->metering)
-		metering_enter_phase(live->metering,
-			phase < PHASE_COUNT ? phase : (unsigned)PHASE_CONTINGENCY, live->floor,
-			TRIP_KIND_GROUP);
-	else if (live->floor & POSTURE_DEAD_BIT || run_freeze(live->handle, true, &err) < 0)
-		run_kill(live->handle, RUN_BREAKER);
-	else
-		live->session->effects.posture = POSTURE_FROZEN;
-}
-
-/* What the run did may be the group's business; what the group makes of it comes back through its
- * file, as for any other run of it. */
-static void tell_group(struct live *live, bool is_last)
-{
-	const struct session *session = live->session;
-
-	if (live->group)
-		group_told_look(&live->told, session->places.state, session_agent(session),
-			&session->effects, is_last);
+	live_group_look(&live->group, live->session, live->metering, live->handle);
 }
 
 static int on_enter(void *context, const struct run_entry *entry, struct error *err)
@@ -307,7 +273,7 @@ static void on_watch(void *context)
 	look_at_group(live);
 	refresh_effects(live);
 	tell_recorder(live, NULL);
-	tell_group(live, false);
+	live_group_tell(&live->group, live->session, false);
 }
 
 /* ---- those who ask ---- */
@@ -352,10 +318,10 @@ static int on_posture(void *context, unsigned posture, struct error *err)
 
 	look_at_group(live);
 	refresh_effects(live);
-	if (live->floor & ~posture)
+	if (live->group.floor & ~posture)
 		return error_set(err, -EPERM, ERROR_REFUSED,
 			"the phase of its group keeps the run at least %s; see \"berm pace show\"",
-			posture_name(live->floor));
+			posture_name(live->group.floor));
 	before = live->session->effects.posture;
 	if (before & ~posture && !may_loosen(live))
 		return error_set(err, -EPERM, ERROR_REFUSED,
@@ -405,7 +371,7 @@ static int collect(struct live *live, struct error *err)
 	live->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (live->epoll_fd < 0 || add_descriptor(live->epoll_fd, live->control.epoll_fd) < 0 ||
 		add_descriptor(live->epoll_fd, recording_fd(live->session)) < 0 ||
-		(live->group && add_descriptor(live->epoll_fd, group_watch_fd(live->group)) < 0) ||
+		add_descriptor(live->epoll_fd, live_group_fd(&live->group)) < 0 ||
 		(live->metering && add_descriptor(live->epoll_fd, metering_fd(live->metering)) < 0))
 		return error_errno(err, "the run's descriptors");
 	return 0;
@@ -418,13 +384,10 @@ static int begin(struct live *live, struct error *err)
 	/* The recorder answers while the walls are built. */
 	int r = session->request->record ? recording_begin(session, err) : 0;
 
-	const Berm__Wire__Agent *agent = session_agent(session);
-
 	if (recording_wants_activity(session))
 		sink.activity = on_activity;
-	if (r == 0 && agent && agent->group[0])
-		r = group_watch_open(
-			session->places.state, agent->group, agent->id, &live->group, err);
+	if (r == 0)
+		r = live_group_begin(&live->group, session, err);
 	if (r == 0 && session->plan->meter)
 		r = metering_create(session->plan, session->run_id, &sink, &live->metering, err);
 	if (r == 0)
@@ -482,10 +445,10 @@ static void end(struct live *live, struct run_result *result)
 	staging_end(&live->staging, result->outcome != RUN_SETUP_FAILED);
 	runs_leave(&live->socket);
 	session_take_outputs(live->session, result);
-	tell_group(live, true);
+	live_group_tell(&live->group, live->session, true);
 	finish_recording(live, result);
 	metering_destroy(live->metering);
-	group_watch_close(live->group);
+	live_group_end(&live->group);
 	own_close(&live->epoll_fd);
 }
 
