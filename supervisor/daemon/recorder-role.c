@@ -173,6 +173,19 @@ static int open_log(struct role *role, const char *state, struct error *err)
 	return recorder_open(&options, &role->recorder, err);
 }
 
+/* Nothing but the two directories, the socket's name, and /proc, where it is read who asks. */
+static int confine_self(const struct role *role, struct error *err)
+{
+	autoclose int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const struct confine_place places[] = {{role->place.log_fd, CONFINE_WRITE},
+		{role->place.key_fd, CONFINE_WRITE}, {role->place.state_fd, CONFINE_SOCKETS},
+		{proc, CONFINE_LOOK}};
+
+	if (proc < 0)
+		return error_errno(err, "open /proc");
+	return role_confine(ROLE_RECORDER, places, array_size(places), err);
+}
+
 static int open_server(struct role *role, int *first_fd, struct error *err)
 {
 	struct recorder_server_options options = {
@@ -188,8 +201,7 @@ static int open_server(struct role *role, int *first_fd, struct error *err)
 	if (r == 0)
 		r = recorder_server_add(role->server, first_fd, err);
 	if (r == 0)
-		r = recorder_confine(
-			role->place.state_fd, role->place.log_fd, role->place.key_fd, err);
+		r = confine_self(role, err);
 	failpoint("role.confined");
 	return r;
 }

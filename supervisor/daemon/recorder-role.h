@@ -11,11 +11,6 @@
 /* The whole life of that process; returns its exit code. */
 int recorder_role(int argc, char **argv);
 
-/* Give up all that the process does not need for a log in these directories and for who connects:
- * no capabilities, no new privileges, Landlock where the host has it, an allow-list of system
- * calls. For good. */
-int recorder_confine(int state_fd, int log_fd, int key_fd, struct error *err) must_check;
-
 /* Start that process for a state directory (absolute path), apart from this one: it outlives it.
  * Returns a connected socket that does not block; its other end is the recorder's first client. */
 int recorder_launch(const char *state, struct error *err) must_check;

@@ -16,10 +16,13 @@
 static const struct {
 	const char *word;
 	int (*main)(int argc, char **argv);
+	unsigned calls; /* enum confine_calls: what is left to it when it serves */
 } roles[ROLE_COUNT] = {
-	[ROLE_RECORDER] = {"--role=recorder", recorder_role},
-	[ROLE_SINKS] = {"--role=sinks", sinks_role},
-	[ROLE_ANCHOR] = {"--role=anchor", anchor_role},
+	[ROLE_RECORDER] = {"--role=recorder", recorder_role,
+		CONFINE_FILES | CONFINE_KEYS | CONFINE_CLIENTS},
+	[ROLE_SINKS] = {"--role=sinks", sinks_role,
+		CONFINE_FILES | CONFINE_DATAGRAMS | CONFINE_PIPES},
+	[ROLE_ANCHOR] = {"--role=anchor", anchor_role, CONFINE_FILES | CONFINE_MESSAGES},
 };
 
 enum role_kind role_find(int argc, char **argv)
@@ -34,6 +37,12 @@ enum role_kind role_find(int argc, char **argv)
 int role_main(enum role_kind role, int argc, char **argv)
 {
 	return roles[role].main(argc, argv);
+}
+
+int role_confine(
+	enum role_kind role, const struct confine_place *places, size_t count, struct error *err)
+{
+	return confine(roles[role].calls, places, count, err);
 }
 
 /* 0 to 2 lead nowhere, ROLE_FD is fd, and there are no others: who started this may have readers

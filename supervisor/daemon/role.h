@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "base/error.h"
+#include "daemon/confine.h"
 
 #include <stdbool.h>
 
@@ -16,6 +16,10 @@ enum role_kind { ROLE_RECORDER, ROLE_SINKS, ROLE_ANCHOR, ROLE_COUNT };
 enum role_kind role_find(int argc, char **argv);
 /* Be that: the whole life of the process. Returns its exit code. */
 int role_main(enum role_kind role, int argc, char **argv);
+/* What that role has to do before it serves: give up all calls that its row of the table does not
+ * name, and every place but these. */
+int role_confine(enum role_kind role, const struct confine_place *places, size_t count,
+	struct error *err) must_check;
 /* Start it for a state directory (absolute path): nobody's child, in a session of its own, with no
  * signal blocked or ignored, no environment and no descriptor of this process but fd, which it gets
  * as ROLE_FD (borrowed; -1: none). That it could be started is known, not what becomes of it: it
