@@ -5,6 +5,7 @@
 #include "apply/probe.h"
 #include "base/io.h"
 #include "base/number.h"
+#include "base/path.h"
 #include "daemon/anchor-role.h"
 #include "daemon/anchors.h"
 #include "daemon/metering.h"
@@ -290,7 +291,8 @@ static char *find_state(struct error *err)
 /* What the process that anchors said last. */
 static void look_at_anchoring(const char *state, struct finding *finding)
 {
-	autoclose int fd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	autofree char *own = path_join(state, ANCHOR_DIR);
+	autoclose int fd = own ? open(own, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	struct anchor_status status = {0};
 	struct error err = {0};
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/anchor-role.h"
 
+#include "base/path.h"
 #include "daemon/anchors.h"
-#include "daemon/recorder-place.h"
 #include "daemon/role.h"
+#include "daemon/starter.h"
 #include "daemon/state-directory.h"
 
 #include <fcntl.h>
@@ -23,7 +24,8 @@
 #define STATUS_EVERY_MS 10000 /* while nothing changes */
 
 struct anchor_process {
-	int state_fd, key_fd, lock_fd;
+	int own_fd, lock_fd, starter_fd;
+	bool locked;
 	struct recorder_file file;
 	struct anchors anchors;
 	struct anchor_status status;
@@ -58,20 +60,14 @@ static void harden(void)
 static int take_lock(struct anchor_process *p, struct error *err)
 {
 	uint64_t until = clock_ms(CLOCK_BOOTTIME) + LOCK_WAIT_MS;
-	autoclose int fd = -1;
 
-	if (p->lock_fd >= 0)
-		return 0;
-	fd = openat(p->state_fd, ANCHOR_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return error_errno(err, "open %s", ANCHOR_LOCK);
-	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	while (!p->locked && flock(p->lock_fd, LOCK_EX | LOCK_NB) < 0) {
 		if (clock_ms(CLOCK_BOOTTIME) >= until)
 			return error_set(err, -EBUSY, ERROR_INTERNAL,
 				"another process still anchors this log");
 		poll(NULL, 0, LOCK_TURN_MS);
 	}
-	p->lock_fd = take_fd(&fd);
+	p->locked = true;
 	return 0;
 }
 
@@ -93,7 +89,7 @@ static void note(struct anchor_process *p, const struct error *err, uint64_t seq
 	status.wall_ms = now;
 	p->status = status;
 	p->has_status = true;
-	(void)!anchor_status_write(p->state_fd, &status);
+	(void)!anchor_status_write(p->own_fd, &status);
 }
 
 static void answer(
@@ -171,32 +167,70 @@ static void serve(struct anchor_process *p)
 	publish_next(p, true);
 }
 
+/* ---- what it is left with ---- */
+
+static int open_own(struct anchor_process *p, const char *state, struct error *err)
+{
+	autoclose int state_fd = state_directory_open(state, err);
+
+	if (state_fd < 0)
+		return state_fd;
+	p->own_fd = state_directory_within(state_fd, ANCHOR_DIR, 0750, err);
+	if (p->own_fd < 0)
+		return p->own_fd;
+	p->lock_fd =
+		openat(p->own_fd, ANCHOR_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return p->lock_fd < 0 ? error_errno(err, "open %s", ANCHOR_LOCK) : 0;
+}
+
+/* The directory that the operator named, or where it would be: it may be made while this process
+ * waits for it. -1: nowhere. */
+static int place_of(const char *directory)
+{
+	autofree char *parent = directory ? path_parent(directory) : NULL;
+	int fd = directory ? open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	return fd < 0 && parent ? open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC) : fd;
+}
+
+static int confine_self(struct anchor_process *p, struct error *err)
+{
+	autoclose int directory = place_of(p->file.anchor_directory);
+	const struct confine_place places[] = {
+		{p->own_fd, CONFINE_WRITE}, {directory, CONFINE_WRITE}};
+
+	if (p->file.anchor_command) {
+		p->starter_fd = starter_for_anchor(p->file.anchor_command, err);
+		if (p->starter_fd < 0)
+			return p->starter_fd;
+		p->anchors.starter.fd = p->starter_fd;
+	}
+	return role_confine(ROLE_ANCHOR, places, array_size(places), err);
+}
+
 int anchor_role(int argc, char **argv)
 {
-	struct anchor_process p = {.state_fd = -1, .key_fd = -1, .lock_fd = -1};
+	struct anchor_process p = {.own_fd = -1, .lock_fd = -1, .starter_fd = -1};
 	autotext struct text diagnostics = {0};
 	struct error err = {0};
 
 	if (argc != 3 || fcntl(ROLE_FD, F_SETFD, FD_CLOEXEC) < 0)
 		return 2; /* somebody typed it */
 	harden();
-	p.state_fd = state_directory_open(argv[2], &err);
-	if (p.state_fd < 0 ||
+	if (open_own(&p, argv[2], &err) < 0 ||
 		recorder_file_read(argv[2], geteuid(), &p.file, &diagnostics, &err) < 0)
 		return 1; /* which the recorder sees as an end of file */
-	/* The recorder made it before it started this. */
-	p.key_fd = openat(
-		p.state_fd, RECORDER_KEY_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (p.key_fd < 0)
-		return 1;
 	anchors_init(&p.anchors, &p.file);
 	p.anchors.all = p.file.anchor_required;
-	p.anchors.key_dir = p.key_fd;
-	serve(&p);
+	p.anchors.key_dir = p.own_fd;
+	if (confine_self(&p, &err) < 0)
+		note(&p, &err, 0, true);
+	else
+		serve(&p);
 	anchors_finish(&p.anchors);
 	recorder_file_finish(&p.file);
+	own_close(&p.starter_fd);
 	own_close(&p.lock_fd);
-	own_close(&p.key_fd);
-	own_close(&p.state_fd);
-	return 0;
+	own_close(&p.own_fd);
+	return err.code ? 1 : 0;
 }

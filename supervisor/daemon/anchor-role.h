@@ -9,8 +9,9 @@
  * another; of heads that came meanwhile only the newest is published. When the recorder is gone it
  * publishes what it still has, which is on the disk, and ends. */
 
-#define ANCHOR_STATUS "anchor.status" /* in the state directory: how it goes; for `berm doctor` */
-#define ANCHOR_LOCK "anchor.lock"     /* one such process at a time */
+#define ANCHOR_DIR "anchor"    /* in the state directory: all of it that the process may change */
+#define ANCHOR_STATUS "status" /* in there: how it goes; for `berm doctor` */
+#define ANCHOR_LOCK "lock"     /* one such process at a time */
 
 enum anchor_verb { ANCHOR_LATEST = 1, ANCHOR_PUBLISH = 2 };
 
@@ -38,6 +39,6 @@ struct anchor_status {
 	char text[ERROR_TEXT_MAX];
 };
 /* -ENOENT where nothing was tried yet. */
-int anchor_status_read(
-	int state_fd, struct anchor_status *ret_status, struct error *err) must_check;
-int anchor_status_write(int state_fd, const struct anchor_status *status) must_check;
+int anchor_status_read(int own_fd, struct anchor_status *ret_status, struct error *err) must_check;
+/* own_fd: of ANCHOR_DIR. */
+int anchor_status_write(int own_fd, const struct anchor_status *status) must_check;

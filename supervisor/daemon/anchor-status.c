@@ -8,22 +8,22 @@
 
 #define STATUS_BYTES_MAX (ERROR_TEXT_MAX + 128)
 
-int anchor_status_write(int state_fd, const struct anchor_status *status)
+int anchor_status_write(int own_fd, const struct anchor_status *status)
 {
 	char words[STATUS_BYTES_MAX];
 	int n = snprintf(words, sizeof(words), "berm-anchor-1 %d %" PRIu64 " %" PRIu64 " %s\n",
 		-status->code, status->sequence, status->wall_ms, status->text);
 
-	return storage_replace(&storage_system, state_fd, ANCHOR_STATUS, 0640, words, (size_t)n);
+	return storage_replace(&storage_system, own_fd, ANCHOR_STATUS, 0640, words, (size_t)n);
 }
 
-int anchor_status_read(int state_fd, struct anchor_status *ret_status, struct error *err)
+int anchor_status_read(int own_fd, struct anchor_status *ret_status, struct error *err)
 {
 	struct anchor_status status = {0};
 	autofree char *words = NULL;
 	int at = 0, r;
 
-	r = io_read_file(state_fd, ANCHOR_STATUS, STATUS_BYTES_MAX, &words, NULL, err);
+	r = io_read_file(own_fd, ANCHOR_STATUS, STATUS_BYTES_MAX, &words, NULL, err);
 	if (r < 0)
 		return r;
 	if (sscanf(words, "berm-anchor-1 %d %" SCNu64 " %" SCNu64 " %n", &status.code,

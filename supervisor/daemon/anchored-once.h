@@ -6,9 +6,9 @@
 
 /* Beside the keys of a log it is kept where its heads were taken once: a place that has none any
  * more (a directory that is not mounted, a witness that was set up anew) is no place that never had
- * one. An older copy of log and keys knows it too, unless it is of a time before the first head. */
+ * one. An older copy of all that knows it too, unless it is of a time before the first head. */
 
-#define ANCHORED_FILE "anchored" /* in RECORDER_KEY_DIR; a line for each log and place */
+#define ANCHORED_FILE "anchored" /* in ANCHOR_DIR; a line for each log and place */
 
 /* Words, NULL-terminated, that make out a place: its kind first. Borrowed. */
 typedef const char *const anchored_place[];

@@ -18,7 +18,8 @@ void anchors_init(struct anchors *anchors, const struct recorder_file *file)
 	*anchors = (struct anchors){.file = file,
 		.dir_fd = -1,
 		.key_dir = -1,
-		.directory = {.storage = &storage_system, .dir = -1}};
+		.directory = {.storage = &storage_system, .dir = -1},
+		.starter = {.fd = -1}};
 }
 
 void anchors_finish(struct anchors *anchors)
@@ -46,7 +47,8 @@ static int reach(struct anchors *a, enum place place, struct anchor *ret_anchor,
 		if (!a->file->anchor_command)
 			return 0;
 		a->command.argv = a->file->anchor_command;
-		*ret_anchor = anchor_command(&a->command);
+		*ret_anchor = a->starter.fd < 0 ? anchor_command(&a->command)
+						: starter_anchor(&a->starter);
 		return 1;
 	case PLACE_COUNT:
 		break;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "daemon/recorder-file.h"
+#include "daemon/starter.h"
 #include "record/anchor-command.h"
 
 /* The places where an operator keeps the heads of a log, a directory, a command or both, as one
@@ -14,7 +15,8 @@ struct anchors {
 	const struct recorder_file *file; /* borrowed */
 	struct anchor_directory directory;
 	struct anchor_command command;
-	int dir_fd;  /* -1: not open yet, or not there */
+	struct starter_anchor starter; /* in the command's place, for who may start nothing */
+	int dir_fd;                    /* -1: not open yet, or not there */
 	int key_dir; /* borrowed; of anchored-once.h, -1: a place that has no head never had one */
 	bool all;    /* latest() fails where one place cannot be asked; else where none can */
 	bool is_fit[ANCHORS_MAX]; /* for the next head: it has that of before, or never had one */

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -17,10 +16,12 @@
 
 struct sink {
 	struct sink_target target;
-	char *path;     /* owned */
-	char **command; /* owned, as its words */
-	int fd;         /* socket, file or pipe; -1: not open */
-	dev_t device;   /* SINK_FILE: what fd is */
+	char *path;      /* owned */
+	char **command;  /* owned, as its words */
+	int fd;          /* socket, file or pipe; -1: not open */
+	int starter;     /* SINK_EXEC: who starts the program, borrowed; -1: nobody yet */
+	uint32_t number; /* its number there */
+	dev_t device;    /* SINK_FILE: what fd is */
 	ino_t inode;
 	uint64_t size; /* SINK_FILE, by what was written here */
 	uint64_t looked_ms, retry_ms, backoff_ms;
@@ -72,7 +73,7 @@ int sink_create(const struct sink_target *target, struct sink **ret_sink, struct
 
 	if (!sink)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "no memory for a sink");
-	sink->fd = -1;
+	sink->fd = sink->starter = -1;
 	sink->target = *target;
 	sink->path = path ? strdup(path) : NULL;
 	if ((path && !sink->path) ||
@@ -82,6 +83,29 @@ int sink_create(const struct sink_target *target, struct sink **ret_sink, struct
 	}
 	*ret_sink = sink;
 	return 0;
+}
+
+void sink_prepare(struct sink *sink)
+{
+	if (sink->fd < 0 &&
+		(sink->target.type == SINK_JOURNALD || sink->target.type == SINK_SYSLOG))
+		sink->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+void sink_set_starter(struct sink *sink, int fd, uint32_t number)
+{
+	sink->starter = fd;
+	sink->number = number;
+}
+
+const char *sink_file(const struct sink *sink)
+{
+	return sink->target.type == SINK_FILE ? sink->path : NULL;
+}
+
+char *const *sink_command(const struct sink *sink)
+{
+	return sink->target.type == SINK_EXEC ? sink->command : NULL;
 }
 
 size_t sink_waiting(const struct sink *sink)
@@ -141,8 +165,7 @@ static int send_to_socket(struct sink *sink, const struct iovec *data)
 {
 	int r;
 
-	if (sink->fd < 0)
-		sink->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	sink_prepare(sink);
 	if (sink->fd < 0)
 		return -EAGAIN;
 	r = send_datagram(sink->fd, sink->path, data, -1);
@@ -203,30 +226,9 @@ static int make_room(struct sink *sink, size_t bytes, uint64_t now_ms)
 	return open_file(sink, now_ms);
 }
 
-/* Nothing of this process: no descriptors, no environment, no group of its terminal. */
-static void become_program(char *const *command, int input)
-{
-	char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-	char *const environment[] = {path, NULL};
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	sigset_t none;
-
-	setsid();
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
-	signal(SIGCHLD, SIG_DFL);
-	if (null < 0 || chdir("/") < 0 || dup2(input, 0) < 0 || dup2(null, 1) < 0 ||
-		dup2(null, 2) < 0 || close_range(3, ~0U, 0) < 0)
-		_exit(127);
-	execve(command[0], command, environment);
-	_exit(127);
-}
-
 static int start_program(struct sink *sink, uint64_t now_ms)
 {
-	int ends[2];
-	pid_t pid;
+	int ends[2], r;
 
 	if (sink->fd >= 0)
 		return 0;
@@ -238,11 +240,9 @@ static int start_program(struct sink *sink, uint64_t now_ms)
 	sink->retry_ms = now_ms + sink->backoff_ms;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -EAGAIN;
-	pid = fork();
-	if (pid == 0)
-		become_program(sink->command, ends[0]);
+	r = sink_order_send(sink->starter, sink->number, ends[0]);
 	close(ends[0]);
-	if (pid < 0 || fcntl(ends[1], F_SETFL, O_NONBLOCK) < 0) {
+	if (r < 0 || fcntl(ends[1], F_SETFL, O_NONBLOCK) < 0) {
 		close(ends[1]);
 		return -EAGAIN;
 	}

@@ -30,6 +30,13 @@ int sink_create(
 	const struct sink_target *target, struct sink **ret_sink, struct error *err) must_check;
 /* What still waits is dropped. NULL is fine. */
 void sink_destroy(struct sink *sink);
+/* Open what can be opened beforehand, for a process that later cannot. */
+void sink_prepare(struct sink *sink);
+/* The path of a SINK_FILE, the command of a SINK_EXEC; NULL for others. Borrowed. */
+const char *sink_file(const struct sink *sink);
+char *const *sink_command(const struct sink *sink);
+/* Who starts its program (daemon/starter.h): fd is borrowed. Before, a SINK_EXEC sends nothing. */
+void sink_set_starter(struct sink *sink, int fd, uint32_t number);
 /* Queue the record and send what can be sent. now_ms: a clock that never goes back. */
 void sink_give(struct sink *sink, const Berm__Wire__Record *record,
 	const struct export_place *place, uint64_t now_ms);
@@ -38,6 +45,11 @@ void sink_turn(struct sink *sink, uint64_t now_ms);
 /* Bytes that wait; records that were never sent, and were not declared yet. */
 size_t sink_waiting(const struct sink *sink);
 uint64_t sink_lost(const struct sink *sink);
+
+/* sink-order.c: have the program of that number started, with its standard input (borrowed); and
+ * take such an order, with a descriptor (-1: none came). -EPIPE where nobody is left. */
+int sink_order_send(int fd, uint32_t number, int input) must_check;
+int sink_order_receive(int fd, uint32_t *ret_number, int *ret_input) must_check;
 
 /* sink-message.c: the record as that place takes it, without a line feed for datagrams. */
 void sink_message(const struct sink_target *target, const Berm__Wire__Record *record,

@@ -2,10 +2,14 @@
 #include "daemon/sinks-role.h"
 
 #include "base/io.h"
+#include "base/path.h"
 #include "daemon/log-tail.h"
 #include "daemon/recorder-file.h"
 #include "daemon/recorder-place.h"
+#include "daemon/role.h"
 #include "daemon/run-id.h"
+#include "daemon/starter.h"
+#include "daemon/state-directory.h"
 #include "policy/keys.h"
 #include "record/recorder.h"
 
@@ -35,9 +39,9 @@ struct run {
 };
 
 struct role {
-	int state_fd, log_fd;
+	int state_fd, own_fd, log_fd, starter_fd;
 	struct recorder_file file;        /* the operator's: every record goes to its sinks */
-	struct sink *some[PROFILE_SINKS]; /* made when a run first wants it */
+	struct sink *some[PROFILE_SINKS]; /* the profiles': those of the runs that want them */
 	struct run runs[RECORD_RUNS_MAX];
 	size_t run_count;
 	struct log_tail tail;
@@ -116,16 +120,6 @@ static uint32_t sinks_of(struct role *role, const Berm__Wire__Record *record)
 
 /* ---- sending ---- */
 
-static struct sink *profile_sink(struct role *role, unsigned i)
-{
-	const struct sink_target target = {.type = (enum sink_type)(i / SINK_FORMAT_COUNT),
-		.format = (enum sink_format)(i % SINK_FORMAT_COUNT)};
-
-	if (!role->some[i] && sink_create(&target, &role->some[i], NULL) < 0)
-		return NULL;
-	return role->some[i];
-}
-
 static void told(void *context, const Berm__Wire__Record *record, const struct export_place *at)
 {
 	struct role *role = context;
@@ -137,10 +131,8 @@ static void told(void *context, const Berm__Wire__Record *record, const struct e
 	for (int i = 0; i < role->file.sink_count; i++)
 		sink_give(role->file.sinks[i], record, &place, now);
 	for (unsigned i = 0; i < PROFILE_SINKS; i++) {
-		struct sink *sink = sinks & (1U << i) ? profile_sink(role, i) : NULL;
-
-		if (sink)
-			sink_give(sink, record, &place, now);
+		if (sinks & (1U << i))
+			sink_give(role->some[i], record, &place, now);
 	}
 }
 
@@ -155,8 +147,6 @@ static size_t turn(struct role *role)
 		waiting += sink_waiting(role->file.sinks[i]);
 	}
 	for (unsigned i = 0; i < PROFILE_SINKS; i++) {
-		if (!role->some[i])
-			continue;
 		sink_turn(role->some[i], now);
 		waiting += sink_waiting(role->some[i]);
 	}
@@ -175,7 +165,7 @@ static void save(struct role *role)
 		text_printf(&out, "%s %" PRIu32 "\n", role->runs[i].id, role->runs[i].sinks);
 	if (!out.failed)
 		(void)!storage_replace(
-			&storage_system, role->state_fd, SINKS_CURSOR, 0600, out.data, out.length);
+			&storage_system, role->own_fd, SINKS_CURSOR, 0600, out.data, out.length);
 	role->saved_ms = now_ms();
 }
 
@@ -187,7 +177,7 @@ static void load(struct role *role, uint64_t *ret_segment, uint64_t *ret_offset)
 	uint32_t sinks;
 
 	*ret_segment = *ret_offset = 0;
-	if (io_read_file(role->state_fd, SINKS_CURSOR, CURSOR_MAX, &words, NULL, NULL) < 0)
+	if (io_read_file(role->own_fd, SINKS_CURSOR, CURSOR_MAX, &words, NULL, NULL) < 0)
 		return;
 	line = strtok_r(words, "\n", &rest);
 	if (!line ||
@@ -245,9 +235,9 @@ static void harden(void)
 	sigaction(SIGCHLD, &no_children, NULL);
 }
 
-static int lock(int state_fd)
+static int lock(int own_fd)
 {
-	int fd = openat(state_fd, SINKS_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = openat(own_fd, SINKS_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	for (unsigned i = 0; fd >= 0 && i < LOCK_TRIES; i++) {
 		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
@@ -258,17 +248,71 @@ static int lock(int state_fd)
 	return -1;
 }
 
-/* A file that is wrong is told where the operator looks: beside it. False then: no recorder starts
- * with it either. */
-static bool read_operator(struct role *role, const char *state)
+/* ---- what it is left with ---- */
+
+/* A file is renamed when it is large or another one takes its place, so its directory is what the
+ * process may write to. What is no regular file is never renamed. -1: there is no such place now.
+ */
+static int place_of(const char *path)
+{
+	autofree char *parent = path_parent(path);
+	struct stat st;
+	bool other = stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+
+	return parent ? open(other ? path : parent, O_PATH | O_CLOEXEC) : -1;
+}
+
+static int confine_self(struct role *role, struct error *err)
+{
+	struct confine_place places[RECORDER_FILE_SINKS_MAX + 2] = {
+		{role->log_fd, CONFINE_READ}, {role->own_fd, CONFINE_WRITE}};
+	size_t count = 2;
+	int r;
+
+	for (int i = 0; i < role->file.sink_count; i++) {
+		const char *path = sink_file(role->file.sinks[i]);
+
+		if (!path)
+			continue;
+		places[count++] = (struct confine_place){place_of(path), CONFINE_WRITE};
+	}
+	r = role_confine(ROLE_SINKS, places, count, err);
+	for (size_t i = 2; i < count; i++)
+		own_close(&places[i].fd);
+	return r;
+}
+
+/* All that is opened or started before the walls stand. */
+static int prepare(struct role *role, struct error *err)
+{
+	int r;
+
+	for (unsigned i = 0; i < PROFILE_SINKS; i++) {
+		const struct sink_target target = {.type = (enum sink_type)(i / SINK_FORMAT_COUNT),
+			.format = (enum sink_format)(i % SINK_FORMAT_COUNT)};
+
+		r = sink_create(&target, &role->some[i], err);
+		if (r < 0)
+			return r;
+		sink_prepare(role->some[i]);
+	}
+	for (int i = 0; i < role->file.sink_count; i++)
+		sink_prepare(role->file.sinks[i]);
+	r = starter_for_sinks(role->file.sinks, role->file.sink_count, &role->starter_fd, err);
+	return r < 0 ? r : confine_self(role, err);
+}
+
+/* What is wrong is told where the operator looks: beside the file. A file that is wrong is read by
+ * no recorder either. */
+static bool begin(struct role *role, const char *state)
 {
 	autotext struct text words = {0};
 	struct error err = {0};
 
-	if (recorder_file_read(state, geteuid(), &role->file, &words, &err) == 0) {
-		(void)!unlinkat(role->state_fd, RECORDER_FILE ".errors", 0);
+	(void)!unlinkat(role->state_fd, RECORDER_FILE ".errors", 0);
+	if (recorder_file_read(state, geteuid(), &role->file, &words, &err) == 0 &&
+		prepare(role, &err) == 0)
 		return true;
-	}
 	(void)!storage_replace(&storage_system, role->state_fd, RECORDER_FILE ".errors", 0640,
 		words.length ? words.data : err.text,
 		words.length ? words.length : strlen(err.text));
@@ -281,6 +325,8 @@ static void finish(struct role *role)
 	for (unsigned i = 0; i < PROFILE_SINKS; i++)
 		sink_destroy(role->some[i]);
 	log_tail_finish(&role->tail);
+	own_close(&role->starter_fd);
+	own_close(&role->own_fd);
 }
 
 int sinks_role(int argc, char **argv)
@@ -299,11 +345,13 @@ int sinks_role(int argc, char **argv)
 	own_close(&place.key_fd);
 	role.state_fd = place.state_fd;
 	role.log_fd = place.log_fd;
-	lock_fd = lock(role.state_fd);
+	role.starter_fd = -1;
+	role.own_fd = state_directory_within(place.state_fd, SINKS_DIR, 0700, &err);
+	lock_fd = role.own_fd < 0 ? -1 : lock(role.own_fd);
 	if (lock_fd >= 0) {
 		gethostname(role.host, sizeof(role.host) - 1);
 		load(&role, &segment, &offset);
-		if (read_operator(&role, argv[2]) &&
+		if (begin(&role, argv[2]) &&
 			log_tail_init(&role.tail, role.log_fd, segment, offset, &err) == 0)
 			follow(&role);
 		finish(&role);

@@ -8,8 +8,9 @@
  * place that is slow or gone delays a record or a run. One for each state directory, while its log
  * is being written. */
 
-#define SINKS_CURSOR "sinks.cursor" /* how far it came */
-#define SINKS_LOCK "sinks.lock"
+#define SINKS_DIR "sinks"     /* in the state directory: all of it that the process may change */
+#define SINKS_CURSOR "cursor" /* in there: how far it came */
+#define SINKS_LOCK "lock"
 
 /* The whole life of that process; returns its exit code. */
 int sinks_role(int argc, char **argv);

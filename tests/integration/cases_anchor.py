@@ -243,7 +243,7 @@ def a_command_that_hangs_delays_no_run(sandbox, case):
         case.that("socket:" not in file.read(), "a socket is open in it")
     with open(sandbox.top + "/nothing.pwd", encoding="utf-8") as file:
         case.that(file.read() == "/\n", "its directory")
-    mode = stat.S_IMODE(os.stat(state + "/anchor.status").st_mode)
+    mode = stat.S_IMODE(os.stat(state + "/anchor/status").st_mode)
     case.that(mode == 0o640, "%o" % mode)
 
 

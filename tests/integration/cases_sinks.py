@@ -192,16 +192,17 @@ def rsyslog_takes_every_record(sandbox, case):
 
 
 def journald_takes_every_record(sandbox, case):
-    """A journald of its own: /run is a mount of its own there, reached through /proc."""
+    """A journald of its own, whose /run is a directory of this row."""
     if sandbox.mode != "root":
         raise Skip("journald runs as root")
     daemon, reader = program("/lib/systemd/systemd-journald"), program("/usr/bin/journalctl")
     state = cases_record.fresh_state(sandbox, "journald")
     os.makedirs(state, 0o700)
-    script = "mount -t tmpfs none /run && mkdir -p /run/systemd/journal /run/log/journal && exec %s" % daemon
+    run = sandbox.top + "/journald/"
+    os.makedirs(run)
+    script = "mount --bind %s /run && mkdir -p /run/systemd/journal /run/log/journal && exec %s" % (run, daemon)
     process = subprocess.Popen(["unshare", "-m", "--propagation", "private", "/bin/sh", "-c", script],
                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    run = "/proc/%d/root/run/" % process.pid
     journal = run + "log/journal"
     sandbox.write_text(state + "/recorder.yaml", "version: 1\nsinks:\n"
                        "  - {type: journald, format: jsonl, path: %ssystemd/journal/socket}\n" % run)
@@ -234,10 +235,70 @@ def journald_takes_every_record(sandbox, case):
     case.summary = "%d" % len(entries)
 
 
+NONE = "0000000000000000"
+
+
+def status_of(pid):
+    lines = inventory.read("/proc/%s/status" % pid).splitlines()
+    return {name: words.strip() for name, _, words in (line.partition(":") for line in lines)}
+
+
+def not_confined(sandbox, state):
+    """What is wrong with berm's processes of that state directory, as words; a starter at work is so for a moment."""
+    roles = [pid for role in ("recorder", "sinks", "anchor") for pid in inventory.processes_of(role, state)]
+    found = {pid: status_of(pid) for pid in roles}
+    if not all(found.values()):
+        return ["a process that has just ended"]
+    names = sorted(status["Name"] for status in found.values())
+    wrong = [] if names == ["berm-anchor", "berm-recorder", "berm-sinks", "berm-starter", "berm-starter"] else names
+    for pid, status in found.items():
+        starter = status["Name"] == "berm-starter"
+        words = [status[name] for name in ("Seccomp", "NoNewPrivs", "CapEff", "CapPrm")]
+        if words[0] != "0" if starter else words != ["2", "1", NONE, NONE]:
+            wrong += [status["Name"]] + words
+        # Others cannot look into processes that are not dumpable, and have no bounding set to empty.
+        if sandbox.mode == "root" and not starter and status["CapBnd"] != NONE:
+            wrong += [status["Name"], status["CapBnd"]]
+        if sandbox.mode == "root" and starter and sorted(os.listdir("/proc/%s/fd" % pid)) != ["0", "1", "2", "3"]:
+            wrong += ["a starter has", *os.listdir("/proc/%s/fd" % pid)]
+    return wrong
+
+
+def berms_own_processes_are_confined(sandbox, case):
+    """Each role while it works; who starts commands for it has a socket and nothing else."""
+    state, kept = cases_record.fresh_state(sandbox, "confined"), sandbox.top + "/kept-confined"
+    os.makedirs(state, 0o700)
+    os.mkdir(kept)
+    program = sandbox.write_text(sandbox.bin + "/witness", "#!/bin/sh\ncat >/dev/null\n")
+    os.chmod(program, 0o755)
+    sandbox.write_text(state + "/recorder.yaml", "version: 1\nsinks:\n"
+                       "  - {type: file, format: jsonl, path: %s/lines}\n"
+                       "  - {type: exec, format: jsonl, command: [/bin/sh, -c, 'cat >>%s/piped']}\n"
+                       "anchor: {directory: %s, command: [%s]}\n" % (kept, kept, kept, program))
+    process = sandbox.start(["/bin/sh", "-c", "while [ ! -e over ]; do sleep 0.05; done"], "--state-dir", state)
+    try:
+        # All of them work: a record came through each way.
+        cases_record.wait_for(case, "lines", lambda: lines_of(kept + "/lines") and lines_of(kept + "/piped"), 30)
+        cases_record.wait_for(case, "a head", lambda: any(n.endswith("head") for n in os.listdir(kept)), 30)
+        if not cases_record.wait_for(case, "the walls", lambda: not not_confined(sandbox, state), 20):
+            case.that(False, *not_confined(sandbox, state))
+    finally:
+        sandbox.file("over", "")
+        process.communicate(timeout=60)
+    records, verdict = cases_record.closed(sandbox, state)
+    case.that(verdict == "good", verdict)
+    for role in ("sinks", "anchor"):
+        cases_record.wait_for(case, "its end", lambda name=role: not inventory.processes_of(name, state), 20)
+    told = [json.loads(line)["record"] for line in lines_of(kept + "/lines")]
+    case.that([r for r in told if r["sequence"] in {q["sequence"] for q in records}] == records, told)
+    cases_record.wait_for(case, "the program's lines", lambda: len(lines_of(kept + "/piped")) == len(told), 20)
+
+
 ROWS = (
     ("a hundred secrets reach no byte of the log", a_hundred_secrets_reach_no_byte_of_the_log),
     ("the operator's sinks get every record, and go on where they ended", the_operators_sinks_get_every_record),
     ("rsyslog takes every record, with its parts in their places", rsyslog_takes_every_record),
     ("journald takes every record as fields", journald_takes_every_record),
     ("a sink that takes nothing delays no run", a_sink_that_takes_nothing_delays_no_run),
+    ("berm's own processes are confined while they work", berms_own_processes_are_confined),
 )

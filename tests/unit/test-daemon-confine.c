@@ -151,7 +151,7 @@ static bool locks_memory(void)
 {
 	static char page[4096];
 
-	return mlock(page, sizeof(page)) == 0;
+	return syscall(SYS_mlock, page, sizeof(page)) == 0; /* a sanitizer has its own mlock() */
 }
 
 static bool maps_memory(void)

@@ -4,6 +4,7 @@
 #include "base/io.h"
 #include "daemon/sink.h"
 #include "daemon/sinks-role.h"
+#include "daemon/starter.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -289,6 +290,7 @@ static void a_program_gets_lines_and_is_started_again(void **state)
 	char out[128], script[1024];
 	const char *const command[] = {"/bin/sh", "-c", script, NULL};
 	autosink struct sink *sink = NULL;
+	autoclose int starter = -1;
 	uint64_t now = 1000;
 
 	(void)state;
@@ -298,6 +300,11 @@ static void a_program_gets_lines_and_is_started_again(void **state)
 		"'^PATH=\\|^PWD=\\|^SHLVL=\\|^_=' >>%s.env; ls /proc/self/fd | wc -l >>%s.fds",
 		out, out, out, out);
 	sink = make(SINK_EXEC, SINK_OCSF, NULL, command);
+	give(sink, "/0", 2, now - 1000);
+	assert_true(sink_waiting(sink) > 0); /* nobody is there to start it */
+	sink_destroy(sink);
+	sink = make(SINK_EXEC, SINK_OCSF, NULL, command);
+	assert_int_equal(starter_for_sinks(&sink, 1, &starter, NULL), 0);
 	setenv("BERM_TEST_SECRET", "x", 1);
 	give(sink, "/1", 2, now);
 	give(sink, "/2", 2, now);
