@@ -51,7 +51,7 @@ static void add_protected(struct compiler *c)
 	for (size_t i = 0; i < c->protection_count; i++) {
 		const struct protection *p = &c->protections[i];
 
-		if (p->merged || p->decoy || p->kind == PROTECTION_PIN)
+		if (p->merged || p->decoy || p->may_go || p->kind == PROTECTION_PIN)
 			continue;
 		add_path(c,
 			p->kind == PROTECTION_HIDE

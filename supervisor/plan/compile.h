@@ -122,6 +122,8 @@ struct protection {
 	uint32_t rule;
 	bool merged; /* a stronger or higher one does its work */
 	bool decoy;  /* whoever touches it trips the breaker: not to be tried */
+	bool may_go; /* covered if it is still there, whichever directory it is then: not to be
+			tried either */
 };
 
 struct link {

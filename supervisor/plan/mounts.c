@@ -123,6 +123,7 @@ static void emit_protections(struct compiler *c)
 		m->source_kind = p->file_kind;
 		m->source_dev = p->dev;
 		m->source_ino = p->ino;
+		m->optional = p->may_go;
 		m->staged = area_around(c, p->path)->staged;
 		if (p->kind == PROTECTION_RESERVE && !m->staged) {
 			m->source = message_string(c, p->path);

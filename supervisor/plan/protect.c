@@ -97,6 +97,14 @@ static void note_names(struct compiler *c, const Berm__Wire__PathFact *fact, uin
 	rule_enforced(c, rule, "weaker: the file has other names");
 }
 
+/* A directory that another run holds the name with, or that one left when the machine lost power
+ * (apply/reserve.c): to the plan the name does not exist. It may be gone a moment later, and a name
+ * that were made inside it would keep it from going. */
+static bool is_placeholder(Berm__Wire__FileKind kind, uint32_t mode)
+{
+	return kind == BERM__WIRE__FILE_KIND__FILE_DIRECTORY && mode == PLACEHOLDER_MODE;
+}
+
 static int protect_existing(struct compiler *c, const struct wish *w)
 {
 	const Berm__Wire__PathFact *fact = w->fact;
@@ -122,8 +130,10 @@ static int protect_existing(struct compiler *c, const struct wish *w)
 		rule_enforced(c, w->rule, "mount (read-only grant)");
 		return 0;
 	}
+	/* Another run's, in a tree that this one only reads: it may be gone a moment later. */
+	p.may_go = is_placeholder(fact->kind, fact->mode);
 	/* The run's own /proc has other inodes than the host's. */
-	if (area->kind == AREA_GRANT) {
+	if (area->kind == AREA_GRANT && !p.may_go) {
 		p.dev = fact->dev;
 		p.ino = fact->ino;
 	}
@@ -151,14 +161,6 @@ static void reserve(struct compiler *c, const char *base, const char *missing, u
 			rule_text(c, rule), p.path);
 	rule_enforced(c, rule, "mount (reserved)");
 	protect(c, &p);
-}
-
-/* A directory that another run holds the name with, or that one left when the machine lost power
- * (apply/reserve.c): to the plan the name does not exist. It may be gone a moment later, and a name
- * that were made inside it would keep it from going. */
-static bool is_placeholder(Berm__Wire__FileKind kind, uint32_t mode)
-{
-	return kind == BERM__WIRE__FILE_KIND__FILE_DIRECTORY && mode == PLACEHOLDER_MODE;
 }
 
 /* Take the name of such a directory as if it were missing. */

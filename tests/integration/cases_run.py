@@ -2,15 +2,18 @@
 """The contract of berm run: exit codes, records, streams, signals, environment, directory."""
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import threading
 import time
 
 import harness
+import inventory
 from cases_record import wait_for
 
 STREAM_BYTES = 100 << 20
+READERS = 30
 
 
 def own_codes(sandbox, case):
@@ -279,8 +282,29 @@ def time_goes_on_while_berm_is_stopped(sandbox, case):
     case.that(process.returncode == 124, process.returncode)
 
 
+def who_reads_a_tree_starts_beside_who_writes_it(sandbox, case):
+    """A run that may write holds the names that are denied and not there with placeholders, which come and go."""
+    text = inventory.read(sandbox.profile)
+    reading = sandbox.write_text(sandbox.top + "/reading.yaml", text.replace("  write:\n", ""))
+    end = sandbox.top + "/enough"
+    writing = " ".join(shlex.quote(word) for word in sandbox.command(["/bin/true"]))
+    script = "n=0; while [ ! -e %s ]; do %s || exit 1; n=$((n+1)); done; echo $n" % (end, writing)
+    writers = [subprocess.Popen(["/bin/sh", "-c", script], env=sandbox.environment(), cwd=sandbox.ws, text=True,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+               for _ in range(2)]
+    failed = [result for result in (sandbox.run(["/bin/true"], profile=reading) for _ in range(READERS))
+              if result.code]
+    sandbox.write_text(end, "")
+    told = [writer.communicate(timeout=60 * harness.SLOWER) for writer in writers]
+    os.unlink(end)
+    case.that(not failed, "%d of %d failed" % (len(failed), READERS), *(failed[0].describe() if failed else ()))
+    case.that(all(writer.returncode == 0 for writer in writers), told)
+    case.summary = "%d runs beside %s that write, %d failed" % (READERS, "+".join(t[0].strip() for t in told), len(failed))
+
+
 ROWS = [
     ("the tool's own exit code", own_codes),
+    ("who reads a tree starts while those who write it come and go", who_reads_a_tree_starts_beside_who_writes_it),
     ("a run ends in time although its berm was stopped", time_goes_on_while_berm_is_stopped),
     ("128 + n for a signal", signal_codes),
     ("127 for what is not there", not_found),
