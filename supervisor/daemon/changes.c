@@ -2,6 +2,7 @@
 #include "daemon/changes-internal.h"
 
 #include "base/path.h"
+#include "daemon/state-directory.h"
 
 #include <dirent.h>
 #include <linux/openat2.h>
@@ -18,11 +19,13 @@
 
 int changes_place(const char *state_dir, bool create, int *ret_fd, struct error *err)
 {
-	autoclose int state = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	autoclose int state = create ? state_directory_open(state_dir, err)
+				     : open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	autoclose int fd = -1;
 	struct stat st;
 
 	if (state < 0)
-		return error_errno(err, "open %s", state_dir);
+		return create ? state : error_errno(err, "open %s", state_dir);
 	if (create && mkdirat(state, CHANGES_DIRECTORY, 0700) < 0 && errno != EEXIST)
 		return error_errno(err, "make %s/%s", state_dir, CHANGES_DIRECTORY);
 	fd = openat(state, CHANGES_DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

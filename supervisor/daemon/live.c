@@ -442,7 +442,9 @@ static void end(struct live *live, struct run_result *result)
 	refresh_effects(live);
 	control_close(&live->control);
 	tell_killer(live, result);
-	staging_end(&live->staging, result->outcome != RUN_SETUP_FAILED);
+	/* What a test of a profile wrote is nobody's work. */
+	staging_end(&live->staging,
+		result->outcome != RUN_SETUP_FAILED && live->session->request->record);
 	runs_leave(&live->socket);
 	session_take_outputs(live->session, result);
 	live_group_tell(&live->group, live->session, true);

@@ -145,7 +145,7 @@ int staging_begin(const struct session *session, struct staging *staging, struct
 	return r;
 }
 
-void staging_end(struct staging *staging, bool started)
+void staging_end(struct staging *staging, bool keep)
 {
 	struct change_set *set = &staging->set;
 	struct error err = {0};
@@ -153,7 +153,7 @@ void staging_end(struct staging *staging, bool started)
 	int r = 0;
 
 	if (set->fd >= 0)
-		r = started ? changes_seal(set, &empty, &err) : changes_rollback(set, &err);
+		r = keep ? changes_seal(set, &empty, &err) : changes_rollback(set, &err);
 	if (r < 0)
 		log_line("the changes of run %s: %s", set->run, err.text);
 	else if (!empty)

@@ -20,5 +20,5 @@ struct staging {
 int staging_begin(
 	const struct session *session, struct staging *staging, struct error *err) must_check;
 /* The run is over: write down what changed and say so on stderr. Safe where nothing was begun.
- * started: the tool was; else nothing can have changed, and the set goes. */
-void staging_end(struct staging *staging, bool started);
+ * keep: else the set goes, as where nothing was started. */
+void staging_end(struct staging *staging, bool keep);

@@ -109,11 +109,23 @@ def commands_really_run(sandbox, case):
 
 
 def a_run_that_cannot_start_is_no_success(sandbox, case):
-    profile = sandbox.write_profile("pending", "workspace: {path: \"${WORKDIR}\", mode: staged}\n" + PROFILE_TESTS)
+    profile = sandbox.write_profile("pending", "blast_radius:\n  tool_calls: 25\n" + PROFILE_TESTS)
     world(sandbox)
     result, cases = test(sandbox, "--live", profile)
     case.code(result, 3)
-    case.that("workspace.path" in result.errors, *result.describe())
+    case.that("blast_radius" in result.errors, *result.describe())
+
+
+def what_a_test_stages_is_dropped(sandbox, case):
+    profile = sandbox.write_profile("staged", "workspace: {path: \"${WORKDIR}\", mode: staged}\n" + PROFILE_TESTS)
+    world(sandbox)
+    shutil.rmtree(sandbox.state, ignore_errors=True)
+    result, _ = test(sandbox, "--live", profile)
+    case.code(result, 0)
+    case.that("staged" not in result.errors, *result.describe())
+    sets = sandbox.state + "/changes"
+    case.that(os.path.isdir(sets) and not os.listdir(sets), "a test left changes to be kept or dropped")
+    shutil.rmtree(sandbox.state)
 
 
 ROWS = [
@@ -122,4 +134,5 @@ ROWS = [
     ("a live test fails where the kernel allows less", kernel_refuses_what_the_model_allows),
     ("commands of a test file really run", commands_really_run),
     ("a live test of a profile that cannot run is no success", a_run_that_cannot_start_is_no_success),
+    ("what the tests of a staged profile write is dropped", what_a_test_stages_is_dropped),
 ]
