@@ -490,13 +490,10 @@ def waits_for_lock(pid):
 
 # The starter's own run: she may freeze it, and not set it free again. $1 is berm, $2 her uid.
 LOOSEN = """
-"$1" run --agent worker -- sleep 60 &
+"$1" run --agent worker -- /bin/sh -c 'echo > loosen.begun; exec sleep 60' &
 berm=$!
-for i in $(seq 200); do
-  run=$("$1" agent show --json worker | grep -o '"run":"[0-9A-Z]*"' | cut -d'"' -f4)
-  [ -n "$run" ] && "$1" ps --json | grep -q "$run" && break; sleep 0.05
-done
-sleep 0.5
+for i in $(seq 1200); do [ -e loosen.begun ] && break; sleep 0.05; done
+run=$("$1" agent show --json worker | grep -o '"run":"[0-9A-Z]*"' | cut -d'"' -f4)
 as="setpriv --reuid=$2 --regid=$2 --clear-groups"
 $as "$1" pace set "$run" frozen > /dev/null; echo frozen $?
 $as "$1" pace set "$run" open > /dev/null; echo again $?
@@ -639,7 +636,11 @@ def who_starts_an_agent_does_not_undo_its_breaker(world, sandbox, case):
     if sandbox.mode != "root":
         raise Skip("there is one user here")
     case.code(world.add("worker", "--may-start", str(sandbox.uid)), 0)
-    result = world.as_starter(["/bin/sh", "-c", LOOSEN, "sh", sandbox.berm, str(sandbox.uid)])
+    try:
+        result = world.as_starter(["/bin/sh", "-c", LOOSEN, "sh", sandbox.berm, str(sandbox.uid)])
+    finally:
+        if os.path.exists(sandbox.ws + "/loosen.begun"):
+            os.unlink(sandbox.ws + "/loosen.begun")
     words = result.text.split()
     case.that(words == ["frozen", "0", "again", "1", "open", "0"] and "only the operator" in result.errors,
               *result.describe())

@@ -120,6 +120,8 @@ def what_ends_by_itself_is_not_killed(world, sandbox, case):
 
 @row("group")
 def a_group_is_halted_and_killed(world, sandbox, case):
+    for group in ("lab", "shop"):
+        case.code(world.berm("pace", "group", group, "--tier", "2"), 0)
     for name, group in (("one", "lab"), ("two", "lab"), ("three", "shop"), ("lab", "shop")):
         case.code(world.add(name, "--group", group), 0)
     processes = [start(world, TICKS, name, number) for number, name in enumerate(("one", "two", "three"))]

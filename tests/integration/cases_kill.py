@@ -226,9 +226,13 @@ def field(message, tag):
 
 
 def wrong_words_are_refused(sandbox, case):
-    for words in ((), ("--all", "01"), ("a", "b"), ("",), ("no/such",), ("0" * 27,), ("--reason", "x" * 201, "01")):
+    for words in ((), ("--all", "01"), ("a", "b"), ("",), ("--reason", "x" * 201, "01")):
         result = kill(sandbox, *words)
         case.that(result.code == 2 and "usage: berm kill" in result.errors, words, *result.describe())
+    for word, why in (("no/such", "no run, no agent and no group"), ("0" * 27, "1 to 26 letters"),
+                      ("run:u", "1 to 26 letters")):
+        result = kill(sandbox, word)
+        case.that(result.code == 2 and why in result.errors, *result.describe())
     result = kill(sandbox, "7ZZZZZZZZZ")
     case.that(result.code == 2 and "no run begins with" in result.errors, *result.describe())
 

@@ -299,7 +299,8 @@ def who_reads_a_tree_starts_beside_who_writes_it(sandbox, case):
     os.unlink(end)
     case.that(not failed, "%d of %d failed" % (len(failed), READERS), *(failed[0].describe() if failed else ()))
     case.that(all(writer.returncode == 0 for writer in writers), told)
-    case.summary = "%d runs beside %s that write, %d failed" % (READERS, "+".join(t[0].strip() for t in told), len(failed))
+    case.summary = "%d runs beside %s that write, %d failed" % (
+        READERS, "+".join(words[0].strip() for words in told), len(failed))
 
 
 ROWS = [
