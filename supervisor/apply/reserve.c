@@ -24,21 +24,21 @@ static bool same_object(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Open the placeholder and lock it. 0, -EAGAIN when it vanished or changed meanwhile (try again),
- * or another error. */
+/* Open the placeholder and lock it. 0, -ENOENT when it is gone, -ESTALE when it became another one
+ * meanwhile, -EWOULDBLOCK when somebody has it, or another error. */
 static int lock_placeholder(int parent_fd, const char *name, int operation, int *ret_fd)
 {
 	autoclose int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat held, now;
 
 	if (fd < 0)
-		return errno == ENOENT ? -EAGAIN : -errno;
+		return -errno;
 	if (flock(fd, operation) < 0)
 		return -errno;
 	if (fstat(fd, &held) < 0)
 		return -errno;
 	if (fstatat(parent_fd, name, &now, AT_SYMLINK_NOFOLLOW) < 0 || !same_object(&held, &now))
-		return -EAGAIN;
+		return -ESTALE;
 	if ((held.st_mode & 07777) != PLACEHOLDER_MODE)
 		return -EEXIST;
 	*ret_fd = take_fd(&fd);
@@ -68,8 +68,8 @@ static int make_one(const struct launch *launch, const struct placeholder *p, in
 		if (r == 0 && made == 0 && launch->plan->identity->drop_from_root &&
 			fchown(*ret_fd, mount->owner_uid, mount->owner_gid) < 0)
 			return -errno;
-		if (r == -EWOULDBLOCK)
-			r = -EAGAIN;
+		if (r == -ENOENT || r == -ESTALE)
+			r = -EAGAIN; /* which is -EWOULDBLOCK too */
 	}
 	return r;
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* One protected name that does not exist, as a plan says it. */
@@ -95,6 +96,27 @@ static void the_last_of_two_runs_removes_it(void **state)
 	assert_int_equal(lstat(f.path, &st), 0);
 	let_go(&second);
 	assert_int_equal(lstat(f.path, &st), -1);
+	assert_int_equal(rmdir(f.directory), 0);
+}
+
+/* Whoever cleans up after a killed run is not to stay for a name that is free already. */
+static void what_is_gone_is_not_waited_for(void **state)
+{
+	struct timespec begin, end;
+	struct error err = {0};
+	struct fixture f;
+	struct holder h;
+
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(hold(&f, &h, &err), 0);
+	own_close(&h.grant.fd);
+	assert_int_equal(rmdir(f.path), 0);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	reserve_remove(&h.launch, 600000);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	assert_true(end.tv_sec - begin.tv_sec < 300);
+	own_close(&h.placeholder.parent_fd);
 	assert_int_equal(rmdir(f.directory), 0);
 }
 
@@ -270,6 +292,7 @@ int main(void)
 	const struct CMUnitTest list[] = {
 		cmocka_unit_test(a_placeholder_lives_as_long_as_its_run),
 		cmocka_unit_test(the_last_of_two_runs_removes_it),
+		cmocka_unit_test(what_is_gone_is_not_waited_for),
 		cmocka_unit_test(one_left_by_a_power_cut_is_used_and_removed),
 		cmocka_unit_test(what_appeared_meanwhile_is_never_taken_for_one),
 		cmocka_unit_test(what_somebody_put_into_it_stays),
