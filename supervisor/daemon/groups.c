@@ -7,7 +7,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#define LOCK_MS 5000
+#define LOCK_MS 15000
 
 /* A change while the lock is held. */
 struct act {
