@@ -374,7 +374,14 @@ static int mount_cover(
 		return step_failed(mount, "cover", err);
 	r = mounts_restrict(
 		tree, MOUNT_ATTR_SAFE | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC, mount, err);
-	return r < 0 ? r : mounts_attach(&tree, point, mount, err);
+	if (r == 0)
+		r = mounts_attach(&tree, point, mount, err);
+	/* It went between being opened and being covered: move_mount(2) says so. */
+	if (r == -ENOENT && mount->optional) {
+		*err = (struct error){0};
+		return 0;
+	}
+	return r;
 }
 
 static int mount_stage(struct launch *launch, const Berm__Wire__Mount *mount, struct error *err)
