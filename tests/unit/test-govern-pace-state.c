@@ -4,47 +4,12 @@
 #include "govern/pace-message.h"
 #include "govern/pace-table.h"
 #include "govern/pace-words.h"
-#include "pace-names.h"
+#include "pace-crew.h"
 #include "random.h"
 
 #include <string.h>
 
-static const uint8_t group_id[PACE_ID_BYTES] = {7, 1};
-
 /* What a phase means for an agent, what a group remembers, and what is kept of it. */
-
-#define HOUR (3600 * 1000ULL)
-
-static struct pace_now at(uint64_t ms)
-{
-	return (struct pace_now){
-		.boot_id = {1}, .boot_ms = 1000 + ms, .wall_ms = 1795378443118 + ms};
-}
-
-static struct pace_group in_phase(unsigned phase)
-{
-	struct pace_group group;
-	struct pace_now begin = at(0);
-
-	pace_group_start(&group, "crew", group_id, 2, PHASE_PRIMARY, &begin);
-	group.phase = phase;
-	snprintf(group.backup, sizeof(group.backup), SPARE);
-	snprintf(group.contingency, sizeof(group.contingency), LAST);
-	return group;
-}
-
-static struct pace_outcome apply(
-	struct pace_group *group, uint64_t ms, const struct pace_event *event)
-{
-	struct pace_now now = at(ms);
-	struct pace_outcome o;
-
-	pace_apply(group, &now, event, &o);
-	return o;
-}
-
-static const struct pace_event suspect_a = {
-	.trigger = PACE_BREAKER, .authority = PACE_BY_BERM, .to = PHASE_COUNT, .agent = ALPHA};
 
 static void an_isolated_agent_stays_so_until_primary(void **state)
 {

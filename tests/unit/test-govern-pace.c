@@ -3,35 +3,13 @@
 
 #include "govern/pace-table.h"
 #include "govern/pace-words.h"
-#include "pace-names.h"
+#include "pace-crew.h"
 
 #include <string.h>
 
-static const uint8_t group_id[PACE_ID_BYTES] = {7, 1};
-
 /* The phases of a group: what may follow what, written down a second time. */
 
-#define HOUR (3600 * 1000ULL)
 #define YEARS (3 * 366 * 24 * HOUR)
-
-static struct pace_now at(uint64_t ms)
-{
-	return (struct pace_now){
-		.boot_id = {1}, .boot_ms = 1000 + ms, .wall_ms = 1795378443118 + ms};
-}
-
-/* A group in that phase for so long that no wait is left, in which nothing is open. */
-static struct pace_group ripe(unsigned phase, unsigned tier)
-{
-	struct pace_group group;
-	struct pace_now begin = at(0);
-
-	pace_group_start(&group, "crew", group_id, tier, PHASE_PRIMARY, &begin);
-	group.phase = phase;
-	snprintf(group.backup, sizeof(group.backup), SPARE);
-	snprintf(group.contingency, sizeof(group.contingency), LAST);
-	return group;
-}
 
 /* All that the design lets pass, from words of it: who and why, from where to where. Everything
  * that is not here is refused. Letters of authorities: b berm, v observer, o operator, s security,
@@ -173,16 +151,6 @@ static void a_return_goes_one_step_and_every_refusal_has_words(void **state)
 	}
 }
 
-static struct pace_outcome apply(
-	struct pace_group *group, uint64_t ms, const struct pace_event *event)
-{
-	struct pace_now now = at(ms);
-	struct pace_outcome o;
-
-	pace_apply(group, &now, event, &o);
-	return o;
-}
-
 static struct pace_outcome tick(struct pace_group *group, uint64_t ms)
 {
 	struct pace_now now = at(ms);
@@ -191,9 +159,6 @@ static struct pace_outcome tick(struct pace_group *group, uint64_t ms)
 	pace_tick(group, &now, &o);
 	return o;
 }
-
-static const struct pace_event suspect_a = {
-	.trigger = PACE_BREAKER, .authority = PACE_BY_BERM, .to = PHASE_COUNT, .agent = ALPHA};
 
 static void alternate_lasts_48_hours_whatever_happens(void **state)
 {
