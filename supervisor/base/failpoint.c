@@ -14,6 +14,7 @@
 
 #define VARIABLE "BERM_FAILPOINT"
 #define WORDS_MAX 4
+#define POINTS_MAX 256 /* that are counted */
 
 /* Their first and the one behind their last, from the linker: a section with a C name has these. */
 extern const struct failpoint __start_berm_failpoints[], __stop_berm_failpoints[];
@@ -25,7 +26,7 @@ struct word {
 };
 
 static struct {
-	bool is_read;
+	bool is_read, is_shown, is_alone;
 	struct word words[WORDS_MAX];
 	unsigned count;
 } asked;
@@ -65,6 +66,9 @@ static void read_word(const char *at, size_t length)
 	copy[length] = '\0';
 	if (strchr(copy, '='))
 		return; /* failpoint_number() */
+	asked.is_alone |= strcmp(copy, "alone") == 0;
+	if (strcmp(copy, "alone") == 0)
+		return;
 	*word = (struct word){.left = 1};
 	length = strcspn(copy, ":");
 	snprintf(word->name, sizeof(word->name), "%.*s", (int)length, copy);
@@ -80,12 +84,31 @@ static void read_word(const char *at, size_t length)
 	asked.count++;
 }
 
+static void say(const char *word, const char *name, unsigned number)
+{
+	char line[100];
+	int n = snprintf(line, sizeof(line), "%s %s:%u\n", word, name, number);
+
+	(void)!write(STDERR_FILENO, line, (size_t)n);
+}
+
+static void list_all(void)
+{
+	for (size_t i = 0; i < failpoint_count(); i++)
+		say("failpoint", failpoint_name(i), 0);
+	_exit(0);
+}
+
 static void read_asked(void)
 {
 	const char *words = getenv(VARIABLE);
 
 	asked.is_read = true;
-	while (words && *words) {
+	if (words && strcmp(words, "list") == 0)
+		list_all();
+	asked.is_shown = words && strcmp(words, "show") == 0;
+	asked.is_alone = asked.is_shown;
+	while (!asked.is_shown && words && *words) {
 		size_t length = strcspn(words, ",");
 
 		read_word(words, length);
@@ -93,24 +116,40 @@ static void read_asked(void)
 	}
 }
 
+/* How often this process, and those that it was forked from, came to it. */
+static unsigned passed_now(const struct failpoint *point)
+{
+	static unsigned passes[POINTS_MAX];
+	size_t i = (size_t)(point - __start_berm_failpoints);
+
+	return i < POINTS_MAX ? ++passes[i] : 0;
+}
+
 int failpoint_pass(const struct failpoint *point)
 {
 	if (!asked.is_read)
 		read_asked();
+	if (asked.is_shown)
+		say("failpoint", point->name, passed_now(point));
 	for (unsigned i = 0; i < asked.count; i++) {
 		struct word *word = &asked.words[i];
 
 		if (word->left == 0 || strcmp(word->name, point->name) != 0 || --word->left > 0)
 			continue;
-		if (!word->error)
-			die();
-		return -word->error;
+		if (word->error)
+			return -word->error;
+		say("killed at", point->name, 1);
+		die();
 	}
 	return 0;
 }
 
 char *failpoint_environment(void)
 {
+	if (!asked.is_read)
+		read_asked();
+	if (asked.is_alone)
+		return NULL;
 	for (char **at = environ; at && *at; at++)
 		if (strncmp(*at, VARIABLE "=", sizeof(VARIABLE)) == 0)
 			return *at;

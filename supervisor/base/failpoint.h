@@ -9,7 +9,11 @@
  * BERM_FAILPOINT in the environment says which, words separated by commas: NAME, NAME:N for the
  * N-th time that the moment comes (1 where it is not said), or NAME:N:ERRNO for a step that is to
  * fail with that number, once. A name that does not exist ends the program at its first failpoint:
- * a test that waits for nothing must not pass. */
+ * a test that waits for nothing must not pass.
+ * The word "alone" keeps it from other processes of berm that this one starts.
+ *
+ * Instead of words, "show": each one that is passed is said on stderr, with its number; "list": all
+ * there are, and the program ends at the first. */
 
 #ifdef BERM_FAILPOINTS
 

@@ -142,3 +142,9 @@ void json_put_null(struct json *j, const char *key)
 	before_value(j, key);
 	text_puts(j->out, "null");
 }
+
+void json_put_json(struct json *j, const char *key, const char *value, size_t length)
+{
+	before_value(j, key);
+	text_append(j->out, value, length);
+}

@@ -29,3 +29,5 @@ void json_put_i64(struct json *j, const char *key, int64_t value);
 void json_put_double(struct json *j, const char *key, double value);
 void json_put_bool(struct json *j, const char *key, bool value);
 void json_put_null(struct json *j, const char *key);
+/* One whole value that is JSON already. */
+void json_put_json(struct json *j, const char *key, const char *value, size_t length);

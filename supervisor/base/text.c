@@ -130,8 +130,23 @@ bool text_point_is_deceptive(uint32_t p)
 {
 	return p < 0x20 || (p >= 0x7f && p < 0xa0) || p == 0xad || p == 0x61c || p == 0x180e ||
 	       (p >= 0x200b && p <= 0x200f) || (p >= 0x2028 && p <= 0x202e) ||
-	       (p >= 0x2060 && p <= 0x206f) || p == 0xfeff || (p >= 0xfff0 && p <= 0xfffb) ||
+	       (p >= 0x2060 && p <= 0x206f) || p == 0xfeff || p == 0x115f || p == 0x1160 ||
+	       p == 0x17b4 || p == 0x17b5 || p == 0x2800 || p == 0x3164 || p == 0xffa0 ||
+	       (p >= 0xfe00 && p <= 0xfe0f) || (p >= 0xfff0 && p <= 0xfffb) ||
 	       (p >= 0xe0000 && p <= 0xe0fff);
+}
+
+bool text_is_one_line(const char *bytes, size_t length)
+{
+	for (size_t i = 0; i < length;) {
+		uint32_t point = 0;
+		size_t n = text_decode(bytes + i, length - i, &point);
+
+		if (n == 0 || text_point_is_deceptive(point))
+			return false;
+		i += n;
+	}
+	return true;
 }
 
 void text_escape(struct text *t, const char *bytes, size_t length, size_t max_bytes)

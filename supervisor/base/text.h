@@ -33,6 +33,8 @@ size_t text_decode(const char *bytes, size_t length, uint32_t *ret_point);
 /* True for characters that change how the rest of a line is shown: controls (tab and line feed are
  * among them), bidi, zero width, separators, tags. */
 bool text_point_is_deceptive(uint32_t point);
+/* True where the bytes are valid UTF-8 without any such character; also where there are none. */
+bool text_is_one_line(const char *bytes, size_t length);
 
 /* Append bytes that a tool, a profile or a file name made, safe for a terminal and one line:
  * printable UTF-8 stays, everything else (controls, ESC, bidi and zero-width characters, invalid

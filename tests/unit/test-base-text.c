@@ -48,11 +48,12 @@ static void json_is_always_valid(void **state)
 	json_array_begin(&j, "a");
 	json_put_u64(&j, NULL, 1);
 	json_put_null(&j, NULL);
+	json_put_json(&j, NULL, "{\"c\":2}\n", 7);
 	json_array_end(&j);
 	json_put_bool(&j, "b", false);
 	json_object_end(&j);
-	assert_string_equal(
-		text_string(&t), "{\"k\\\"\":\"v\\u000a\\ufffd\",\"a\":[1,null],\"b\":false}");
+	assert_string_equal(text_string(&t),
+		"{\"k\\\"\":\"v\\u000a\\ufffd\",\"a\":[1,null,{\"c\":2}],\"b\":false}");
 }
 
 int main(void)
