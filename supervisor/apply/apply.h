@@ -5,6 +5,7 @@
 #include "wire/facts.pb-c.h"
 #include "wire/plan.pb-c.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <sys/resource.h>
 
@@ -61,6 +62,15 @@ struct gate_call {
 	uint32_t pid;    /* of the calling thread, in the supervisor's pid namespace; 0: not seen */
 };
 
+/* What a gate says of a call that nobody has decided about yet: its caller waits on, and the gate
+ * is asked again after each watch. */
+#define APPLY_GATE_LATER INT_MIN
+
+/* The family of no socket: "berm". No path and no descriptor leads to the door of a run, only this
+ * call, and it is answered by the listener of the caller's own filter: who asks needs no proof of
+ * which run it is, and cannot give a false one. */
+#define APPLY_DOOR_FAMILY 0x6265726d
+
 /* What may be done to a run from outside while it lasts. */
 struct run_handle;
 
@@ -81,15 +91,22 @@ struct run_callbacks {
 	const char *stage_path;
 	void (*denied)(void *context, const struct denial_event *event);
 	void (*traced)(void *context, const struct trace_event *event);
-	/* 0: the call goes on; a positive errno: it is refused with that. NULL where the plan has
-	 * no gate. Not called for what the launcher does before the tool starts. The caller waits
-	 * meanwhile, and no signal but a deadly one reaches it. */
+	/* 0: the call goes on; a positive errno: it is refused with that; APPLY_GATE_LATER. NULL
+	 * where the plan has no gate. Not called for what the launcher does before the tool starts.
+	 * The caller waits meanwhile, and no signal but a deadly one reaches it. */
 	int (*gate)(void *context, const struct gate_call *call);
 	/* A call that gate let go on never ran: its caller was killed first. May be NULL. */
 	void (*undo)(void *context, const struct gate_call *call);
 	/* The last thing before the tool's process is made; an error ends the run (125). Or NULL.
 	 */
 	int (*enter)(void *context, const struct run_entry *entry, struct error *err);
+	/* The tool asks for its door: socket(APPLY_DOOR_FAMILY, …), which every filter refuses. The
+	 * descriptor that it gets instead (taken; close-on-exec in the tool as well), or a negative
+	 * errno: the call is refused. NULL where there is none: the call is an unknown family. */
+	int (*door)(void *context);
+	/* The plan's time is over. True: the run was stopped for good, and is killed now; false: it
+	 * is asked to end, and has its usual grace. Or NULL. */
+	bool (*over)(void *context);
 	/* One more descriptor to wait for, where watch is not NULL. It is called when the
 	 * descriptor is readable, and every watch_ms milliseconds (0: only then). */
 	int watch_fd;

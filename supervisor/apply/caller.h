@@ -22,6 +22,11 @@ struct caller {
  * only elsewhere (LDAP …) has neither. Never fails. */
 void caller_identify(struct caller *ret_caller);
 
+/* From now on this process works for that user and group, whatever the environment says: they were
+ * told by the kernel, of the one who asked over a socket. Where that is root, it is who logged in
+ * and became root, as above; 0: nobody else. */
+void caller_assume(uid_t uid, gid_t gid, uid_t login_uid);
+
 #define CALLER_NOBODY 65534
 
 /* What that is judged by. Borrowed; NULL: not there. */

@@ -37,6 +37,22 @@ static void hand_down(const struct launch *launch)
 	}
 }
 
+/* One file of the run's own cgroup, and one controller: neither a path nor more words of a line. */
+static bool is_plain(const char *file)
+{
+	return file[strspn(file, "abcdefghijklmnopqrstuvwxyz_.")] == '\0' && file[0] != '.' &&
+	       strchr(file, '.');
+}
+
+static int check_values(const Berm__Wire__Cgroup *plan, struct error *err)
+{
+	for (size_t i = 0; i < plan->n_values; i++)
+		if (!is_plain(plan->values[i]->file))
+			return error_set(err, -EINVAL, ERROR_INTERNAL,
+				"the plan's cgroup has a file that is none of a cgroup's");
+	return 0;
+}
+
 int cgroup_name(struct launch *launch, struct error *err)
 {
 	const Berm__Wire__Cgroup *plan = launch->plan->cgroup;
@@ -60,6 +76,9 @@ int cgroup_make(struct launch *launch, struct error *err)
 
 	if (launch->cgroup_parent_fd < 0)
 		return 0;
+	r = check_values(plan, err);
+	if (r < 0)
+		return r;
 	hand_down(launch);
 	if (mkdirat(launch->cgroup_parent_fd, launch->cgroup_name, 0755) < 0)
 		return error_errno(err, "make the cgroup %s/%s", plan->parent, launch->cgroup_name);

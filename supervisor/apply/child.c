@@ -2,6 +2,7 @@
 #include "apply/control.h"
 #include "apply/launch.h"
 #include "apply/sys.h"
+#include "base/limits.h"
 
 #include <signal.h>
 #include <string.h>
@@ -155,6 +156,11 @@ static int tool_main(void *argument)
 		fail_late(launch, &err);
 	if (chdir(launch->plan->working_directory) < 0) {
 		error_errno(&err, "chdir %s", launch->plan->working_directory);
+		fail_late(launch, &err);
+	}
+	/* Not before: what the walls are built of needs descriptors. */
+	if (limits_put_on() < 0) {
+		error_errno(&err, "put the caller's limits on");
 		fail_late(launch, &err);
 	}
 	if (sync_tell(launch->sync[1], &proved) < 0) {

@@ -226,12 +226,15 @@ bool reaper_forwards(int number);
  * 0: never) everything else in the namespace is killed. */
 int reaper_run(pid_t tool_pid, uint64_t deadline_ms);
 
+struct seccomp_notif;
 /* Notifications of refused and traced calls (plan->seccomp->listener), seccomp_unotify(2). */
 struct listener {
 	int fd;
 	const Berm__Wire__Plan *plan;
 	const struct run_callbacks *callbacks;
-	bool proving; /* the canary's own calls are answered, not reported */
+	bool proving;                /* the canary's own calls are answered, not reported */
+	struct seccomp_notif *later; /* owned: gated calls that nobody has decided about yet */
+	size_t later_count;
 };
 /* Ask for the cheaper wake-up where the kernel has it (SECCOMP_IOCTL_NOTIF_SET_FLAGS, 6.6). */
 void listener_tune(const struct listener *listener);
@@ -241,7 +244,10 @@ int listener_check(const struct listener *listener, struct error *err) must_chec
  * receiving and judging while proving, so that a message sent before the call is seen before it. */
 void listener_handle(struct listener *listener, void (*before_judging)(void *), void *context);
 
-struct seccomp_notif;
+/* Ask the gate again about the calls that wait for it. */
+void listener_again(struct listener *listener);
+void listener_close(struct listener *listener);
+
 /* A gated call that a signal reaches before it has been received ends with ERESTARTSYS, so with
  * EINTR where the handler was installed without SA_RESTART (kernel/seccomp.c,
  * seccomp_do_user_notification; SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV holds from then on only).

@@ -2,6 +2,7 @@
 #include "apply/launch.h"
 #include "wire/verdict.h"
 
+#include <fcntl.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <string.h>
@@ -27,6 +28,9 @@
 #define ERRNO_MAX 4095 /* MAX_ERRNO of linux/err.h */
 /* At one wake-up; then the others that wait for this process have their turn. */
 #define NOTIFICATIONS_MAX 64
+#define LATER_MAX                                                                                  \
+	4096 /* calls that wait until somebody has decided about them; more are refused            \
+	      */
 
 /* A kernel newer than our headers may know larger records: room for them (SECCOMP_GET_NOTIF_SIZES).
  */
@@ -135,6 +139,8 @@ static int ask_gate(const struct listener *listener, const struct gate_call *cal
 	if (!callbacks || !callbacks->gate)
 		return EPERM;
 	r = callbacks->gate(callbacks->context, call);
+	if (r == APPLY_GATE_LATER)
+		return r;
 	return r < 0 || r > ERRNO_MAX ? EPERM : r;
 }
 
@@ -150,13 +156,33 @@ static int answer(const struct listener *listener, struct seccomp_notif_resp *re
 	return r;
 }
 
-static void handle_gate(const struct listener *listener, const struct seccomp_notif *request,
+/* False where there is no room for one more that waits. */
+static bool keep_for_later(struct listener *listener, const struct seccomp_notif *request)
+{
+	struct seccomp_notif *grown;
+
+	if (listener->later_count == LATER_MAX)
+		return false;
+	grown = reallocarray(listener->later, listener->later_count + 1, sizeof(*grown));
+	if (!grown)
+		return false;
+	listener->later = grown;
+	grown[listener->later_count++] = *request;
+	return true;
+}
+
+static void handle_gate(struct listener *listener, const struct seccomp_notif *request,
 	const struct syscall_verdict *found, struct seccomp_notif_resp *response)
 {
 	const struct run_callbacks *callbacks = listener->callbacks;
 	const struct gate_call call = gate_call_of(request, found);
 	int refused = ask_gate(listener, &call);
 
+	if (refused == APPLY_GATE_LATER) {
+		if (keep_for_later(listener, request))
+			return;
+		refused = EPERM;
+	}
 	if (!refused && found->watched)
 		report_watched(listener, request, found);
 	if (!refused && request->data.nr == SYS_rt_sigaction)
@@ -166,6 +192,47 @@ static void handle_gate(const struct listener *listener, const struct seccomp_no
 	if (answer(listener, response) < 0 && !refused && !listener->proving && callbacks &&
 		callbacks->undo)
 		callbacks->undo(callbacks->context, &call);
+}
+
+/* EOPNOTSUPP where the kernel cannot give the caller a descriptor at once with the answer (before
+ * 5.14). */
+static int give(const struct listener *listener, uint64_t id, int fd)
+{
+	struct seccomp_notif_addfd add = {.id = id,
+		.flags = SECCOMP_ADDFD_FLAG_SEND,
+		.srcfd = (uint32_t)fd,
+		.newfd_flags = O_CLOEXEC};
+	int r;
+
+	do
+		r = ioctl(listener->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+	while (r < 0 && errno == EINTR);
+	return r;
+}
+
+/* True where the call was one for the door: it is answered. Not while the canary proves that such
+ * calls are refused. */
+static bool open_door(const struct listener *listener, const struct seccomp_notif *request,
+	struct seccomp_notif_resp *response)
+{
+	const struct run_callbacks *callbacks = listener->callbacks;
+	autoclose int fd = -1;
+	int r;
+
+	if (listener->proving || request->data.nr != SYS_socket ||
+		(uint32_t)request->data.args[0] != APPLY_DOOR_FAMILY || !callbacks ||
+		!callbacks->door)
+		return false;
+	r = callbacks->door(callbacks->context);
+	if (r >= 0) {
+		fd = r;
+		if (give(listener, request->id, fd) >= 0 || errno == ENOENT)
+			return true;
+		r = -EOPNOTSUPP;
+	}
+	response->error = r < -ERRNO_MAX ? -EPERM : r;
+	(void)!answer(listener, response);
+	return true;
 }
 
 /* False where there is nothing left to receive. */
@@ -191,6 +258,8 @@ static bool handle_one(
 	if (found.action == BERM__WIRE__SYSCALL_ACTION__SYSCALL_TRACE) {
 		report_watched(listener, &in.request, &found);
 		out.response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	} else if (open_door(listener, &in.request, &out.response)) {
+		return true;
 	} else {
 		/* An answer of 0 would be a success: whatever comes here without an errno is
 		 * refused. */
@@ -199,6 +268,34 @@ static bool handle_one(
 	}
 	(void)!answer(listener, &out.response);
 	return true;
+}
+
+/* Those whose callers were killed meanwhile are nobody's. */
+void listener_again(struct listener *listener)
+{
+	struct seccomp_notif *waiting = listener->later;
+	size_t count = listener->later_count;
+
+	listener->later = NULL;
+	listener->later_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct seccomp_notif_resp response = {.id = waiting[i].id};
+		struct syscall_verdict found;
+
+		if (ioctl(listener->fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &waiting[i].id) < 0)
+			continue;
+		found = judge(listener->plan->seccomp, &waiting[i].data);
+		handle_gate(listener, &waiting[i], &found, &response);
+	}
+	free(waiting);
+}
+
+void listener_close(struct listener *listener)
+{
+	own_close(&listener->fd);
+	free(listener->later);
+	listener->later = NULL;
+	listener->later_count = 0;
 }
 
 /* Receiving waits where nothing is there. */

@@ -172,13 +172,32 @@ static int try_id_map(void)
 	return mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ? -errno : 0;
 }
 
+/* Without a map nothing can be made in what is mounted there (EOVERFLOW, user_namespaces(7)). */
+static int map_oneself(uid_t uid, gid_t gid)
+{
+	char line[64];
+	int r = io_write_file(AT_FDCWD, "/proc/self/setgroups", "deny", NULL);
+
+	snprintf(line, sizeof(line), "0 %u 1", uid);
+	r = r < 0 ? r : io_write_file(AT_FDCWD, "/proc/self/uid_map", line, NULL);
+	snprintf(line, sizeof(line), "0 %u 1", gid);
+	return r < 0 ? r : io_write_file(AT_FDCWD, "/proc/self/gid_map", line, NULL);
+}
+
 /* Over two empty directories of a tmpfs, all of which goes with the namespace. */
 static int try_overlay(void)
 {
 	static const char *const names[] = {"/proc/lower", "/proc/upper", "/proc/work"};
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	int r;
 
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ||
-		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+		return -errno;
+	r = map_oneself(uid, gid);
+	if (r < 0)
+		return r;
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 		mount("tmpfs", "/proc", "tmpfs", 0, NULL) < 0)
 		return -errno;
 	for (size_t i = 0; i < array_size(names); i++)

@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 
 #define KILL_AGAIN_MS 1000
+/* At most: a wait does not count the time that the host sleeps, a deadline does. */
+#define LOOK_MS 60000
 
 /* What berm forwards (apply.h); the supervisor sends it to PID 1, PID 1 to the tool's process
  * group. */
@@ -88,12 +90,26 @@ static const struct timespec *next_wait(bool released, uint64_t deadline_ms, str
 {
 	uint64_t now = control_now_ms(), least = released ? UINT64_MAX : MEMORY_IDLE_MS;
 
+	if (deadline_ms && least > LOOK_MS)
+		least = LOOK_MS;
 	if (deadline_ms && (now >= deadline_ms || deadline_ms - now < least))
 		least = now >= deadline_ms ? 0 : deadline_ms - now;
 	if (least == UINT64_MAX)
 		return NULL;
 	*wait = (struct timespec){(time_t)(least / 1000), (long)(least % 1000) * 1000000};
 	return wait;
+}
+
+/* Whoever should have ended the run was stopped itself. Asked whatever came: who can send signals
+ * to this process must not keep it from looking at the time. */
+static void strike(uint64_t *deadline_ms)
+{
+	uint64_t now = *deadline_ms ? control_now_ms() : 0;
+
+	if (!*deadline_ms || now < *deadline_ms)
+		return;
+	kill(-1, SIGKILL);
+	*deadline_ms = now + KILL_AGAIN_MS;
 }
 
 int reaper_run(pid_t tool_pid, uint64_t deadline_ms)
@@ -109,13 +125,10 @@ int reaper_run(pid_t tool_pid, uint64_t deadline_ms)
 		const struct timespec *until = next_wait(released, deadline_ms, &wait);
 		int number =
 			until ? sigtimedwait(&waited, &info, until) : sigwaitinfo(&waited, &info);
+		bool idle = number < 0 && errno == EAGAIN;
 
-		if (number < 0 && errno == EAGAIN && deadline_ms &&
-			control_now_ms() >= deadline_ms) {
-			/* Whoever should have ended the run was stopped itself. */
-			kill(-1, SIGKILL);
-			deadline_ms = control_now_ms() + KILL_AGAIN_MS;
-		} else if (number < 0 && errno == EAGAIN && !released) {
+		strike(&deadline_ms);
+		if (idle && !released) {
 			memory_release_program();
 			released = true;
 		}

@@ -313,7 +313,7 @@ static void run_confined(struct supervision *s, struct run_result *result)
 		judge_failure(&err, result);
 	else
 		judge(s, result);
-	own_close(&s->listener.fd);
+	listener_close(&s->listener);
 }
 
 void run_plan(const Berm__Wire__Plan *plan, const struct run_callbacks *callbacks,

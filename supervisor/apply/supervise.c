@@ -60,12 +60,17 @@ static void forward_signals(struct supervision *s)
 			control_signal(&s->handle, (int)info.ssi_signo);
 }
 
+static bool is_stopped_for_good(struct supervision *s)
+{
+	return s->callbacks && s->callbacks->over && s->callbacks->over(s->callbacks->context);
+}
+
 static void check_deadline(struct supervision *s)
 {
 	if (!s->deadline_ms || control_now_ms() < s->deadline_ms)
 		return;
 	/* A frozen run cannot end by itself. */
-	if (!s->asked_to_end && s->started && !s->handle.frozen) {
+	if (!s->asked_to_end && s->started && !is_stopped_for_good(s) && !s->handle.frozen) {
 		s->asked_to_end = s->timed_out = true;
 		s->deadline_ms = control_now_ms() + TIMEOUT_GRACE_MS;
 		pidfd_send_signal(s->launch->init_fd, SIGTERM, NULL, 0);
@@ -129,6 +134,7 @@ static void look(struct supervision *s, bool readable)
 	if (!readable && (!s->watch_due_ms || now < s->watch_due_ms))
 		return;
 	s->callbacks->watch(s->callbacks->context);
+	listener_again(&s->listener);
 	if (s->callbacks->watch_ms)
 		s->watch_due_ms = control_now_ms() + s->callbacks->watch_ms;
 }
@@ -158,7 +164,8 @@ void supervise(struct supervision *s)
 		if (fds[3].revents & POLLIN)
 			listener_handle(&s->listener, drain, s);
 		else if (fds[3].revents & (POLLHUP | POLLERR))
-			own_close(&s->listener.fd); /* the last process under the filter is gone */
+			listener_close(
+				&s->listener); /* the last process under the filter is gone */
 		drain(s);
 		look(s, fds[4].revents != 0);
 		if (fds[0].revents)

@@ -5,6 +5,7 @@
 #include "base/number.h"
 #include "base/path.h"
 #include "daemon/agent-group.h"
+#include "daemon/group-untold.h"
 #include "daemon/session.h"
 
 #include <string.h>
@@ -14,9 +15,9 @@
 struct set_options {
 	struct agent_common common;
 	const char *role, *human, *profile, *directory, *group, *name;
-	const char *retries, *cooldown; /* words, since 0 means something */
-	uint64_t tier, runs_per_hour, running;
-	struct word_list may_start, budget;
+	const char *retries, *cooldown, *time_box; /* words, since 0 means something */
+	uint64_t tier, runs_per_hour, running, processes, starts;
+	struct word_list may_start, budget, delegate_to;
 	bool task_required, task_optional;
 };
 
@@ -32,11 +33,15 @@ struct set_options {
 	{"tier", 0, OPTION_NUMBER, at(tier), "1|2|3", NULL, "1 supervised, 2 managed, 3 autonomous"}, \
 	{"group", 0, OPTION_TEXT, at(group), "NAME", NULL, "agents that work together (berm pace group makes it); none: no group"}, \
 	{"may-start", 0, OPTION_COMMA_WORDS, at(may_start), "USER,@GROUP", NULL, "who may start it beside its operator; none: nobody"}, \
+	{"delegate-to", 0, OPTION_COMMA_WORDS, at(delegate_to), "AGENT,...", NULL, "whom the tools of its runs may start runs of; none: nobody"}, \
 	{"budget", 0, OPTION_WORDS, at(budget), "C=N/WINDOW", NULL, "what all its runs together may do, as files_changed=500/day; repeatable"}, \
 	{"runs-per-hour", 0, OPTION_NUMBER, at(runs_per_hour), "N", NULL, "default 100"}, \
 	{"running", 0, OPTION_NUMBER, at(running), "N", NULL, "runs at once; default 10"}, \
+	{"processes", 0, OPTION_NUMBER, at(processes), "N", NULL, "of one run at once; default 512"}, \
+	{"starts", 0, OPTION_NUMBER, at(starts), "N", NULL, "processes that one run may start; default 10000 in tiers 2 and 3"}, \
 	{"retries", 0, OPTION_TEXT, at(retries), "N", NULL, "of a command that failed, in one task; default 3"}, \
 	{"cooldown", 0, OPTION_TEXT, at(cooldown), "TIME", NULL, "before a command that failed may be tried again; never less than its tier has"}, \
+	{"time-box", 0, OPTION_TEXT, at(time_box), "TIME", NULL, "how long a run may last; never more than its tier has; none: as tier and profile say"}, \
 	{"task-required", 0, OPTION_FLAG, at(task_required), NULL, NULL, "each run has to name its task"}
 
 static const struct option_spec add_specs[] = {SET_ROWS};
@@ -67,9 +72,24 @@ static int set_words(char **field, const char *words, struct error *err)
 	return 0;
 }
 
+/* none: 0. words NULL: it stays as it is. */
+static int set_time(const char *option, const char *words, uint64_t *ret_value, struct error *err)
+{
+	uint64_t value = 0;
+
+	if (!words)
+		return 0;
+	if (strcmp(words, "none") != 0 && !number_parse_duration(words, &value))
+		return error_set(err, -EINVAL, ERROR_INPUT, "%s is a time as in 60s, or none: %s",
+			option, words);
+	*ret_value = value;
+	return 0;
+}
+
 static int set_rates(Berm__Wire__Agent *agent, const struct set_options *options, struct error *err)
 {
 	uint64_t value = 0;
+	int r;
 
 	if (options->retries) {
 		if (!number_parse_u64(options->retries, &value) || value > 1000000)
@@ -77,18 +97,19 @@ static int set_rates(Berm__Wire__Agent *agent, const struct set_options *options
 				options->retries);
 		agent->retries = value;
 	}
-	if (options->cooldown) {
-		value = 0;
-		if (strcmp(options->cooldown, "none") != 0 &&
-			!number_parse_duration(options->cooldown, &value))
-			return error_set(err, -EINVAL, ERROR_INPUT,
-				"--cooldown is a time as in 60s, or none: %s", options->cooldown);
-		agent->cooldown_ms = value;
-	}
+	r = set_time("--cooldown", options->cooldown, &agent->cooldown_ms, err);
+	if (r == 0)
+		r = set_time("--time-box", options->time_box, &agent->time_box_ms, err);
+	if (r < 0)
+		return r;
 	if (options->runs_per_hour)
 		agent->runs_per_hour = options->runs_per_hour;
 	if (options->running)
 		agent->running_max = options->running;
+	if (options->processes)
+		agent->processes_max = options->processes;
+	if (options->starts)
+		agent->starts_max = options->starts;
 	agent->task_required =
 		options->task_optional ? false : options->task_required || agent->task_required;
 	return 0;
@@ -203,6 +224,8 @@ static int add_agent(const struct set_options *options, const char *name,
 	lock = agents_lock(&agents, err);
 	r = lock < 0 ? lock : agent_group_join(&agents, agent, err);
 	if (r == 0)
+		r = agent_delegates_parse(&agents, agent, &options->delegate_to, err);
+	if (r == 0)
 		r = agents_add(&agents, agent, err);
 	if (r == 0)
 		*ret_change = (struct agent_change){
@@ -226,6 +249,23 @@ static int agent_add(const struct verb *verb, const void *values, int argc, char
 	return agent_changed(verb, &options->common, &change);
 }
 
+/* What runs of it did, and its group has not heard, is told before it leaves; whether all was is
+ * asked where nobody else changes it. */
+static void tell_group(const struct agents *agents, const char *name)
+{
+	autoagent Berm__Wire__Agent *agent = NULL;
+	struct error err = {0};
+
+	if (agents_read(agents, name, &agent, &err) == 0)
+		(void)!group_untold_tell(agents->state, agent, AGENTS_LOCK_MS, &err);
+}
+
+static bool is_moved(const Berm__Wire__Agent *agent, const struct set_options *options)
+{
+	return options->group &&
+	       strcmp(agent->group, strcmp(options->group, "none") ? options->group : "") != 0;
+}
+
 static int change_agent(const struct set_options *options, const char *name,
 	struct agent_change *ret_change, struct error *err)
 {
@@ -239,18 +279,28 @@ static int change_agent(const struct set_options *options, const char *name,
 		r = find_places(options, &found, err);
 	if (r < 0)
 		return r;
+	if (options->group)
+		tell_group(&agents, name);
 	lock = agents_lock(&agents, err);
 	r = lock < 0 ? lock : agents_read(&agents, name, &agent, err);
 	if (r == 0 && agent->retired)
 		r = error_set(err, -EPERM, ERROR_REFUSED, "the agent %s was retired", agent->name);
-	if (r == 0 && (options->name || options->group))
+	/* Who is held stays who it is and what it may do: as it was looked at. */
+	if (r == 0 && (options->name || options->group || options->profile || options->directory ||
+			      options->budget.count))
 		r = agent_group_leave(&agents, agent, err);
+	if (r == 0 && is_moved(agent, options))
+		r = agent_group_move(&agents, agent, err);
 	if (r == 0) {
 		before = agent_copy(agent);
 		r = before ? fill(agent, options, &found, err) : out_of_memory(err);
 	}
 	if (r == 0 && options->group)
 		r = agent_group_join(&agents, agent, err);
+	if (r == 0)
+		r = agent_delegates_parse(&agents, agent, &options->delegate_to, err);
+	if (r == 0 && before && agent->group[0] && strcmp(agent->group, before->group) != 0)
+		r = agents_join(&agents, agent, err);
 	/* All that is named is changed, or nothing of it: a taken name undoes no wider budget. */
 	if (r == 0)
 		r = options->name ? agents_rename(&agents, agent, options->name, err)
@@ -297,7 +347,8 @@ const struct verb verb_agent_set = {
 	.name = "agent set",
 	.summary = "Change what an agent is and may do",
 	.usage = "NAME [OPTIONS]",
-	.details = "What is not named stays. --may-start replaces the whole list; --budget C=none/"
+	.details = "What is not named stays. --may-start and --delegate-to replace the whole list; "
+		   "--budget C=none/"
 		   "WINDOW takes one\n"
 		   "budget away. Runs that last go on with what they were given.\n"
 		   "Exit: 0 it is so now, 1 it was refused, 2 wrong words or no such agent.",

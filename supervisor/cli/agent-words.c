@@ -4,6 +4,7 @@
 #include "base/io.h"
 #include "base/number.h"
 #include "daemon/agent-run.h"
+#include "govern/delegation.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -162,6 +163,49 @@ int agent_starters_parse(Berm__Wire__Agent *agent, const struct word_list *words
 				"--may-start: no %s is called %s here", group ? "group" : "user",
 				name);
 		r = add_starter(agent, group, id, err);
+	}
+	return r;
+}
+
+static int add_delegate(Berm__Wire__Agent *agent, const char *id, struct error *err)
+{
+	char **grown, *copy = strdup(id);
+
+	grown = copy ? realloc(agent->delegate_to, (agent->n_delegate_to + 1) * sizeof(*grown))
+		     : NULL;
+	if (!grown) {
+		free(copy);
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	}
+	agent->delegate_to = grown;
+	grown[agent->n_delegate_to++] = copy;
+	return 0;
+}
+
+int agent_delegates_parse(const struct agents *agents, Berm__Wire__Agent *agent,
+	const struct word_list *words, struct error *err)
+{
+	int r = 0;
+
+	if (!words->count)
+		return 0;
+	for (size_t i = 0; i < agent->n_delegate_to; i++)
+		free(agent->delegate_to[i]);
+	agent->n_delegate_to = 0;
+	if (words->count == 1 && strcmp(words->items[0], "none") == 0)
+		return 0;
+	if (agent_tier(agent->tier)->delegations == 0)
+		return error_set(err, -EPERM, ERROR_REFUSED,
+			"an agent of tier %u delegates nothing (--delegate-to)", agent->tier);
+	for (size_t i = 0; r == 0 && i < words->count; i++) {
+		autoagent Berm__Wire__Agent *other = NULL;
+
+		r = agents_read(agents, words->items[i], &other, err);
+		if (r == 0 && other && strcmp(other->id, agent->id) == 0)
+			r = error_set(err, -EINVAL, ERROR_INPUT,
+				"--delegate-to: an agent does not delegate to itself");
+		if (r == 0 && other && !delegation_names(agent, other->id))
+			r = add_delegate(agent, other->id, err);
 	}
 	return r;
 }

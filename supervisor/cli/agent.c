@@ -63,6 +63,15 @@ static void put_starters(const Berm__Wire__Agent *agent, struct text *out)
 	text_puts(out, "\n");
 }
 
+/* Ids, since a name may be another agent's by now; "berm agent show ID" says whose. */
+static void put_delegates(const Berm__Wire__Agent *agent, struct text *out)
+{
+	text_printf(out, "%-18s %s", "delegates to", agent->n_delegate_to ? "" : "nobody");
+	for (size_t i = 0; i < agent->n_delegate_to; i++)
+		text_printf(out, "%s%s", i ? ", " : "", agent->delegate_to[i]);
+	text_puts(out, "\n");
+}
+
 static void put_budgets(
 	const Berm__Wire__Agent *agent, const struct agent_now *now, struct text *out)
 {
@@ -135,13 +144,20 @@ void agent_put(const Berm__Wire__Agent *agent, const struct agent_view *view, st
 	text_printf(out, "%-18s %u (%s)\n", "tier", agent->tier, agent_tier(agent->tier)->name);
 	put(out, "group", agent->group[0] ? agent->group : "none");
 	put_starters(agent, out);
+	put_delegates(agent, out);
 	text_printf(out, "%-18s %llu of %llu within an hour, %llu in all\n", "runs",
 		(unsigned long long)agent_runs(agent, now),
 		(unsigned long long)agent->runs_per_hour, (unsigned long long)agent->runs_total);
 	put_number(out, "runs at once", agent->running_max);
+	put_number(out, "processes at once", agent_processes(agent));
+	if (agent_starts(agent))
+		put_number(out, "processes started", agent_starts(agent));
 	put_number(out, "retries", agent->retries);
 	put(out, "cooldown",
 		number_format_duration(agent_cooldown_ms(agent), buffer, sizeof(buffer)));
+	if (agent_time_box_ms(agent))
+		put(out, "time box",
+			number_format_duration(agent_time_box_ms(agent), buffer, sizeof(buffer)));
 	put(out, "task", agent->task_required ? "each run has to name one" : "optional");
 	put_budgets(agent, now, out);
 	put_runs(agent, view, out);
@@ -246,12 +262,25 @@ void agent_json(const Berm__Wire__Agent *agent, const struct agent_view *view, s
 	json_put_u64(j, "tier", agent->tier);
 	json_put_string(j, "group", or_null(agent->group));
 	json_starters(agent, j);
+	json_array_begin(j, "delegate_to");
+	for (size_t i = 0; i < agent->n_delegate_to; i++)
+		json_put_string(j, NULL, agent->delegate_to[i]);
+	json_array_end(j);
 	json_put_u64(j, "runs_per_hour", agent->runs_per_hour);
 	json_put_u64(j, "runs_within_hour", agent_runs(agent, now));
 	json_put_u64(j, "runs_total", agent->runs_total);
 	json_put_u64(j, "running_max", agent->running_max);
+	json_put_u64(j, "processes_max", agent_processes(agent));
+	if (agent_starts(agent))
+		json_put_u64(j, "starts_max", agent_starts(agent));
+	else
+		json_put_null(j, "starts_max");
 	json_put_u64(j, "retries", agent->retries);
 	json_put_u64(j, "cooldown_ms", agent_cooldown_ms(agent));
+	if (agent_time_box_ms(agent))
+		json_put_u64(j, "time_box_ms", agent_time_box_ms(agent));
+	else
+		json_put_null(j, "time_box_ms");
 	json_put_bool(j, "task_required", agent->task_required);
 	json_budgets(agent, now, j);
 	json_object_begin(j, "lifetime");

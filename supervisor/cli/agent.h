@@ -58,6 +58,10 @@ int agent_changed(const struct verb *verb, const struct agent_common *options,
 bool agent_amount_parse(const char *words, unsigned *ret_counter, uint64_t *ret_amount) must_check;
 /* One --budget: "COUNTER=AMOUNT/WINDOW", AMOUNT may be none. */
 int agent_budget_parse(Berm__Wire__Agent *agent, const char *words, struct error *err) must_check;
+/* The agents of --delegate-to, by name or id; the lock is held. Kept are their ids, so that a name
+ * that is given to another agent later is nobody's leave. */
+int agent_delegates_parse(const struct agents *agents, Berm__Wire__Agent *agent,
+	const struct word_list *words, struct error *err) must_check;
 /* The words of --may-start: users, and groups as "@GROUP"; by name or number. */
 int agent_starters_parse(
 	Berm__Wire__Agent *agent, const struct word_list *words, struct error *err) must_check;

@@ -147,6 +147,15 @@ void ask_json(struct json *j, const char *key, const Berm__Wire__RunStatus *stat
 	json_put_string(j, "agent", status->agent[0] ? status->agent : NULL);
 	json_put_string(j, "agent_id", status->agent_id[0] ? status->agent_id : NULL);
 	json_put_string(j, "group", status->group[0] ? status->group : NULL);
+	json_array_begin(j, "delegated_by");
+	for (size_t i = 0; i < status->n_delegated_by; i++) {
+		json_object_begin(j, NULL);
+		json_put_string(j, "run", status->delegated_by[i]->run);
+		json_put_string(j, "agent", status->delegated_by[i]->agent);
+		json_put_string(j, "agent_id", status->delegated_by[i]->agent_id);
+		json_object_end(j);
+	}
+	json_array_end(j);
 	put_bytes(j, "profile", status->profile);
 	json_array_begin(j, "command");
 	for (size_t i = 0; i < status->n_command; i++)

@@ -115,7 +115,8 @@ static int lift(struct halting *h)
 	struct error err = {0};
 
 	/* What loosens is in the log before it is so. */
-	if (halts_record(h->state, "lift", &h->named, &h->by, &err) < 0 ||
+	if (halts_find(h->state, &h->named, &err) < 0 ||
+		halts_record(h->state, "lift", &h->named, &h->by, &err) < 0 ||
 		halts_lift(h->state, &h->named, &err) < 0)
 		return verb_failed(h->verb, &err);
 	return CLI_GOOD;
@@ -156,6 +157,7 @@ static int end_the_rest(struct halting *h, bool was_there)
 	char by[BY_BYTES];
 	const struct kill_request request = {.named = &h->named,
 		.all_users = h->named.scope == NAMED_RUN,
+		.begin_ms = h->named.scope == NAMED_RUN ? KILL_BEGIN_MS : HALT_BEGIN_MS,
 		.reason = h->by.reason ? h->by.reason : "halted",
 		.by = by,
 		.state = h->state};
@@ -164,7 +166,6 @@ static int end_the_rest(struct halting *h, bool was_there)
 	int code;
 
 	snprintf(by, sizeof(by), "uid %u, pid %d", (unsigned)getuid(), (int)getpid());
-	kill_raise_descriptors();
 	/* One that has ended in the meantime is what was wanted. */
 	if (kill_runs(&request, &report, &err) < 0 && err.code != -ENOENT)
 		code = verb_failed(h->verb, &err);
@@ -174,6 +175,22 @@ static int end_the_rest(struct halting *h, bool was_there)
 	return code;
 }
 
+static int mark(struct halting *h, bool *ret_was_there)
+{
+	struct error err = {0};
+	int r = halts_set(h->state, &h->named, &h->by, ret_was_there, &err);
+
+	if (r < 0) {
+		log_line("halt: %s is NOT halted, and new runs may start: %s", h->named.words,
+			err.text);
+		return r;
+	}
+	r = *ret_was_there ? 0 : halts_record(h->state, "halt", &h->named, &h->by, &err);
+	if (r < 0)
+		log_line("halt: done, but not in the log: %s", err.text);
+	return r;
+}
+
 static int halt(struct halting *h)
 {
 	const struct drain drain = {.state = h->state,
@@ -181,26 +198,30 @@ static int halt(struct halting *h)
 		.until_ms = drain_now_ms() + h->options->drain_ms,
 		.each = isatty(STDERR_FILENO) ? show_left : NULL,
 		.context = h};
-	bool was_there = false, unrecorded = false;
+	bool was_there = false, failed = false;
 	struct error err = {0};
 	size_t left = 0;
 	int code;
 
-	if (h->named.scope != NAMED_RUN) {
-		if (halts_set(h->state, &h->named, &h->by, &was_there, &err) < 0)
-			return verb_failed(h->verb, &err);
-		unrecorded =
-			!was_there && halts_record(h->state, "halt", &h->named, &h->by, &err) < 0;
-		if (unrecorded)
-			log_line("halt: done, but not in the log: %s", err.text);
-	}
-	/* The directory is there by now. */
+	/* Whatever of it fails (the disk is full): what runs is ended all the same. */
+	if (h->named.scope != NAMED_RUN)
+		failed = mark(h, &was_there) < 0;
+	/* The directory is there by now; without one nobody knows what belongs to it. */
 	if (h->named.scope == NAMED_EVERYTHING)
 		h->named.state = run_state_of(h->state);
-	if (drain_wait(&drain, &left, &err) < 0)
-		return verb_failed(h->verb, &err);
+	if (h->named.scope == NAMED_EVERYTHING && h->named.state.inode == 0) {
+		log_line("halt: %s is no state directory that is there, so that nothing can be "
+			 "said to belong to it; nothing was ended",
+			h->state);
+		return CLI_HOST_CANNOT;
+	}
+	if (drain_wait(&drain, &left, &err) < 0) {
+		log_line("halt: who still runs cannot be told, so nobody is waited for: %s",
+			err.text);
+		failed = true;
+	}
 	code = end_the_rest(h, was_there);
-	return code == CLI_GOOD && unrecorded ? CLI_NO : code;
+	return code == CLI_GOOD && failed ? CLI_HOST_CANNOT : code;
 }
 
 /* ---- the words ---- */
@@ -276,7 +297,8 @@ const struct verb verb_halt = {
 		"and killed. Where an agent and a group have one name, write agent:NAME or "
 		"group:NAME.\n"
 		"Exit: 0 nothing of it runs, 1 something still does or it was refused, 2 wrong "
-		"words.",
+		"words, 3 nothing of it\n"
+		"runs, and it could not be marked as halted or recorded.",
 	.options = {.specs = specs,
 		.count = array_size(specs),
 		.size = sizeof(struct halt_options),

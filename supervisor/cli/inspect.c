@@ -39,6 +39,14 @@ static void put_head(struct text *out, const Berm__Wire__RunStatus *status)
 {
 	text_puts(out, "run       ");
 	text_escape(out, status->run, strlen(status->run), LINE_BYTES);
+	for (size_t i = 0; i < status->n_delegated_by; i++) {
+		const Berm__Wire__RunHop *hop = status->delegated_by[i];
+
+		text_puts(out, i ? "\n          by " : "\ndelegated by ");
+		text_escape(out, hop->agent, strlen(hop->agent), LINE_BYTES);
+		text_puts(out, ", run ");
+		text_escape(out, hop->run, strlen(hop->run), LINE_BYTES);
+	}
 	text_puts(out, "\nprofile   ");
 	ask_put(out, status->profile, LINE_BYTES);
 	text_puts(out, "\ncommand   ");

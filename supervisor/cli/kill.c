@@ -5,7 +5,6 @@
 #include "daemon/places.h"
 
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define REASON_BYTES_MAX 200
@@ -27,16 +26,6 @@ static const struct option_spec specs[] = {
 		"where evidence and log are kept"},
 };
 /* clang-format on */
-
-void kill_raise_descriptors(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
 
 static uint64_t after_us(const struct kill_report *report, uint64_t when_ns)
 {
@@ -67,7 +56,13 @@ void kill_json(const struct kill_report *report, struct json *j)
 		json_object_end(j);
 	}
 	json_array_end(j);
+	json_put_u64(j, "asked_boot_ns", report->asked_ns);
+	json_put_u64(j, "t_boot_ns", kill_report_t(report));
+	json_put_u64(j, "unfound", report->unfound);
+	json_put_bool(j, "more", report->more);
 	json_put_bool(j, "recorded", report->not_recorded.code == 0);
+	json_put_string(
+		j, "not_recorded", report->not_recorded.code ? report->not_recorded.text : NULL);
 	json_put_u64(j, "took_us", report->took_ns / 1000);
 }
 
@@ -104,12 +99,19 @@ int kill_code(
 			named->unsure.text);
 		code = CLI_NO;
 	}
+	if (report->unfound) {
+		log_line("%s: %u %s or cannot be found", verb->name, report->unfound,
+			report->unfound == 1 ? "run begins" : "runs begin");
+		code = CLI_NO;
+	}
 	if (report->more)
 		log_line("%s: there are more runs than are looked at at once (%d, %d of another "
 			 "user): once more, please",
 			verb->name, KILL_RUNS_MAX, RUNS_FOREIGN_MAX);
-	if (report->not_recorded.code)
+	if (report->not_recorded.code) {
 		log_line("%s: done, but not in the log: %s", verb->name, report->not_recorded.text);
+		code = code == CLI_GOOD ? CLI_HOST_CANNOT : code;
+	}
 	return code;
 }
 
@@ -127,7 +129,7 @@ static int tell(const struct verb *verb, const struct kill_options *options,
 		text_puts(&out, "\n");
 	} else {
 		kill_put(report, &out);
-		if (report->count == 0)
+		if (report->count == 0 && report->unfound == 0)
 			text_puts(&out, "no run lasts here\n");
 	}
 	return verb_print(&out, code);
@@ -151,25 +153,32 @@ static int kill_verb(const struct verb *verb, const void *values, int argc, char
 	const struct places_request wanted = {.state_dir = options->state_dir};
 	autonamed struct runs_named named = {.scope = NAMED_EVERYTHING};
 	char by[BY_BYTES];
-	struct kill_request request = {
-		.named = &named, .all_users = true, .reason = options->reason, .by = by};
+	struct kill_request request = {.named = &named,
+		.all_users = true,
+		.begin_ms = KILL_BEGIN_MS,
+		.reason = options->reason,
+		.by = by};
 	struct kill_report report = {0};
 	struct error err = {0}, no_state = {0};
 	struct places places = {0};
 	struct caller caller;
-	int code = misused(verb, options, argc, argv), r;
+	int code = misused(verb, options, argc, argv), r, usual;
 
 	if (code)
 		return code;
+	usual = kill_go_first();
 	caller_identify(&caller);
 	snprintf(by, sizeof(by), "uid %u, pid %d", (unsigned)getuid(), (int)getpid());
-	kill_raise_descriptors();
 	/* Where nothing can be kept the runs are killed all the same. */
 	if (places_find(&caller, &wanted, &places, &no_state) == 0)
 		request.state = places.state;
 	r = argc ? runs_named_find(request.state, argv[0], &named, &err) : 0;
+	request.keep_later = true;
 	if (r == 0)
 		r = kill_runs(&request, &report, &err);
+	kill_go_as_before(usual);
+	if (request.state && report.count)
+		kill_keep(&request, &report);
 	if (r == 0 && !request.state && report.count)
 		error_set(&report.not_recorded, -ENOENT, ERROR_INTERNAL, "%s",
 			no_state.code ? no_state.text
@@ -194,7 +203,9 @@ const struct verb verb_kill = {
 		"root kills anybody's. AGENT and GROUP stand for their runs; where one name is of "
 		"both, write\n"
 		"agent:NAME or group:NAME. New ones may start: \"berm halt\" keeps them from it.\n"
-		"Exit: 0 all are gone, 1 some are not, 2 wrong words or no such run.",
+		"Exit: 0 all are gone, 1 some are not or cannot be found, 2 wrong words or no such "
+		"run, 3 all are\n"
+		"gone, and it could not be recorded.",
 	.options = {.specs = specs,
 		.count = array_size(specs),
 		.size = sizeof(struct kill_options)},

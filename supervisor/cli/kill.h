@@ -7,11 +7,10 @@
 
 /* What the verbs that end runs share. */
 
-/* A thousand runs are some thousand descriptors: as many as this process may have. */
-void kill_raise_descriptors(void);
 /* A line for each run. */
 void kill_put(const struct kill_report *report, struct text *out);
-/* Members of an object that is open: "killed", "recorded", "took_us". */
+/* Members of an object that is open: "killed", "unfound", "more", "recorded", "not_recorded",
+ * "took_us". */
 void kill_json(const struct kill_report *report, struct json *j);
 /* Say what is left or was not kept; returns the exit code: CLI_GOOD where all are gone. */
 int kill_code(

@@ -49,6 +49,13 @@ static void put_start(struct text *out, const Berm__Wire__Record *record)
 		}
 	}
 	text_puts(out, "\n");
+	for (size_t i = 0; i < s->n_delegated_by; i++) {
+		text_puts(out, i ? "           by " : "delegated  by ");
+		put(out, s->delegated_by[i]->agent);
+		text_puts(out, ", run ");
+		put(out, s->delegated_by[i]->run);
+		text_puts(out, "\n");
+	}
 	text_puts(out, "in         ");
 	ask_put(out, s->working_directory, WORDS_BYTES);
 	text_puts(out, "\nprofile    ");

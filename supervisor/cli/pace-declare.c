@@ -172,8 +172,9 @@ static int pace_trigger(const struct verb *verb, const void *values, int argc, c
 	if (!pace_trigger_parse(argv[1], &event.trigger) ||
 		!((PACE_SUSPICIONS | PACE_EVIDENCE) & 1U << event.trigger))
 		return verb_misused(verb,
-			"\"%s\" is no trigger of a source: cap, breaker, score, external, cascade, "
-			"exfiltration, coordination or rogue",
+			"\"%s\" is no trigger of a source: cap, breaker, score, external, "
+			"time-box, "
+			"cascade, exfiltration, coordination or rogue",
 			argv[1]);
 	return pace_act(verb, options, argv[0], &event);
 }
@@ -183,7 +184,8 @@ const struct verb verb_pace_trigger = {
 	.summary = "Raise a signal about a group, for programs",
 	.usage = "[OPTIONS] --from NAME GROUP TRIGGER",
 	.details =
-		"A suspicion (cap, breaker, score, external) puts the group into alternate at "
+		"A suspicion (cap, breaker, score, external, time-box) puts the group into "
+		"alternate at "
 		"once. "
 		"Evidence\n"
 		"(cascade, exfiltration, coordination, rogue) freezes who is concerned and asks "

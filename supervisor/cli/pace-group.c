@@ -41,15 +41,6 @@ int pace_open(const struct verb *verb, const struct pace_group_options *options,
 	return r < 0 ? verb_failed(verb, &err) : CLI_GOOD;
 }
 
-static uid_t who_asks(const struct groups *groups)
-{
-	struct caller caller;
-
-	/* With sudo it is the person who is meant, where that one is listed. */
-	caller_identify(&caller);
-	return authority_person(groups->authority, caller.uid) ? caller.uid : geteuid();
-}
-
 static int read_signature(const char *path, struct authority_signed *ret_signed, struct error *err)
 {
 	autofree char *text = NULL;
@@ -98,6 +89,15 @@ static void put_refusal(struct text *out, const struct group_result *result)
 		pace_refusal_write(out, &result->group, &result->outcome);
 }
 
+static void put_actions(struct json *j, const char *key, unsigned actions)
+{
+	json_array_begin(j, key);
+	for (unsigned bit = 1; bit < PACE_ACTIONS_ALL; bit <<= 1)
+		if (actions & bit)
+			json_put_string(j, NULL, pace_action_name(bit));
+	json_array_end(j);
+}
+
 static void put_json(
 	struct text *out, const struct groups *groups, const struct group_result *result)
 {
@@ -116,11 +116,13 @@ static void put_json(
 	json_put_string(&j, "by", result->by[0] ? result->by : NULL);
 	json_put_string(&j, "agent", result->agent[0] ? result->agent : NULL);
 	json_put_string(&j, "agent_id", o->agent[0] ? o->agent : NULL);
-	json_array_begin(&j, "actions");
-	for (unsigned bit = 1; bit < PACE_ACTIONS_ALL; bit <<= 1)
-		if (o->actions & bit)
-			json_put_string(&j, NULL, pace_action_name(bit));
-	json_array_end(&j);
+	put_actions(&j, "actions", o->actions & result->done);
+	put_actions(&j, "begun", o->actions & result->begun);
+	put_actions(&j, "required", o->actions & ~result->done & ~result->begun);
+	if (result->killing) {
+		json_put_u64(&j, "runs_gone", result->killed.gone);
+		json_put_u64(&j, "runs_left", result->killed.left);
+	}
 	put_refusal(&refusal, result);
 	json_put_string(&j, "refusal", o->result == PACE_REFUSED ? text_string(&refusal) : NULL);
 	json_put_u64(&j, "wait_ms", o->wait_ms);
@@ -154,9 +156,20 @@ static void put_words(struct text *out, const struct group_result *result)
 	}
 	text_printf(out, " (%s by %s%s%s)", pace_trigger_name(o->trigger),
 		pace_authority_name(o->authority), result->by[0] ? " " : "", result->by);
-	if (o->actions) {
+	if (result->done) {
 		text_puts(out, "; ");
-		pace_actions_write(out, o->actions);
+		pace_actions_write(out, result->done);
+	}
+	if (result->killing)
+		text_printf(out, "; %u %s ended, %u left", result->killed.gone,
+			result->killed.gone == 1 ? "run" : "runs", result->killed.left);
+	if (result->begun) {
+		text_puts(out, "; begun: ");
+		pace_actions_write(out, result->begun);
+	}
+	if (o->actions & ~result->done & ~result->begun) {
+		text_puts(out, "; still required: ");
+		pace_actions_write(out, o->actions & ~result->done & ~result->begun);
 	}
 	text_puts(out, "\n");
 }
@@ -173,11 +186,19 @@ static int print(const struct verb *verb, const struct pace_group_options *optio
 	}
 	if (!result->recorded)
 		log_line("%s: not recorded: %s", verb->name, result->recording.text);
+	if (result->without_lock.code)
+		log_line("%s: it holds, and stands beside the group until its lock is free: %s",
+			verb->name, result->without_lock.text);
+	if (result->killing && result->killed.left)
+		log_line("%s: runs of the group are left or cannot be found: %s", verb->name,
+			result->killed.error.text);
 	if (options->json)
 		put_json(&out, groups, result);
 	else
 		put_words(&out, result);
-	return verb_print(&out, refused ? CLI_NO : CLI_GOOD);
+	if (refused)
+		return verb_print(&out, CLI_NO);
+	return verb_print(&out, result->killed.left ? CLI_HOST_CANNOT : CLI_GOOD);
 }
 
 int pace_act(const struct verb *verb, const struct pace_group_options *options, const char *name,
@@ -215,8 +236,8 @@ int pace_act(const struct verb *verb, const struct pace_group_options *options, 
 	r = result ? pace_open(verb, options, true, &groups) : CLI_HOST_CANNOT;
 	if (r != CLI_GOOD)
 		return r;
-	act.uid = act.source ? geteuid() : who_asks(&groups);
-	if (groups_act(&groups, name, &act, result, &err) < 0)
+	if (groups_caller(&groups, &act.uid, &err) < 0 ||
+		groups_act(&groups, name, &act, result, &err) < 0)
 		return verb_failed(verb, &err);
 	return print(verb, options, &groups, result);
 }
@@ -229,11 +250,13 @@ static int set_group(const struct verb *verb, const struct pace_group_options *o
 	struct error err = {0};
 	autotext struct text out = {0};
 	struct json j = {.out = &out};
+	uid_t uid = 0;
 	int r = result ? pace_open(verb, options, true, &groups) : CLI_HOST_CANNOT;
 
 	if (r != CLI_GOOD)
 		return r;
-	if (groups_set(&groups, name, settings, who_asks(&groups), result, &err) < 0)
+	if (groups_caller(&groups, &uid, &err) < 0 ||
+		groups_set(&groups, name, settings, uid, result, &err) < 0)
 		return verb_failed(verb, &err);
 	if (!result->recorded)
 		log_line("%s: not recorded: %s", verb->name, result->recording.text);
@@ -297,6 +320,8 @@ const struct verb verb_pace_group = {
 		   "--at-least, a longer\n"
 		   "window and other agents for backup and contingency need the risk owner, where "
 		   "anybody is one.\n"
+		   "--at-least above the phase needs who may declare it; the tier is set in "
+		   "primary.\n"
 		   "Exit: 0 it is so now, 1 it was refused, 2 wrong words.",
 	.options = {.specs = setting_specs,
 		.count = array_size(setting_specs),

@@ -36,6 +36,10 @@ struct pace_group_options {
 	{.specs = (rows), .count = array_size(rows), .size = sizeof(struct pace_group_options)}
 /* clang-format on */
 
+/* The seed (32 bytes) in a file of "berm pace key". */
+int pace_key_read(const char *path, uint8_t seed[32], struct error *err) must_check;
+/* A new file of one's own, mode 0600, with this text. */
+int pace_write_new(const char *path, const char *text, struct error *err) must_check;
 /* Open the groups and who has authority, and say what is wrong: CLI_GOOD or the exit code. */
 int pace_open(const struct verb *verb, const struct pace_group_options *options, bool authority,
 	struct groups *ret_groups);

@@ -50,6 +50,13 @@ static void put_decision(const struct groups *groups, const struct pace_group *g
 	text_printf(out, "; asked by %s, ", r->source[0] ? r->source : "berm");
 	put_ago(out, group, &r->since);
 	text_printf(out, "; frozen until then: %s\n", agent);
+	for (size_t i = 0; i < r->more_count; i++) {
+		snprintf(agent, sizeof(agent), "the whole group");
+		if (r->more[i].agent[0])
+			groups_agent_name(groups, r->more[i].agent, agent);
+		text_printf(out, "    and        %s; frozen until then: %s\n",
+			pace_trigger_words(r->more[i].trigger), agent);
+	}
 	put_about(out, "to say no", group, PACE_DISMISSED, r->to);
 }
 
@@ -138,6 +145,14 @@ static void json_decisions(
 		json_put_string(j, "source", r->source[0] ? r->source : NULL);
 		json_agent(j, groups, "agent", r->agent);
 		put_moment(j, "since", group, &r->since);
+		json_array_begin(j, "more");
+		for (size_t n = 0; n < r->more_count; n++) {
+			json_object_begin(j, NULL);
+			json_put_string(j, "trigger", pace_trigger_name(r->more[n].trigger));
+			json_agent(j, groups, "agent", r->more[n].agent);
+			json_object_end(j);
+		}
+		json_array_end(j);
 		json_about(j, "to_sign", group, PACE_DISMISSED, r->to);
 		json_object_end(j);
 	}
@@ -190,8 +205,18 @@ void pace_group_json(const struct groups *groups, const struct pace_group *group
 	json_object_end(j);
 }
 
+/* Who looks has written down what is due, where that can be done soon. */
+static int look(
+	struct groups *groups, const char *name, struct pace_group *group, struct error *err)
+{
+	static const struct group_patience patience = {1000, 2000};
+	bool waits;
+
+	return groups_settle(groups, name, &patience, group, &waits, err);
+}
+
 /* One unreadable group does not hide the others; it makes the answer a failure. */
-static int show_all(const struct verb *verb, const struct groups *groups, bool as_json)
+static int show_all(const struct verb *verb, struct groups *groups, bool as_json)
 {
 	autotext struct text out = {0};
 	struct json j = {.out = &out};
@@ -208,7 +233,7 @@ static int show_all(const struct verb *verb, const struct groups *groups, bool a
 		autofree struct pace_group *group = calloc(1, sizeof(*group));
 		struct error why = {0};
 
-		if (!group || groups_look(groups, names[i], group, &why) < 0) {
+		if (!group || look(groups, names[i], group, &why) < 0) {
 			code = verb_failed(verb, &why);
 		} else if (as_json) {
 			json_object_begin(&j, NULL);
@@ -244,7 +269,7 @@ int pace_show_group(
 		return r;
 	if (!name)
 		return show_all(verb, &groups, options->json);
-	r = groups_look(&groups, name, group, &err);
+	r = look(&groups, name, group, &err);
 	if (r == -ENOENT)
 		return -1;
 	if (r < 0)

@@ -39,7 +39,7 @@ static const struct option_spec sign_specs[] = {
 	SIGN("out", OPTION_TEXT, out, "FILE", "write the statement there and not to stdout"),
 };
 
-static int read_key(const char *path, uint8_t seed[crypto_sign_SEEDBYTES], struct error *err)
+int pace_key_read(const char *path, uint8_t seed[crypto_sign_SEEDBYTES], struct error *err)
 {
 	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	autofree char *text = NULL;
@@ -72,7 +72,7 @@ static int read_key(const char *path, uint8_t seed[crypto_sign_SEEDBYTES], struc
 	return r;
 }
 
-static int write_new(const char *path, const char *text, struct error *err)
+int pace_write_new(const char *path, const char *text, struct error *err)
 {
 	autoclose int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int r = fd < 0 ? -errno : io_write_all(fd, text, strlen(text));
@@ -135,7 +135,7 @@ static int sign(const struct sign_options *o, struct authority_signed *s,
 	uint8_t bytes[AUTHORITY_STATEMENT_BYTES_MAX];
 	struct timespec now;
 	size_t length;
-	int r = read_key(o->key, seed, err);
+	int r = pace_key_read(o->key, seed, err);
 
 	if (r < 0)
 		return r;
@@ -169,7 +169,7 @@ static int pace_sign(const struct verb *verb, const void *values, int argc, char
 	if (sodium_init() < 0)
 		return CLI_HOST_CANNOT;
 	if (sign(options, &s, text, &err) < 0 ||
-		(options->out && write_new(options->out, text, &err) < 0))
+		(options->out && pace_write_new(options->out, text, &err) < 0))
 		return verb_failed(verb, &err);
 	text_printf(&said, "signed as %s: the group %s from %s to %s (%s)%s%s%s%s\n",
 		pace_authority_name(s.statement.role), s.statement.group,
@@ -228,7 +228,7 @@ static int pace_key(const struct verb *verb, const void *values, int argc, char 
 	crypto_sign_seed_keypair(key, secret, seed);
 	snprintf(text, sizeof(text), KEY_HEAD "%s\n",
 		sodium_bin2hex(hex, sizeof(hex), seed, sizeof(seed)));
-	r = write_new(argv[0], text, &err);
+	r = pace_write_new(argv[0], text, &err);
 	sodium_memzero(seed, sizeof(seed));
 	sodium_memzero(secret, sizeof(secret));
 	sodium_memzero(text, sizeof(text));

@@ -2,13 +2,13 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "cli/verb.h"
+#include "daemon/delegation-wire.h"
 #include "daemon/perform.h"
+#include "daemon/supervisor-client.h"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-
-#define EXIT_SETUP 125
 
 struct run_options {
 	const char *profile;
@@ -46,7 +46,7 @@ static const struct option_spec specs[] = {
 		"write the status record as the last line of stderr instead of the footer"},
 	{"status-fd", 0, OPTION_DESCRIPTOR, at(status_fd), "N", NULL, "write the status record to descriptor N"},
 	{"state-dir", 0, OPTION_TEXT, at(state_dir), "DIR", "BERM_STATE_DIR", "where berm keeps its state"},
-	{"socket", 0, OPTION_TEXT, at(socket), "PATH", "BERM_SOCKET", "run through a supervisor (needs the supervisor)"},
+	{"socket", 0, OPTION_TEXT, at(socket), "PATH", "BERM_SOCKET", "have the supervisor there run the agent"},
 	{"ceiling", 0, OPTION_TEXT, at(ceiling), "FILE", "BERM_CEILING",
 		"a profile that narrows this one, beside /etc/berm/ceiling.yaml"},
 	{"allow-degraded", 0, OPTION_COMMA_WORDS, at(allow_degraded), "FEATURE,...", "BERM_ALLOW_DEGRADED",
@@ -72,6 +72,25 @@ static int check_status_fd(int fd, struct error *err)
 	return 0;
 }
 
+/* What only the operator of an agent may say is not for a supervisor, which would not take it. */
+static const char *for_operator(const struct run_options *options)
+{
+	if (options->directory)
+		return "-C";
+	if (options->env.items && options->env.items[0])
+		return "--env";
+	if (options->allow_degraded.items && options->allow_degraded.items[0])
+		return "--allow-degraded";
+	if (options->state_dir)
+		return "--state-dir";
+	return options->ceiling ? "--ceiling" : NULL;
+}
+
+static bool may_be_asked(const struct run_options *options)
+{
+	return !for_operator(options);
+}
+
 static int check_options(const struct verb *verb, const struct run_options *options, int argc)
 {
 	struct error err = {0};
@@ -88,6 +107,11 @@ static int check_options(const struct verb *verb, const struct run_options *opti
 		return verb_misused(verb, "no profile: give one with -p or BERM_PROFILE; shipped "
 					  "are base-linux, coding-agent, coding-agent-metered, "
 					  "mcp-server, read-only, no-network-compute and ci-build");
+	if (options->socket && !options->agent)
+		return verb_misused(verb, "a supervisor runs agents: --socket is for --agent");
+	if (options->socket && for_operator(options))
+		return verb_misused(
+			verb, "%s is not for a run through a supervisor", for_operator(options));
 	if (argc == 0)
 		return verb_misused(verb, "no command: it stands after the options, as in \"berm "
 					  "run -p PROFILE -- CMD\"");
@@ -137,7 +161,93 @@ static struct run_options settle(const struct run_options *said)
 		options.agent = NULL;
 	if (!options.agent && said->task && said->task == getenv("BERM_TASK"))
 		options.task = NULL;
+	if (said->socket && said->socket == getenv("BERM_SOCKET") && !options.agent)
+		options.socket = NULL;
+	/* The supervisor has its own. */
+	if (options.socket && said->state_dir && said->state_dir == getenv("BERM_STATE_DIR"))
+		options.state_dir = NULL;
 	return options;
+}
+
+/* True for what was said, not what the environment says. */
+static bool is_said(const char *value, const char *variable)
+{
+	return value && value != getenv(variable);
+}
+
+/* What cannot be said inside of a run. */
+static const char *not_to_delegate(const struct run_options *o)
+{
+	const struct {
+		bool said;
+		const char *name;
+	} rows[] = {{o->directory, "-C"}, {o->env.count, "--env"},
+		{is_said(o->ceiling, "BERM_CEILING"), "--ceiling"},
+		{is_said(o->state_dir, "BERM_STATE_DIR"), "--state-dir"},
+		{o->allow_degraded.count, "--allow-degraded"}, {o->json, "--json"},
+		{o->status_fd >= 0, "--status-fd"}, {o->trace_denials, "--trace-denials"},
+		{is_said(o->socket, "BERM_SOCKET"), "--socket"}};
+
+	for (size_t i = 0; i < array_size(rows); i++)
+		if (rows[i].said)
+			return rows[i].name;
+	return NULL;
+}
+
+/* Inside of a run: its own berm starts the other agent, if that may be. True where there was
+ * somebody to ask. */
+static bool delegate(
+	const struct verb *verb, const struct run_options *options, char **argv, int *ret_code)
+{
+	const char *said = not_to_delegate(options);
+	const struct delegation_asked asked = {.agent = options->agent,
+		.task = options->task,
+		.argv = (const char *const *)argv,
+		.timeout_ms = options->timeout_ms};
+	char reason[ERROR_TEXT_MAX];
+
+	if (!getenv("BERM_RUN"))
+		return false;
+	if (said && delegation_has_door()) {
+		*ret_code = verb_misused(verb, "%s is not for a run that a run asks for", said);
+		return true;
+	}
+	if (!delegation_ask(&asked, ret_code, reason))
+		return false;
+	if (reason[0])
+		log_line("run: %s", reason);
+	return true;
+}
+
+static size_t count_words(const char *const *words)
+{
+	size_t count = 0;
+
+	while (words[count])
+		count++;
+	return count;
+}
+
+static void ask_supervisor(const struct run_options *options, const struct session_request *request,
+	const struct performance_wanted *wanted, struct performance *performance)
+{
+	char none[] = "";
+	Berm__Wire__SuperviseRun order;
+	struct error err = {0};
+
+	berm__wire__supervise_run__init(&order);
+	order.agent = (char *)(uintptr_t)request->agent;
+	order.task = request->task ? (char *)(uintptr_t)request->task : none;
+	order.argv = (char **)(uintptr_t)request->argv;
+	order.n_argv = count_words(request->argv);
+	order.timeout_ms = request->timeout_ms;
+	order.trace_denials = request->trace_denials;
+	order.want_record = wanted->record;
+	order.want_footer = wanted->footer;
+	if (supervisor_run(options->socket, &order, performance, &err) == 0)
+		return;
+	performance->code = perform_exit_code(&err);
+	snprintf(performance->reason, sizeof(performance->reason), "%s", err.text);
 }
 
 static int run(const struct verb *verb, const void *values, int argc, char **argv)
@@ -164,11 +274,13 @@ static int run(const struct verb *verb, const void *values, int argc, char **arg
 
 	if (code)
 		return code;
-	if (options->socket) {
-		log_line("run: --socket needs the supervisor, which this build does not have yet");
-		return EXIT_SETUP;
-	}
-	perform(&request, &wanted, &performance);
+	if (options->agent && delegate(verb, options, argv, &code))
+		return code;
+	if (options->socket ||
+		(options->agent && may_be_asked(options) && supervisor_is_asked(options->agent)))
+		ask_supervisor(options, &request, &wanted, &performance);
+	else
+		perform(&request, &wanted, &performance);
 	report(options, &performance);
 	return performance.code;
 }
@@ -185,6 +297,9 @@ const struct verb verb_run = {
 		   "Profiles are looked for by name in $XDG_CONFIG_HOME/berm/profiles, "
 		   "/etc/berm/profiles and\n"
 		   "/usr/share/berm/profiles, never in the working directory.\n"
+		   "In a run whose agent may delegate (\"berm agent set --delegate-to\") the same "
+		   "words "
+		   "start a run of\nanother agent, with no options but --task and --timeout.\n"
 		   "Exit: the tool's own code; 124 time limit, 125 berm or the host failed, 126 "
 		   "refused or not\n"
 		   "executable, 127 not found, 128+N ended by signal N, 2 wrong words or profile.",

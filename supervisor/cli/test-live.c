@@ -101,6 +101,7 @@ struct reply {
 static void run_here(const struct live_run *live, struct reply *reply)
 {
 	autosession struct session session = {0};
+	autotext struct text by = {0};
 	int r = session_load(live->request, &session, &reply->error);
 
 	if (r == 0 && live->prober)
@@ -109,10 +110,19 @@ static void run_here(const struct live_run *live, struct reply *reply)
 		r = session_check(&session, &reply->error);
 	if (r == 0)
 		r = session_compile(&session, &reply->error);
+	/* What is tried is not what a person would be asked about. */
+	if (r == 0 && (session_is_held(&session) || session_writes_are_held(&session))) {
+		session_held_by(&session, &by);
+		r = error_set(&reply->error, -EPERM, ERROR_REFUSED,
+			"%s: runs are held until somebody says yes, so that this cannot be tried "
+			"live",
+			text_string(&by));
+	}
 	if (r == 0 && (dup2(live->in, STDIN_FILENO) < 0 || dup2(live->out, STDOUT_FILENO) < 0))
 		r = error_errno(&reply->error, "standard streams");
 	if (r == 0)
 		session_run(&session, &reply->result);
+	/* A program that is not there is refused too, and a test may expect just that. */
 	if (r == 0 && reply->result.outcome == RUN_SETUP_FAILED) {
 		reply->error = reply->result.error;
 		r = reply->error.code ? reply->error.code : -EPROTO;

@@ -23,7 +23,9 @@ extern const struct verb verb_ps;
 extern const struct verb verb_inspect;
 extern const struct verb verb_top;
 extern const struct verb verb_kill;
+extern const struct verb verb_killswitch;
 extern const struct verb verb_halt;
+extern const struct verb verb_supervise;
 extern const struct verb verb_agent;
 extern const struct verb verb_agent_add;
 extern const struct verb verb_agent_set;
@@ -35,6 +37,9 @@ extern const struct verb verb_pace;
 extern const struct verb verb_pace_show;
 extern const struct verb verb_pace_set;
 extern const struct verb verb_changes;
+extern const struct verb verb_approvals;
+extern const struct verb verb_approve;
+extern const struct verb verb_deny;
 extern const struct verb verb_log;
 extern const struct verb verb_log_verify;
 extern const struct verb verb_log_trace;
@@ -53,6 +58,7 @@ extern const struct verb verb_profile_verify;
 extern const struct verb verb_profile_schema;
 extern const struct verb verb_profile_reference;
 extern const struct verb verb_explain;
+extern const struct verb verb_redteam;
 extern const struct verb verb_help;
 
 /* Every verb of the first level in the order of the help, NULL-terminated. */

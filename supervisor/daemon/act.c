@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/act.h"
 
+#include "base/failpoint.h"
 #include "daemon/recorder-client.h"
 #include "daemon/run-id.h"
 
@@ -19,7 +20,9 @@ int act_record(const struct act *act, unsigned timeout_ms, struct error *err)
 		return r;
 	for (size_t i = 0; i < act->count; i++)
 		recorder_client_append(client, RECORD_RING_DECISIONS, act->records[i]);
+	failpoint("act.told");
 	r = recorder_client_finish(client, false, timeout_ms, err);
+	failpoint("act.on-disk");
 	recorder_client_close(client);
 	return r;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "daemon/agent-lost.h"
 #include "daemon/agent-run.h"
@@ -17,12 +18,19 @@
 static enum admission_end end_of(const struct session *session, const struct run_result *result)
 {
 	/* A tool that fills the disk of the recorder does not get its tries back by that. */
-	if (result && session->tool_ran)
+	if (session->was_denied || (result && session->tool_ran))
 		return ADMISSION_FAILED;
-	if (!result || result->outcome == RUN_SETUP_FAILED || result->outcome == RUN_REFUSED)
+	if (!result || !session->agent_run->begun || result->outcome == RUN_REFUSED)
 		return ADMISSION_NEVER_RAN;
 	return result->outcome == RUN_EXITED && result->code == 0 ? ADMISSION_WORKED
 								  : ADMISSION_FAILED;
+}
+
+/* With what it had others do. */
+static void sum(const struct session *session, uint64_t ret_done[COUNTER_COUNT])
+{
+	for (unsigned i = 0; i < COUNTER_COUNT; i++)
+		ret_done[i] = session->effects.done[i] + session->delegated_done[i];
 }
 
 /* What is known of the run so far, for whoever finds it without its berm. */
@@ -44,8 +52,9 @@ static int keep_receipt(
 		receipt.end = *end;
 		receipt.n_done = COUNTER_COUNT;
 		receipt.done = done;
-		memcpy(done, session->effects.done, sizeof(done));
+		sum(session, done);
 	}
+	failpoint("receipt.writing");
 	return agent_receipt_write(&run->agents, &receipt, err);
 }
 
@@ -61,8 +70,15 @@ int agent_run_begins(struct session *session, struct error *err)
 	if (r < 0)
 		return r;
 	run->begun = agent_moment(&now);
-	return run->begun ? keep_receipt(session, NULL, err)
-			  : error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	if (!run->begun)
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	r = keep_receipt(session, NULL, err);
+	if (r < 0) {
+		/* Its tool is not started. */
+		berm__wire__agent_moment__free_unpacked(run->begun, NULL);
+		run->begun = NULL;
+	}
+	return r;
 }
 
 static int settle(
@@ -71,15 +87,18 @@ static int settle(
 	const struct agent_run *run = session->agent_run;
 	autounlock int lock = state_lock(run->agents.state_fd, wait_ms, err);
 	autoagent Berm__Wire__Agent *agent = NULL;
+	uint64_t done[COUNTER_COUNT];
 	struct agent_now now = {0};
 	int r = lock < 0 ? lock : agents_now(&now, err);
 
+	sum(session, done);
 	if (r == 0)
 		r = agent_run_read_again(run, &agent, err);
-	if (r == 0 && admission_end(agent, session->run_id, end, session->effects.done, &now) < 0)
+	if (r == 0 && admission_end(agent, session->run_id, end, done, &now) < 0)
 		r = error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
 	if (r == 0)
 		r = agents_write(&run->agents, agent, err);
+	failpoint("agent.settled");
 	if (r == 0)
 		agent_receipt_remove(&run->agents, session->run_id);
 	return r;
@@ -109,9 +128,12 @@ void agent_run_end(struct session *session, const struct run_result *result)
 	struct agent_run *run = session->agent_run;
 	struct error err = {0};
 
+	if (session->request && session->request->outcome)
+		sum(session, session->request->outcome->done);
 	if (!run || run->mark_fd < 0 || run->ended)
 		return;
 	run->ended = true;
+	failpoint("agent.ending");
 	if (tell_agent(session, end_of(session, result), &err) < 0)
 		log_line("run: what the run did could not be told to the agent %s, so that all "
 			 "that was reserved counts as done: %s",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/agent-lost.h"
 
+#include "base/failpoint.h"
 #include "daemon/run-id.h"
 #include "daemon/state-directory.h"
 
@@ -79,6 +80,7 @@ void agent_receipt_remove(const struct agents *agents, const char *run)
 
 	if (dir >= 0)
 		(void)!s->ops->remove(s->context, dir, run);
+	failpoint("receipt.removed");
 }
 
 /* NULL with *ret_error -ENOENT where there is none, and with another one where it says nothing. */

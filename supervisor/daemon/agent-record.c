@@ -67,6 +67,12 @@ static void put_starters(const Berm__Wire__Agent *agent, struct text *out)
 			agent->may_start[i]->group ? "group" : "user", agent->may_start[i]->id);
 }
 
+static void put_delegates(const Berm__Wire__Agent *agent, struct text *out)
+{
+	for (size_t i = 0; i < agent->n_delegate_to; i++)
+		text_printf(out, "%s%s", i ? ", " : "", agent->delegate_to[i]);
+}
+
 static void put_budgets(const Berm__Wire__Agent *agent, struct text *out)
 {
 	for (size_t i = 0; i < agent->n_budgets; i++)
@@ -91,6 +97,16 @@ static void put_running(const Berm__Wire__Agent *agent, struct text *out)
 	put_number(agent->running_max, out);
 }
 
+static void put_processes(const Berm__Wire__Agent *agent, struct text *out)
+{
+	put_number(agent_processes(agent), out);
+}
+
+static void put_starts(const Berm__Wire__Agent *agent, struct text *out)
+{
+	put_number(agent_starts(agent), out);
+}
+
 static void put_retries(const Berm__Wire__Agent *agent, struct text *out)
 {
 	put_number(agent->retries, out);
@@ -99,6 +115,11 @@ static void put_retries(const Berm__Wire__Agent *agent, struct text *out)
 static void put_cooldown(const Berm__Wire__Agent *agent, struct text *out)
 {
 	put_number(agent->cooldown_ms, out);
+}
+
+static void put_time_box(const Berm__Wire__Agent *agent, struct text *out)
+{
+	put_number(agent_time_box_ms(agent), out);
 }
 
 static void put_task(const Berm__Wire__Agent *agent, struct text *out)
@@ -134,11 +155,15 @@ static const struct {
 	{"tier", put_tier},
 	{"group", put_group},
 	{"may_start", put_starters},
+	{"delegate_to", put_delegates},
 	{"budgets", put_budgets},
 	{"runs_per_hour", put_runs_per_hour},
 	{"running_max", put_running},
+	{"processes_max", put_processes},
+	{"starts_max", put_starts},
 	{"retries", put_retries},
 	{"cooldown_ms", put_cooldown},
+	{"time_box_ms", put_time_box},
 	{"task_required", put_task},
 	{"retired", put_retired},
 	{"lost", put_lost},

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/agent-run.h"
+#include "daemon/agent-run-internal.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "daemon/agent-delegated.h"
 #include "daemon/agent-group.h"
 #include "daemon/agent-lost.h"
+#include "daemon/agent-writes.h"
+#include "daemon/group-untold.h"
 #include "daemon/session.h"
+#include "policy/recorded.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -34,7 +39,10 @@ const char *agent_run_state_dir(const struct session *session)
 {
 	const struct session_request *request = session->request;
 
-	return request->agent && !asks_as_operator(session) ? NULL : request->state_dir;
+	/* The supervisor's own is its operator's. */
+	if (request->client || !request->agent || asks_as_operator(session))
+		return request->state_dir;
+	return NULL;
 }
 
 /* One answer for what is absent and for what is not theirs: who may not start an agent does not
@@ -55,10 +63,13 @@ static int find_agent(struct session *session, struct agent_run *run, struct err
 	struct error why = {0};
 	int r = agents_read(&run->agents, session->request->agent, &run->agent, &why);
 
+	if (session->request->delegated)
+		return agent_delegated_find(session, r, err);
 	if (!run->is_operator &&
 		(!run->agent || !admission_is_starter(
 					run->agent, session->caller.uid, session->caller.gid))) {
 		agent_free(&run->agent);
+		run->is_stranger = true;
 		return not_theirs(session, err);
 	}
 	if (r < 0) {
@@ -75,7 +86,9 @@ static int check_caller(
 {
 	const char *chosen = chosen_by_caller(session->request);
 
-	if (run->is_operator)
+	/* Nobody who asks through a supervisor is anywhere. */
+	if (session->request->delegated ||
+		(run->is_operator && !session->request->client && !session->request->is_backup))
 		return 0;
 	if (chosen)
 		return error_set(err, -EPERM, ERROR_REFUSED,
@@ -83,7 +96,8 @@ static int check_caller(
 	if (!run->agent->directory[0])
 		return error_set(err, -EPERM, ERROR_REFUSED,
 			"the agent %s has no directory of its own, so that only its operator can "
-			"start it (berm agent set --directory DIR)",
+			"start it, not through a supervisor and not as a backup (berm agent set "
+			"--directory DIR)",
 			run->agent->name);
 	return 0;
 }
@@ -93,7 +107,7 @@ int agent_run_find(struct session *session, struct error *err)
 	struct agent_run *run;
 	int r;
 
-	if (session->request->state_dir && !asks_as_operator(session))
+	if (session->request->state_dir && !session->request->client && !asks_as_operator(session))
 		return error_set(err, -EPERM, ERROR_REFUSED,
 			"--state-dir (BERM_STATE_DIR) is for the operator of an agent alone");
 	run = calloc(1, sizeof(*run));
@@ -150,36 +164,24 @@ static void tighten(struct limit *limit, uint64_t value, const char *label)
 	*limit = (struct limit){.set = true, .value = value, .at = {.file = label}};
 }
 
-/* All that may be written may be read, and nothing is sent. Programs do not run from where a run
- * can write, and must not begin to by that: another run may have left them there. */
-static int start_read_only(struct agent_run *run, struct profile *p, struct error *err)
+uint64_t agent_run_cap(const struct profile *profile, unsigned counter)
 {
-	size_t reads = p->fs.read.count, writes = p->fs.write.count;
-	struct path_rule *items = calloc(reads + writes + 1, sizeof(*items));
+	for (size_t i = 0; i < array_size(caps); i++) {
+		const struct limit *cap =
+			(const struct limit *)(const void *)((const char *)profile +
+							     caps[i].offset);
 
-	if (!items)
-		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
-	if (reads)
-		memcpy(items, p->fs.read.items, reads * sizeof(*items));
-	if (writes)
-		memcpy(items + reads, p->fs.write.items, writes * sizeof(*items));
-	for (size_t i = 0; i < writes; i++) {
-		struct path_rule *copy = &items[reads + i];
-
-		copy->access = PATH_READ;
-		copy->no_exec = true;
-		for (size_t k = 0; k < reads; k++)
-			items[k].no_exec |= path_is_beneath(items[k].path, copy->path);
+		if (caps[i].counter == counter && cap->set)
+			return cap->value;
 	}
-	run->kept_read = items;
-	p->fs.read.items = items;
-	p->fs.read.count = reads + writes;
-	p->fs.write.count = 0;
-	p->fs.protect.count = 0;
-	p->network.mode = NETWORK_MODE_SCOPED;
-	p->network.allow.count = p->network.ask.count = p->network.listen.count = 0;
-	p->network.unix_sockets.count = 0;
-	return 0;
+	return AGENT_UNLIMITED;
+}
+
+void agent_run_tighten(struct profile *profile, unsigned counter, uint64_t most, const char *from)
+{
+	for (size_t i = 0; i < array_size(caps); i++)
+		if (caps[i].counter == counter)
+			tighten(cap_at(profile, i), most, from);
 }
 
 static int check_tier(const struct agent_run *run, struct profile *p, struct error *err)
@@ -201,17 +203,22 @@ static int check_tier(const struct agent_run *run, struct profile *p, struct err
 			"an agent of tier %u has to have a breaker: pace.alternate.when of its "
 			"profile is empty",
 			run->agent->tier);
-	if (tier->time_box_ms)
-		tighten(&p->limits.wall_time_ms, tier->time_box_ms, run->label);
+	if (tier->never_degraded && recorded_failure(p).action == RECORDED_CONTINUE)
+		return error_set(err, -EPERM, ERROR_REFUSED,
+			"an agent of tier %u never runs without being recorded: "
+			"recorder.on_failure of its profile is continue",
+			run->agent->tier);
+	if (agent_time_box_ms(run->agent))
+		tighten(&p->limits.wall_time_ms, agent_time_box_ms(run->agent), run->label);
 	return 0;
 }
 
 /* At least one of a thing that one of was allowed: a cap of processes has to let the tool itself
- * begin. */
+ * begin. Of three it is two: a breaker of three is not to trip at the first refusal. */
 static void halve(struct limit *limit)
 {
-	if (limit->set && limit->value > 1)
-		limit->value /= 2;
+	if (limit->set)
+		limit->value -= limit->value / 2;
 }
 
 static void halve_breakers(struct phase_rules *rules)
@@ -231,15 +238,21 @@ static void halve_thresholds(struct profile *p)
 	halve_breakers(&p->pace.emergency);
 }
 
-static int tighten_profile(struct agent_run *run, struct profile *p, struct error *err)
+int agent_run_tell_profile(struct agent_run *run, struct profile *p, struct error *err)
 {
-	int r = run->answer.read_only ? start_read_only(run, p, err) : 0;
+	int r = run->answer.read_only      ? agent_start_read_only(run, p, err)
+		: run->answer.stage_writes ? agent_start_staged(run, p, err)
+					   : 0;
 
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < array_size(caps); i++)
 		if (run->answer.caps[caps[i].counter] != AGENT_UNLIMITED)
 			tighten(cap_at(p, i), run->answer.caps[caps[i].counter], run->label);
+	/* A fork bomb, and a loop of short processes. */
+	tighten(&p->limits.pids, agent_processes(run->agent), run->label);
+	if (agent_starts(run->agent))
+		tighten(&p->blast_radius.processes_started, agent_starts(run->agent), run->label);
 	if (run->answer.halved)
 		halve_thresholds(p);
 	return check_tier(run, p, err);
@@ -247,17 +260,22 @@ static int tighten_profile(struct agent_run *run, struct profile *p, struct erro
 
 /* ---- admission ---- */
 
-static void hash_call(const char *const *argv, uint8_t call[AGENT_CALL_BYTES])
+static void hash_call(const char *const *argv, const char *again, uint8_t call[AGENT_CALL_BYTES])
 {
 	crypto_generichash_state state;
 
 	crypto_generichash_init(&state, NULL, 0, AGENT_CALL_BYTES);
 	for (; argv && *argv; argv++)
 		crypto_generichash_update(&state, (const unsigned char *)*argv, strlen(*argv) + 1);
+	/* Berm starts the backup for another change of phase: that one run failed is no reason not
+	 * to. Without its end, as no command has it: somebody else's run that failed is none
+	 * either. */
+	if (again)
+		crypto_generichash_update(&state, (const unsigned char *)again, strlen(again));
 	crypto_generichash_final(&state, call, AGENT_CALL_BYTES);
 }
 
-static int make_request(const struct session *session, uint8_t call[AGENT_CALL_BYTES],
+int agent_run_request(const struct session *session, uint8_t call[AGENT_CALL_BYTES],
 	struct admission_request *ret_request, struct error *err)
 {
 	const struct session_request *asked = session->request;
@@ -265,22 +283,23 @@ static int make_request(const struct session *session, uint8_t call[AGENT_CALL_B
 	if (asked->task && !agent_name_is_good(asked->task))
 		return error_set(err, -EINVAL, ERROR_INPUT,
 			"a task's name is 1 to %d of a-z, 0-9, \"_\" and \"-\"", AGENT_NAME_MAX);
-	hash_call(asked->argv, call);
+	/* Failures in it would be the backup's. */
+	if (asked->task && !asked->is_backup &&
+		strncmp(asked->task, BACKUP_TASK, strlen(BACKUP_TASK)) == 0)
+		return error_set(err, -EINVAL, ERROR_INPUT,
+			"a task that begins with " BACKUP_TASK
+			" is berm's own, for the backup of a group");
+	hash_call(asked->argv, asked->is_backup ? asked->task : NULL, call);
 	*ret_request = (struct admission_request){.run = session->run_id,
 		.mark = agent_mark_of(session->run_id),
 		.uid = session->caller.uid,
 		.gid = session->caller.gid,
-		.is_operator = session->agent_run->is_operator,
+		/* The operator said so of the agent that delegates. */
+		.is_operator = session->agent_run->is_operator || asked->delegated,
 		.task = asked->task ? asked->task : "",
 		.call = call};
 	for (unsigned i = 0; i < COUNTER_COUNT; i++)
-		ret_request->caps[i] = AGENT_UNLIMITED;
-	for (size_t i = 0; i < array_size(caps); i++) {
-		const struct limit *cap = cap_at(session->profile, i);
-
-		if (cap->set)
-			ret_request->caps[caps[i].counter] = cap->value;
-	}
+		ret_request->caps[i] = agent_run_cap(session->profile, i);
 	return 0;
 }
 
@@ -299,9 +318,7 @@ int agent_run_read_again(
 	return agents_read(&run->agents, run->agent->id, ret_agent, err);
 }
 
-/* The run was made of what the agent was when it was found. Whoever keeps a start waiting between
- * the two must not get yesterday's profile with today's leave. */
-static int check_unchanged(
+int agent_run_check_unchanged(
 	const struct agent_run *run, const Berm__Wire__Agent *now, struct error *err)
 {
 	const Berm__Wire__Agent *then = run->agent;
@@ -315,8 +332,10 @@ static int check_unchanged(
 }
 
 /* Under the lock: the agent as it is now, without the runs that were killed. */
-static int ask(struct agent_run *run, const struct admission_request *request, struct error *err)
+static int ask(
+	const struct session *session, const struct admission_request *request, struct error *err)
 {
+	struct agent_run *run = session->agent_run;
 	struct admission_group group = {0};
 	autoagent Berm__Wire__Agent *agent = NULL;
 	struct agent_now now = {0};
@@ -327,11 +346,14 @@ static int ask(struct agent_run *run, const struct admission_request *request, s
 		r = agent_run_read_again(run, &agent, err);
 	lasted = agent ? agent->n_runs : 0;
 	if (r == 0 && agent)
-		r = check_unchanged(run, agent, err);
+		r = agent_run_check_unchanged(run, agent, err);
+	if (r == 0)
+		r = session_reload_check(session, err);
 	if (r == 0 && agent)
 		r = agent_end_lost(&run->agents, agent, &now, err);
 	if (r == 0 && agent)
 		r = agent_group(&run->agents, agent, &group, err);
+	group.read_only |= session->request->is_backup;
 	if (r < 0 || !agent)
 		return r;
 	/* Written down whatever the answer is: a run is lost once, not at each attempt anew. */
@@ -341,6 +363,7 @@ static int ask(struct agent_run *run, const struct admission_request *request, s
 			return r;
 		agent_receipts_sweep(&run->agents, agent);
 	}
+	failpoint("agent.admitting");
 	admit(agent, &group, request, &now, &run->answer);
 	if (run->answer.rule != ADMISSION_YES)
 		return error_set(err, -EPERM, ERROR_REFUSED, "%s", run->answer.words);
@@ -352,6 +375,7 @@ static int ask(struct agent_run *run, const struct admission_request *request, s
 		r = error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
 	if (r == 0)
 		r = agents_write(&run->agents, agent, err);
+	failpoint("agent.admitted");
 	if (r < 0)
 		own_close(&run->mark_fd);
 	return r;
@@ -363,16 +387,21 @@ int agent_run_admit(struct session *session, struct error *err)
 	struct admission_request request = {0};
 	uint8_t call[AGENT_CALL_BYTES];
 	autounlock int lock = -1;
-	int r = make_request(session, call, &request, err);
+	int r = agent_run_request(session, call, &request, err);
 
+	/* What runs before did, and their berms could not tell: this one may have to stay out for
+	 * it. */
+	if (r == 0)
+		r = group_untold_tell(run->agents.state, run->agent, AGENTS_LOCK_MS, err);
 	if (r < 0)
 		return r;
+	agent_group_settle(&run->agents, run->agent);
 	lock = agents_lock(&run->agents, err);
 	if (lock < 0)
 		return lock;
-	r = ask(run, &request, err);
+	r = ask(session, &request, err);
 	state_unlock(&lock);
-	return r < 0 ? r : tighten_profile(run, session->profile, err);
+	return r < 0 ? r : agent_run_tell_profile(run, session->profile, err);
 }
 
 /* One that can trip: a canary needs canaries, and a recorder is nothing that the tool does. */

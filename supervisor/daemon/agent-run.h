@@ -7,6 +7,7 @@
 /* A run of an agent: its profile and its budgets come from there. The steps belong between those of
  * session.h. */
 
+struct profile;
 struct session;
 struct run_result;
 
@@ -14,8 +15,11 @@ struct agent_run {
 	struct agents agents;
 	Berm__Wire__Agent *agent; /* owned: as it was read */
 	bool is_operator;         /* who asks is the owner of the state directory */
+	bool is_stranger;         /* who asks may not start it */
 	struct admission answer;
-	int mark_fd; /* owned: the lock of AgentRun.mark; -1: not admitted */
+	bool staged_by_phase;   /* its profile says otherwise */
+	bool read_only_instead; /* its writes were to be staged, and cannot be */
+	int mark_fd;            /* owned: the lock of AgentRun.mark; -1: not admitted */
 	bool ended;
 	Berm__Wire__AgentMoment *begun;    /* owned; NULL: the tool was not about to start yet */
 	const struct path_rule *kept_read; /* owned: what fs.read is in a read-only start */
@@ -31,6 +35,15 @@ const char *agent_run_state_dir(const struct session *session);
 int agent_run_find(struct session *session, struct error *err) must_check;
 /* Ask for admission, reserve what the run may do, and let the loaded profile say so. */
 int agent_run_admit(struct session *session, struct error *err) must_check;
+/* It was held for a while, and `session` is the run of `first` once more: it may start still, with
+ * what was reserved for it then. Nothing is counted or written. */
+int agent_run_admit_again(
+	struct session *session, const struct session *first, struct error *err) must_check;
+/* All that the run can write is staged. */
+bool agent_run_is_staged(const struct session *session);
+/* The writes that its group's phase would have staged cannot be: change the profile so that the run
+ * changes nothing, and say why. False where the phase asked for no such thing. */
+bool agent_run_cannot_stage(struct session *session, struct error *err);
 /* The plan holds and counts everything that the agent has a budget for. */
 int agent_run_check(const struct session *session, struct error *err) must_check;
 /* The tool is about to start: from here on a run that is killed counts as all that it had reserved,
@@ -41,6 +54,10 @@ int agent_run_read_again(
 	const struct agent_run *run, Berm__Wire__Agent **ret_agent, struct error *err) must_check;
 /* Count what it did; result NULL: it never came to be. Fine where there is no agent. */
 void agent_run_end(struct session *session, const struct run_result *result);
+/* What the profile lets one run do, by counter; AGENT_UNLIMITED: there is no cap. */
+uint64_t agent_run_cap(const struct profile *profile, unsigned counter);
+/* Have the profile let a run do no more than that; from: where the limit comes from, static. */
+void agent_run_tighten(struct profile *profile, unsigned counter, uint64_t most, const char *from);
 /* A profile can hold a cap on that counter, so that an agent can have a budget of it. */
 bool agent_can_budget(unsigned counter);
 void agent_run_finish(struct agent_run *run); /* NULL is fine */

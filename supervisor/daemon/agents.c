@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/agents.h"
 
+#include "base/failpoint.h"
 #include "base/io.h"
 #include "base/text.h"
 #include "daemon/run-id.h"
@@ -306,21 +307,41 @@ int agents_write(const struct agents *agents, const Berm__Wire__Agent *agent, st
 {
 	int r = agent_check(agent, err);
 
-	return r < 0 ? r
-		     : state_file_write(&agents->place, agent->retired ? agent->id : agent->name,
-			       &agent->base, err);
+	failpoint("agent.writing");
+	if (r == 0)
+		r = state_file_write(&agents->place, agent->retired ? agent->id : agent->name,
+			&agent->base, err);
+	failpoint("agent.written");
+	return r;
 }
 
 static int move(const struct agents *agents, const char *from, const char *to, struct error *err)
 {
 	const struct storage *s = agents->place.storage;
-	int r = s->ops->rename(s->context, agents->dir_fd, from, to);
+	int r;
 
+	failpoint("agent.moving");
+	r = s->ops->rename(s->context, agents->dir_fd, from, to);
+	failpoint("agent.moved");
 	if (r == 0)
 		r = s->ops->sync_dir(s->context, agents->dir_fd);
 	return r < 0 ? error_set(err, r, ERROR_INTERNAL, "cannot rename the state file %s: %s",
 			       from, strerror(-r))
 		     : 0;
+}
+
+/* What was written under its id since is newer: the end of a run that lasted. */
+static int finish_retirement(
+	const struct agents *agents, const Berm__Wire__Agent *there, struct error *err)
+{
+	autoagent Berm__Wire__Agent *newer = NULL;
+	struct error why = {0};
+	int r = read_file(agents, there->id, &newer, &why);
+
+	if (r == -ENOENT)
+		return move(agents, there->name, there->id, err);
+	return r < 0 ? error_set(err, why.code, (enum error_kind)why.kind, "%s", why.text)
+		     : state_file_remove(&agents->place, there->name, err);
 }
 
 /* No agent has the name. A retirement that was interrupted is finished on the way. */
@@ -335,7 +356,7 @@ static int check_free(const struct agents *agents, const char *name, struct erro
 	if (r < 0)
 		return error_set(err, why.code, (enum error_kind)why.kind, "%s", why.text);
 	if (there && there->retired)
-		return move(agents, name, there->id, err);
+		return finish_retirement(agents, there, err);
 	return error_set(err, -EEXIST, ERROR_REFUSED, "there is an agent called %s already", name);
 }
 
@@ -351,7 +372,8 @@ static int check_growth(const struct agents *agents, const char *group, const st
 		return error_set(err, r, ERROR_INTERNAL, "%s", why.text);
 	for (size_t i = 0; i < count; i++)
 		young += strcmp(list[i]->group, group) == 0 &&
-			 agent_age_ms(list[i]->created, now) < HOUR_MS;
+			 agent_age_ms(list[i]->joined ? list[i]->joined : list[i]->created, now) <
+				 HOUR_MS;
 	agents_free_list(list, count);
 	if (young < AGENTS_NEW_PER_HOUR)
 		return 0;
@@ -383,6 +405,21 @@ int agents_add(const struct agents *agents, Berm__Wire__Agent *agent, struct err
 	return r < 0 ? r : agents_write(agents, agent, err);
 }
 
+int agents_join(const struct agents *agents, Berm__Wire__Agent *agent, struct error *err)
+{
+	struct agent_now now = {0};
+	int r = agents_now(&now, err);
+
+	if (r == 0)
+		r = check_growth(agents, agent->group, &now, err);
+	if (r < 0)
+		return r;
+	if (agent->joined)
+		berm__wire__agent_moment__free_unpacked(agent->joined, NULL);
+	agent->joined = agent_moment(&now);
+	return agent->joined ? 0 : error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+}
+
 /* The new name is announced in the old file first, and the file is moved: whatever a kill leaves is
  * one agent under one name. */
 static int move_name(
@@ -396,6 +433,7 @@ static int move_name(
 	if (set_words(&as_it_is->next_name, name) < 0)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
 	r = agents_write(agents, as_it_is, err);
+	failpoint("agent.announced");
 	return r < 0 ? r : move(agents, before, name, err);
 }
 
@@ -418,6 +456,7 @@ int agents_rename(
 		r = move_name(agents, agent->name, name, err);
 	if (r < 0)
 		return r;
+	failpoint("agent.renamed");
 	if (set_words(&agent->name, name) < 0)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
 	r = agents_write(agents, agent, &why);
@@ -425,6 +464,18 @@ int agents_rename(
 			       "the agent is called %s now, and nothing else of it was changed: %s",
 			       name, why.text)
 		     : 0;
+}
+
+/* A berm that was killed on the way left it under its name, which is to be free. */
+static int finish(const struct agents *agents, const Berm__Wire__Agent *agent, struct error *err)
+{
+	autoagent Berm__Wire__Agent *left = NULL;
+	struct error ignored = {0};
+
+	(void)!read_file(agents, agent->name, &left, &ignored);
+	if (left && strcmp(left->id, agent->id) == 0)
+		return move(agents, agent->name, agent->id, err);
+	return error_set(err, -EALREADY, ERROR_REFUSED, "the agent %s was retired", agent->name);
 }
 
 int agents_retire(const struct agents *agents, Berm__Wire__Agent *agent, const char *reason,
@@ -436,8 +487,7 @@ int agents_retire(const struct agents *agents, Berm__Wire__Agent *agent, const c
 	if (r < 0)
 		return r;
 	if (agent->retired)
-		return error_set(
-			err, -EALREADY, ERROR_REFUSED, "the agent %s was retired", agent->name);
+		return finish(agents, agent, err);
 	if (!agent_words_are_good(reason))
 		return error_set(err, -EINVAL, ERROR_INPUT,
 			"a reason is mandatory: one line of at most %d bytes", AGENT_WORDS_MAX);
@@ -445,5 +495,6 @@ int agents_retire(const struct agents *agents, Berm__Wire__Agent *agent, const c
 	if (!agent->retired || set_words(&agent->retired_reason, reason) < 0)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
 	r = state_file_write(&agents->place, agent->name, &agent->base, err);
+	failpoint("agent.retired");
 	return r < 0 ? r : move(agents, agent->name, agent->id, err);
 }

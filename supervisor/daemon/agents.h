@@ -61,6 +61,10 @@ int agents_lock(const struct agents *agents, struct error *err) must_check;
 /* Keep a new agent: gives it its id and its beginning; the rest is as the caller set it. Errors:
  * -EEXIST; kind INPUT for what is no agent; kind REFUSED where its group grows too fast. */
 int agents_add(const struct agents *agents, Berm__Wire__Agent *agent, struct error *err) must_check;
+/* The agent, which was read, gets the group that it says now: to be kept with agents_write(). Kind
+ * REFUSED where the group grows too fast. */
+int agents_join(
+	const struct agents *agents, Berm__Wire__Agent *agent, struct error *err) must_check;
 /* Keep what was changed of an agent that was read. Not its name. */
 int agents_write(
 	const struct agents *agents, const Berm__Wire__Agent *agent, struct error *err) must_check;

@@ -161,6 +161,41 @@ struct anchor anchor_client_anchor(struct anchor_client *client)
 		.publish = client_publish, .latest = client_latest, .context = client};
 }
 
+static bool is_late(const struct anchor_client *c, uint64_t now)
+{
+	return c->answered != c->sent && now - c->since_ms >= ANCHOR_PATIENCE_MS;
+}
+
+bool anchor_client_turned(struct anchor_client *client)
+{
+	bool fails;
+
+	if (client->fd < 0)
+		return false;
+	while (take(client))
+		;
+	fails = client->gone || client->failure.code != 0 || is_late(client, now_ms());
+	if (fails == client->fails)
+		return false;
+	client->fails = fails;
+	return true;
+}
+
+int anchor_client_patience_ms(const struct anchor_client *client)
+{
+	uint64_t waited;
+
+	if (anchor_client_fd(client) < 0 || client->answered == client->sent || client->fails)
+		return -1;
+	waited = now_ms() - client->since_ms;
+	return waited >= ANCHOR_PATIENCE_MS ? 0 : (int)(ANCHOR_PATIENCE_MS - waited);
+}
+
+int anchor_client_fd(const struct anchor_client *client)
+{
+	return client->gone ? -1 : client->fd;
+}
+
 void anchor_client_finish(struct anchor_client *client)
 {
 	if (client->fd >= 0)

@@ -2,6 +2,7 @@
 #include "daemon/anchors.h"
 
 #include "daemon/anchored-once.h"
+#include "daemon/operator-file.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -11,7 +12,7 @@ enum place { PLACE_DIRECTORY, PLACE_COMMAND, PLACE_COUNT };
 static_assert(PLACE_COUNT == ANCHORS_MAX, "what is known of each");
 
 /* A kind, the words of a command, and NULL. */
-#define ANCHORS_WORDS (RECORDER_FILE_COMMAND_MAX + 2)
+#define ANCHORS_WORDS (OPERATOR_COMMAND_MAX + 2)
 
 void anchors_init(struct anchors *anchors, const struct recorder_file *file)
 {

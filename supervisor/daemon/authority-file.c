@@ -271,6 +271,18 @@ static const struct field root_fields[] = {
 	{"sources", false, read_sources},
 };
 
+/* What one program says by its key and as a source must not be two who say the same. */
+static void check_voices(struct reading *r, const struct node *root, const struct authority *a)
+{
+	for (size_t i = 0; i < a->source_count; i++)
+		for (size_t k = 0; k < a->key_count; k++)
+			if (strcmp(a->sources[i].name, a->keys[k].name) == 0)
+				diagnostics_report(&r->d, CODE_DUPLICATE_KEY, root->at,
+					"`%s` is a source and a key: they would be two who say the "
+					"same",
+					a->keys[k].name);
+}
+
 int authority_file_read(const char *path, uid_t owner, struct authority *ret_authority,
 	struct text *diagnostics, struct error *err)
 {
@@ -293,6 +305,8 @@ int authority_file_read(const char *path, uid_t owner, struct authority *ret_aut
 		return error_set(err, r, ERROR_INTERNAL, "no memory for %s", path);
 	if (r == 0 && root)
 		read_fields(&reading, root, root_fields, array_size(root_fields), authority);
+	if (r == 0 && root)
+		check_voices(&reading, root, authority);
 	if (r == 0 && root && reading.d.errors == 0) {
 		*ret_authority = *authority;
 		return 0;

@@ -1,175 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/changes-internal.h"
 
+#include "base/failpoint.h"
+#include "daemon/changes-journal.h"
 #include "daemon/changes-steps.h"
 
 #include <string.h>
-
-#define STUCK                                                                                      \
-	"what a commit that was broken off had put into the workspace is gone: nothing can be "    \
-	"done any more but a rollback, and the workspace is as somebody left it"
-
-static void staging_name(const struct change_set *set, char name[STAGING_BYTES])
-{
-	snprintf(name, STAGING_BYTES, CHANGES_RESERVED "%s", set->run);
-}
-
-/* With the owner's rights. -ENOENT where there is none. */
-static int open_staging(struct change_set *set, struct error *err)
-{
-	char name[STAGING_BYTES];
-	int r = owner_enter(set), fd;
-
-	if (r < 0)
-		return error_set(err, r, ERROR_INTERNAL, "become the owner of the workspace: %s",
-			strerror(-r));
-	staging_name(set, name);
-	fd = beneath_open(set->work_fd, name, O_RDONLY | O_DIRECTORY);
-	r = fd < 0 ? -errno : fd;
-	owner_leave(set);
-	if (r < 0 && r != -ENOENT)
-		return error_set(
-			err, r, ERROR_REFUSED, "open %s in the workspace: %s", name, strerror(-r));
-	return r;
-}
-
-static bool staging_is_gone(struct change_set *set)
-{
-	struct error ignored = {0};
-	autoclose int fd = open_staging(set, &ignored);
-
-	return fd == -ENOENT;
-}
-
-static int remove_staging(struct change_set *set, struct error *err)
-{
-	char name[STAGING_BYTES];
-	int r = owner_enter(set);
-
-	staging_name(set, name);
-	if (r == 0) {
-		r = disk_remove_tree(set->disk, set->work_fd, name);
-		owner_leave(set);
-	}
-	return r < 0 ? error_set(err, r, ERROR_REFUSED, "remove %s from the workspace: %s", name,
-			       strerror(-r))
-		     : 0;
-}
-
-/* Durably: nobody looks for it once the journal, or the change set, is gone. */
-static int forget_staging(struct change_set *set, struct error *err)
-{
-	int r = remove_staging(set, err);
-
-	if (r < 0)
-		return r;
-	r = steps_sync_workspace(set);
-	return r < 0 ? error_set(err, r, ERROR_INTERNAL, "write the workspace to the disk: %s",
-			       strerror(-r))
-		     : 0;
-}
-
-static int make_staging(struct change_set *set, int *ret_fd, struct error *err)
-{
-	char name[STAGING_BYTES];
-	int r = owner_enter(set);
-
-	staging_name(set, name);
-	if (r == 0) {
-		r = disk_mkdir(set->disk, set->work_fd, name, 0700);
-		owner_leave(set);
-	}
-	if (r < 0)
-		return error_set(
-			err, r, ERROR_REFUSED, "make %s in the workspace: %s", name, strerror(-r));
-	r = open_staging(set, err);
-	if (r == -ENOENT)
-		return error_set(err, r, ERROR_REFUSED, "%s vanished", name);
-	*ret_fd = r;
-	return r < 0 ? r : 0;
-}
-
-static int write_journal(
-	struct change_set *set, Berm__Wire__ChangeJournal *journal, struct error *err)
-{
-	return changes_file_write(set->disk, set->fd, CHANGES_JOURNAL, &journal->base, err);
-}
-
-/* Undo what is done; the journal goes last. */
-static int go_back(struct change_set *set, Berm__Wire__ChangeJournal *journal, struct error *err)
-{
-	struct steps steps = {.set = set, .journal = journal, .err = err};
-	int r, staging;
-
-	if (journal->phase != BERM__WIRE__CHANGE_PHASE__CHANGE_PHASE_BACK) {
-		journal->phase = BERM__WIRE__CHANGE_PHASE__CHANGE_PHASE_BACK;
-		r = write_journal(set, journal, err);
-		if (r < 0)
-			return r;
-	}
-	staging = open_staging(set, err);
-	if (staging < 0 && staging != -ENOENT)
-		return staging;
-	if (staging >= 0) {
-		steps.staging_fd = staging;
-		r = steps_back(&steps);
-		close(staging);
-		if (r < 0)
-			return r;
-	}
-	/* Renames there and back gave what was replaced another ctime. */
-	r = changes_renew(set, err);
-	if (r == 0)
-		r = forget_staging(set, err);
-	if (r < 0)
-		return r;
-	r = disk_unlink(set->disk, set->fd, CHANGES_JOURNAL, 0);
-	if (r == 0)
-		r = disk_sync(set->disk, set->fd);
-	return r < 0 ? error_set(err, r, ERROR_INTERNAL, "remove the journal: %s", strerror(-r))
-		     : 0;
-}
-
-static int is_done(struct change_set *set, Berm__Wire__ChangeJournal *journal, struct error *err)
-{
-	int r;
-
-	if (journal->phase != BERM__WIRE__CHANGE_PHASE__CHANGE_PHASE_DONE) {
-		journal->phase = BERM__WIRE__CHANGE_PHASE__CHANGE_PHASE_DONE;
-		r = write_journal(set, journal, err);
-		if (r < 0)
-			return r;
-	}
-	r = forget_staging(set, err);
-	return r < 0 ? r : changes_remove(set, err);
-}
-
-/* The journal says that all is staged. A failure of a step takes back those before it; a failure to
- * take back leaves the journal, for the next one. */
-static int go_forward(struct change_set *set, Berm__Wire__ChangeJournal *journal, struct error *err)
-{
-	struct steps steps = {.set = set, .journal = journal, .err = err};
-	struct error why, back = {0};
-	int r = open_staging(set, err);
-
-	if (r == -ENOENT)
-		return error_set(err, r, ERROR_REFUSED, STUCK);
-	if (r < 0)
-		return r;
-	steps.staging_fd = r;
-	r = steps_forward(&steps);
-	own_close(&steps.staging_fd);
-	if (r == 0)
-		return is_done(set, journal, err);
-	why = *err;
-	if (go_back(set, journal, &back) < 0)
-		return error_set(err, back.code, back.kind,
-			"%s; and what was done so far could "
-			"not be undone: %.200s",
-			"the commit failed", back.text);
-	*err = why;
-	return r;
-}
 
 static Berm__Wire__ChangeStep *new_step(const Berm__Wire__Change *change)
 {
@@ -216,7 +52,6 @@ static int stage_one(struct change_set *set, int staging, size_t index,
 		return r;
 	if (fstatat(staging, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return error_errno(err, "look at a copy");
-	step->staged_dev = st.st_dev;
 	step->staged_ino = st.st_ino;
 	return 0;
 }
@@ -252,33 +87,44 @@ static int stage_all(
 	return r;
 }
 
+/* Nothing but the staging directory is in the workspace. What cannot be taken away now is for the
+ * next one. */
+static void give_up(struct change_set *set, Berm__Wire__ChangeJournal *journal)
+{
+	struct error ignored = {0};
+
+	/* The journal may have got its name although its directory could not be synced. */
+	if (journal->phase == BERM__WIRE__CHANGE_PHASE__CHANGE_PHASE_FORWARD)
+		(void)!journal_back(set, journal, &ignored);
+	else if (!set->staging_made || journal_forget_staging(set, &ignored) == 0)
+		(void)!journal_forget(set, &ignored);
+}
+
 static int commit(struct change_set *set, Berm__Wire__ChangeJournal *journal, struct error *err)
 {
 	autoclose int staging = -1;
-	struct error ignored = {0};
-	int r = make_staging(set, &staging, err);
+	int r = journal_write(set, journal, err);
 
-	if (r < 0)
-		return r;
-	r = stage_all(set, staging, journal, err);
-	if (r == 0) {
-		journal->phase = BERM__WIRE__CHANGE_PHASE__CHANGE_PHASE_FORWARD;
-		r = write_journal(set, journal, err);
-	}
+	failpoint("changes.begun");
 	if (r == 0)
-		return go_forward(set, journal, err);
-	/* The journal may have got its name although its directory could not be synced: as long as
-	 * it is there the copies are needed. What is left is for the next one. */
-	if (disk_unlink(set->disk, set->fd, CHANGES_JOURNAL, 0) == 0 ||
-		faccessat(set->fd, CHANGES_JOURNAL, F_OK, 0) < 0)
-		(void)!remove_staging(set, &ignored);
+		r = journal_make_staging(set, &staging, err);
+	failpoint("changes.copying");
+	if (r == 0)
+		r = stage_all(set, staging, journal, err);
+	failpoint("changes.copied");
+	if (r == 0)
+		r = journal_write_all(set, journal, err);
+	failpoint("changes.decided");
+	if (r == 0)
+		return journal_forward(set, journal, err);
+	give_up(set, journal);
 	return r;
 }
 
-int changes_commit(struct change_set *set, struct error *err)
+static int commit_locked(struct change_set *set, struct error *err)
 {
 	autotext struct text lines = {0};
-	Berm__Wire__ChangeJournal *journal;
+	Berm__Wire__ChangeJournal *journal = NULL;
 	int r = changes_conflicts(set, &lines, err);
 
 	if (r < 0)
@@ -286,19 +132,82 @@ int changes_commit(struct change_set *set, struct error *err)
 	if (lines.failed || lines.length)
 		return error_set(err, -EBUSY, ERROR_REFUSED, "something is in the way: %.*s",
 			(int)strcspn(text_string(&lines), "\n"), text_string(&lines));
-	journal = malloc(sizeof(*journal));
-	if (!journal)
-		return error_errno(err, "the journal");
-	berm__wire__change_journal__init(journal);
-	journal->version = 1;
-	journal->run = strdup(set->run);
-	r = journal->run ? commit(set, journal, err)
-			 : error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	r = journal_new(set, &journal);
+	r = r < 0 ? error_set(err, r, ERROR_INTERNAL, "out of memory") : commit(set, journal, err);
 	changes_message_free(journal);
 	return r;
 }
 
-int changes_recover(struct change_set *set, bool *ret_done, struct error *err)
+int changes_commit(struct change_set *set, struct error *err)
+{
+	int r = changes_lock(set, err);
+
+	if (r < 0)
+		return r;
+	r = commit_locked(set, err);
+	changes_unlock(set);
+	return r;
+}
+
+int changes_clean(struct change_set *set, struct error *err)
+{
+	int r = 0;
+
+	if (set->committed && set->keep_replaced)
+		return error_set(err, -EIO, ERROR_INTERNAL,
+			"the disk does not take the journal: what was replaced is kept");
+	if (set->committed)
+		r = journal_forget_staging(set, err);
+	failpoint("changes.cleaned");
+	if (r == 0 && set->committed)
+		r = changes_let_go(set, err);
+	return r < 0 ? r : changes_remove_gone(set, err);
+}
+
+static int recover_forward(
+	struct change_set *set, Berm__Wire__ChangeJournal *journal, struct error *err)
+{
+	int r = journal_forward(set, journal, err);
+
+	if (r == -ENOENT && journal_staging_is_gone(set)) {
+		snprintf(set->stuck, sizeof(set->stuck), "%s", JOURNAL_STUCK);
+		return 0;
+	}
+	/* It could not be finished, and nothing of it is left. */
+	return r < 0 && faccessat(set->fd, CHANGES_JOURNAL, F_OK, 0) < 0 ? 0 : r;
+}
+
+static int recover_copying(struct change_set *set, struct error *err)
+{
+	int r = journal_forget_staging(set, err);
+
+	return r < 0 ? r : journal_forget(set, err);
+}
+
+static int recover(struct change_set *set, Berm__Wire__ChangeJournal *journal, struct error *err)
+{
+	if (journal->version != 1 || strcmp(journal->run, set->run) != 0)
+		return error_set(
+			err, -EBADMSG, ERROR_INTERNAL, "the journal is another change set's");
+	switch (journal->phase) {
+	case BERM__WIRE__CHANGE_PHASE__CHANGE_PHASE_COPYING:
+		return recover_copying(set, err);
+	case BERM__WIRE__CHANGE_PHASE__CHANGE_PHASE_FORWARD:
+		return set->dropping ? journal_back(set, journal, err)
+				     : recover_forward(set, journal, err);
+	case BERM__WIRE__CHANGE_PHASE__CHANGE_PHASE_BACK:
+		return journal_back(set, journal, err);
+	case BERM__WIRE__CHANGE_PHASE__CHANGE_PHASE_DONE:
+		set->committed = true;
+		return disk_sync(set->disk, set->fd);
+	case BERM__WIRE__CHANGE_PHASE__CHANGE_PHASE_UNSPECIFIED:
+	case _BERM__WIRE__CHANGE_PHASE_IS_INT_SIZE:
+		break;
+	}
+	return error_set(err, -EBADMSG, ERROR_INTERNAL, "the journal is in no known phase");
+}
+
+int changes_recover(struct change_set *set, struct error *err)
 {
 	ProtobufCMessage *message = NULL;
 	Berm__Wire__ChangeJournal *journal;
@@ -306,38 +215,28 @@ int changes_recover(struct change_set *set, bool *ret_done, struct error *err)
 	int r = changes_file_read(
 		set->fd, CHANGES_JOURNAL, &berm__wire__change_journal__descriptor, &message, err);
 
-	*ret_done = false;
-	if (r < 0)
+	if (r < 0 || !message)
 		return r;
 	journal = (Berm__Wire__ChangeJournal *)message;
-	r = changes_open_workspace(set, &opened);
+	r = set->head ? changes_open_workspace(set, &opened)
+		      : error_set(&opened, -ENOENT, ERROR_NOT_FOUND, "the head is gone");
 	if (r < 0) {
-		/* Without a journal the workspace is not needed to look at what was staged. */
-		if (journal)
+		bool copying = journal->phase == BERM__WIRE__CHANGE_PHASE__CHANGE_PHASE_COPYING;
+
+		/* What was copied lies in a workspace that is not there: it is in nobody's way. */
+		if (!copying)
 			*err = opened;
 		changes_message_free(journal);
-		return journal ? r : 0;
+		return copying ? 0 : r;
 	}
-	if (!journal)
-		return remove_staging(set, err);
-	if (journal->version != 1 || strcmp(journal->run, set->run) != 0) {
-		r = error_set(err, -EBADMSG, ERROR_INTERNAL, "the journal is another change set's");
-	} else if (journal->phase == BERM__WIRE__CHANGE_PHASE__CHANGE_PHASE_FORWARD) {
-		r = go_forward(set, journal, err);
-		*ret_done = r == 0;
-		if (r == -ENOENT && staging_is_gone(set)) {
-			set->stuck = STUCK;
-			r = 0;
-		}
-		/* It could not be finished, and nothing of it is left. */
-		if (r < 0 && faccessat(set->fd, CHANGES_JOURNAL, F_OK, 0) < 0)
-			r = 0;
-	} else if (journal->phase == BERM__WIRE__CHANGE_PHASE__CHANGE_PHASE_BACK) {
-		r = go_back(set, journal, err);
-	} else {
-		r = is_done(set, journal, err);
-		*ret_done = r == 0;
+	r = changes_lock(set, err);
+	if (r == 0) {
+		r = recover(set, journal, err);
+		set->recorded = set->committed && journal_is_recorded(set);
+		changes_unlock(set);
 	}
+	if (r < 0 && !err->code)
+		error_set(err, r, ERROR_INTERNAL, "recover a commit: %s", strerror(-r));
 	changes_message_free(journal);
 	return r;
 }

@@ -2,9 +2,7 @@
 #include "daemon/changes-internal.h"
 
 #include "base/io.h"
-#include "base/path.h"
 
-#include <dirent.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/sendfile.h>
@@ -71,8 +69,11 @@ int disk_unlink(const struct changes_disk *d, int dir, const char *name, int fla
 int disk_chmod(const struct changes_disk *d, int fd, mode_t mode)
 {
 	int r = ASK(d, "chmod", .fd = fd);
+	char own[32];
 
-	return UNLESS_DONE(r, fchmod(fd, mode));
+	/* fchmod(2) takes no descriptor that was opened with O_PATH. */
+	snprintf(own, sizeof(own), "/proc/self/fd/%d", fd);
+	return UNLESS_DONE(r, chmod(own, mode));
 }
 
 int disk_sync(const struct changes_disk *d, int fd)
@@ -129,63 +130,6 @@ int disk_copy(const struct changes_disk *d, int from, int to, uint64_t size)
 		at = hole;
 	}
 	return 0;
-}
-
-static bool is_dots(const char *name)
-{
-	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
-}
-
-static int remove_tree(const struct changes_disk *d, int dir, const char *name, unsigned depth);
-
-static int remove_names(const struct changes_disk *d, int fd, unsigned depth)
-{
-	DIR *stream = fdopendir(fd);
-	struct dirent *entry;
-	int r = 0;
-
-	if (!stream) {
-		close(fd);
-		return -ENOMEM;
-	}
-	while (r == 0 && (entry = readdir(stream)))
-		if (!is_dots(entry->d_name))
-			r = remove_tree(d, dirfd(stream), entry->d_name, depth + 1);
-	closedir(stream);
-	return r;
-}
-
-/* A directory that its owner closed even to himself (the overlay's own work/work is one) is opened
- * first: by a descriptor, so that no link put in its place is followed. */
-static int remove_tree(const struct changes_disk *d, int dir, const char *name, unsigned depth)
-{
-	int r = disk_unlink(d, dir, name, 0), fd;
-
-	if (r == 0 || r == -ENOENT)
-		return 0;
-	if (r != -EISDIR && r != -EPERM)
-		return r;
-	if (depth > CHANGES_DEPTH_MAX * 4)
-		return -ELOOP;
-	fd = beneath_open(dir, name, O_RDONLY | O_DIRECTORY);
-	if (fd < 0 && errno == EACCES) {
-		autoclose int closed = beneath_open(dir, name, O_PATH | O_DIRECTORY);
-		char own[32];
-
-		snprintf(own, sizeof(own), "/proc/self/fd/%d", closed);
-		if (closed < 0 || chmod(own, 0700) < 0)
-			return -errno;
-		fd = beneath_open(dir, name, O_RDONLY | O_DIRECTORY);
-	}
-	if (fd < 0)
-		return errno == ENOTDIR ? r : -errno;
-	r = remove_names(d, fd, depth);
-	return r < 0 ? r : disk_unlink(d, dir, name, AT_REMOVEDIR);
-}
-
-int disk_remove_tree(const struct changes_disk *d, int dir, const char *name)
-{
-	return remove_tree(d, dir, name, 0);
 }
 
 int beneath_open(int dir, const char *path, int flags)

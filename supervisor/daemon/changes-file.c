@@ -27,7 +27,7 @@ static void digest_of(const char *name, const unsigned char *data, size_t length
 	crypto_generichash_final(&state, digest, DIGEST_BYTES);
 }
 
-int changes_file_write(const struct changes_disk *d, int dir, const char *name,
+int changes_file_write(const struct changes_disk *d, int dir, const char *name, const char *what,
 	const ProtobufCMessage *message, struct error *err)
 {
 	size_t length = protobuf_c_message_get_packed_size(message);
@@ -40,7 +40,7 @@ int changes_file_write(const struct changes_disk *d, int dir, const char *name,
 		return error_errno(err, "pack %s", name);
 	memcpy(data, magic, MAGIC_BYTES);
 	protobuf_c_message_pack(message, data + HEADER_BYTES);
-	digest_of(name, data + HEADER_BYTES, length, data + MAGIC_BYTES);
+	digest_of(what, data + HEADER_BYTES, length, data + MAGIC_BYTES);
 	snprintf(temporary, sizeof(temporary), "%s" TEMPORARY, name);
 	r = disk_unlink(d, dir, temporary, 0);
 	if (r < 0 && r != -ENOENT)

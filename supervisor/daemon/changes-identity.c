@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/changes-internal.h"
 
-#include <dirent.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -18,7 +17,6 @@ void identity_from(const struct stat *st, Berm__Wire__ChangeIdentity *ret)
 {
 	bool directory = S_ISDIR(st->st_mode);
 
-	ret->dev = st->st_dev;
 	ret->ino = st->st_ino;
 	ret->size = directory ? 0 : (uint64_t)st->st_size;
 	ret->mtime_ns = directory ? 0 : (int64_t)st->st_mtim.tv_sec * NS + st->st_mtim.tv_nsec;
@@ -45,7 +43,7 @@ bool identity_same(const Berm__Wire__ChangeIdentity *identity, const struct stat
 	Berm__Wire__ChangeIdentity now = BERM__WIRE__CHANGE_IDENTITY__INIT;
 
 	identity_from(st, &now);
-	return now.dev == identity->dev && now.ino == identity->ino && now.size == identity->size &&
+	return now.ino == identity->ino && now.size == identity->size &&
 	       now.mtime_ns == identity->mtime_ns && now.mode == identity->mode &&
 	       now.uid == identity->uid && now.gid == identity->gid &&
 	       (moved || now.ctime_ns == identity->ctime_ns);
@@ -58,65 +56,14 @@ struct walk {
 	struct error *err;
 };
 
-struct names {
-	char **items;
-	size_t count, capacity;
-};
-
-static void names_finish(struct names *names)
-{
-	for (size_t i = 0; i < names->count; i++)
-		free(names->items[i]);
-	own_free(&names->items);
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Takes fd. */
-static int read_names(int fd, struct names *names)
-{
-	DIR *stream = fdopendir(fd);
-	struct dirent *entry;
-
-	if (!stream) {
-		close(fd);
-		return -ENOMEM;
-	}
-	while ((entry = readdir(stream))) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		if (names->count == names->capacity) {
-			size_t wanted = names->capacity ? names->capacity * 2 : 16;
-			char **grown = reallocarray(names->items, wanted, sizeof(*grown));
-
-			if (!grown)
-				break;
-			names->items = grown;
-			names->capacity = wanted;
-		}
-		names->items[names->count] = strdup(entry->d_name);
-		if (!names->items[names->count])
-			break;
-		names->count++;
-	}
-	closedir(stream);
-	if (entry)
-		return -ENOMEM;
-	if (names->count)
-		qsort(names->items, names->count, sizeof(*names->items), compare_names);
-	return 0;
-}
-
 static int walk_directory(struct walk *w, int fd, crypto_generichash_state *state);
 
+/* A file with more names is another one in its ctime as soon as the commit moves one of them. */
 static void hash_entry(crypto_generichash_state *state, const char *name,
 	const Berm__Wire__ChangeIdentity *identity)
 {
-	uint64_t row[8] = {identity->dev, identity->ino, identity->size,
-		(uint64_t)identity->mtime_ns, (uint64_t)identity->ctime_ns, identity->mode,
+	uint64_t row[7] = {identity->ino, identity->size, (uint64_t)identity->mtime_ns,
+		identity->links > 1 ? 0 : (uint64_t)identity->ctime_ns, identity->mode,
 		identity->uid, identity->gid};
 
 	crypto_generichash_update(state, (const unsigned char *)name, strlen(name) + 1);
@@ -156,19 +103,19 @@ static int walk_entry(struct walk *w, int dir, const char *name, crypto_generich
 static int walk_directory(struct walk *w, int fd, crypto_generichash_state *state)
 {
 	autoclose int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	struct names names = {0};
+	struct changes_names names = {0};
 	int r;
 
 	if (own < 0) {
 		close(fd);
 		return error_errno(w->err, "descriptors");
 	}
-	r = read_names(fd, &names);
+	r = changes_names_read(fd, NULL, &names);
 	if (r < 0)
 		error_set(w->err, r, ERROR_INTERNAL, "cannot list a directory: %s", strerror(-r));
 	for (size_t i = 0; r == 0 && i < names.count; i++)
 		r = walk_entry(w, own, names.items[i], state);
-	names_finish(&names);
+	changes_names_finish(&names);
 	return r;
 }
 
@@ -195,7 +142,7 @@ int identity_check(int dir, const char *name, const Berm__Wire__ChangeIdentity *
 	unsigned char digest[IDENTITY_TREE_BYTES];
 	uint64_t entries;
 	int64_t newest;
-	struct stat st;
+	struct stat st, own;
 	int r;
 
 	*ret_why = NULL;
@@ -207,7 +154,7 @@ int identity_check(int dir, const char *name, const Berm__Wire__ChangeIdentity *
 	}
 	if (!identity)
 		*ret_why = "something is there now";
-	else if (st.st_ino != identity->ino || st.st_dev != identity->dev)
+	else if (fstat(dir, &own) < 0 || st.st_dev != own.st_dev || st.st_ino != identity->ino)
 		*ret_why = "another one is in its place";
 	else if (!identity_same(identity, &st, moved))
 		*ret_why = "it was changed";

@@ -25,6 +25,7 @@ int disk_symlink(
 int disk_rename(const struct changes_disk *d, int from_dir, const char *from, int to_dir,
 	const char *to, unsigned flags) must_check;
 int disk_unlink(const struct changes_disk *d, int dir, const char *name, int flags) must_check;
+/* Also by a descriptor that was opened with O_PATH. */
 int disk_chmod(const struct changes_disk *d, int fd, mode_t mode) must_check;
 int disk_sync(const struct changes_disk *d, int fd) must_check;
 /* All of the file system (syncfs(2)). */
@@ -32,17 +33,26 @@ int disk_sync_all(const struct changes_disk *d, int fd) must_check;
 int disk_write(const struct changes_disk *d, int fd, const void *data, size_t length) must_check;
 /* Copy the data of a file, holes stay holes. */
 int disk_copy(const struct changes_disk *d, int from, int to, uint64_t size) must_check;
-/* Remove a name and all beneath it, by descriptors, following nothing, crossing no mount. */
-int disk_remove_tree(const struct changes_disk *d, int dir, const char *name) must_check;
 /* openat2(2) beneath dir: no link, no other file system. -1 and errno. */
 int beneath_open(int dir, const char *path, int flags);
 /* The parent of a path beneath dir; *ret_name (borrowed) is its last component. */
 int beneath_parent(int dir, const char *path, const char **ret_name);
 
+/* ---- changes-remove.c ---- */
+
+/* Open a directory beneath dir although its mode closes it even to its owner: S_IRWXU is added
+ * first, by a descriptor. *ret is what it was before. The descriptor, or -errno. */
+int changes_open_closed(
+	const struct changes_disk *d, int dir, const char *name, struct stat *ret) must_check;
+/* Remove a name and all beneath it, by descriptors, following nothing, crossing no mount. 0 also
+ * where it is not there. */
+int disk_remove_tree(const struct changes_disk *d, int dir, const char *name) must_check;
+
 /* ---- changes-file.c ---- */
 
-/* Pack, put a checksum before it, replace the file of that name durably. */
-int changes_file_write(const struct changes_disk *d, int dir, const char *name,
+/* Pack, put a checksum before it, replace the file of that name durably. what: the name that it is
+ * to be read by. */
+int changes_file_write(const struct changes_disk *d, int dir, const char *name, const char *what,
 	const ProtobufCMessage *message, struct error *err) must_check;
 /* *ret is NULL where there is no such file. Anything that is not exactly what was written is an
  * error. */
@@ -74,9 +84,75 @@ int64_t stat_ctime_ns(const struct stat *st);
 /* What the upper directory says, as a manifest. */
 int changes_scan(
 	struct change_set *set, Berm__Wire__ChangeManifest **ret, struct error *err) must_check;
+
+/* ---- changes-names.c ---- */
+
+struct changes_names {
+	char **items; /* in order */
+	size_t count, capacity;
+};
+
+/* What is left for one walk through many directories: names, bytes of them, which are held while it
+ * is deep down, and how much of the processor's time the process may have used when it is over. */
+struct changes_room {
+	uint64_t names, bytes;
+	int64_t until_ns;
+};
+
+struct changes_room changes_room(const struct change_set *set);
+bool changes_has_time(const struct changes_room *room);
+
+/* The names of a directory. Takes fd. room: what is left, which they take of; NULL: as much as one
+ * directory may take. -EFBIG where they are too many to be kept. Release names in any case. */
+int changes_names_read(int fd, struct changes_room *room, struct changes_names *names) must_check;
+void changes_names_finish(struct changes_names *names);
+
+/* ---- changes-overlay.c ---- */
+
 /* The value of an overlay attribute: 'y', 'x' … or 0 where it is not set; -errno. Others than berm
  * knows are -EBADMSG. */
 int changes_opaque(int fd);
+/* Whether a directory of the upper directory is the copy of one that was beneath it. */
+bool changes_was_there(int dir, const char *name);
+/* Why a name of the upper directory cannot be looked at, or is none that berm knows, from such an
+ * answer; static words, or NULL. */
+const char *changes_trouble(int r);
+
+/* ---- changes-view.c ---- */
+
+struct changes_entry;
+
+/* One side of a name, the workspace's with its owner's rights. A descriptor, or -errno. */
+int changes_open_side(
+	struct change_set *set, const struct changes_entry *entry, bool old, int flags) must_check;
+
+/* Opened for writing and left as it was, or written back: no change. Of what is larger than 256 MiB
+ * that is not looked for. */
+bool changes_is_untouched(struct change_set *set, const struct changes_entry *entry);
+
+/* ---- changes-guards.c ---- */
+
+/* *ret_pattern: what of the profile forbids that a commit touches a path beneath the workspace, or
+ * the beginning of berm's own names, else NULL. whole: all beneath it is touched, too. 0 or
+ * -ENOMEM.
+ */
+int changes_guarded(const Berm__Wire__ChangeHead *head, const char *path, bool whole,
+	const char **ret_pattern) must_check;
+/* The same for all that lies beneath the directory dir/(last of path), by patterns. */
+int changes_guarded_beneath(const Berm__Wire__ChangeHead *head, int dir, const char *path,
+	const char **ret_pattern) must_check;
+
+/* Whether a placeholder kept this path for the run. */
+bool changes_is_reserved(const Berm__Wire__ChangeHead *head, const char *path);
+
+/* ---- changes-renames.c ---- */
+
+/* 1: the same, 0: not, or it cannot be told. */
+int changes_same_content(
+	int dir, const char *name, int other_dir, const char *other, uint64_t size);
+/* Fill in where new files came from. 0 or -ENOMEM. */
+int changes_find_renames(
+	struct change_set *set, Berm__Wire__ChangeManifest *m, int upper) must_check;
 
 /* ---- changes-owner.c ---- */
 
@@ -93,10 +169,18 @@ int changes_stage(struct change_set *set, int staging_fd, const char *name,
 
 /* ---- changes-commit.c ---- */
 
-/* Finish or undo what a commit left. *ret_done: it is committed and the change set is gone. */
-int changes_recover(struct change_set *set, bool *ret_done, struct error *err) must_check;
-/* Remove the change set's own directory. */
-int changes_remove(struct change_set *set, struct error *err) must_check;
+/* Finish or undo what a commit left; undo it where set->dropping. set->committed: it is committed,
+ * and to be recorded and cleaned up. */
+int changes_recover(struct change_set *set, struct error *err) must_check;
+
+/* ---- changes.c ---- */
+
+/* One commit or recovery at a time among all of a place. */
+int changes_lock(struct change_set *set, struct error *err) must_check;
+void changes_unlock(struct change_set *set);
+/* It is no change set any more, durably; what it held is removed by changes_remove_gone(). */
+int changes_let_go(struct change_set *set, struct error *err) must_check;
+int changes_remove_gone(struct change_set *set, struct error *err) must_check;
 /* After an undone commit: objects that are the same but for their ctime are taken as they are now.
  */
 int changes_renew(struct change_set *set, struct error *err) must_check;

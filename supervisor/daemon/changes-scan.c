@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/changes-internal.h"
+#include "daemon/changes-view.h"
 
 #include "base/path.h"
 
-#include <dirent.h>
 #include <string.h>
 #include <sys/sysmacros.h>
-#include <sys/xattr.h>
 
 /* Reads an overlay's upper directory (Documentation/filesystems/overlayfs.rst of the kernel): a
  * character device 0/0 is a name that was deleted; a directory with the attribute "opaque" hides
  * the one beneath it. Cost grows with what is in it, and with what it deletes. */
 
-#define XATTR_LIST_BYTES 65536
-#define COMPARE_CHUNK 65536
-#define RENAME_CANDIDATES 64 /* deleted files of one size that a new file is compared with */
 #define WHITEOUT makedev(0, 0)
+/* A list that is larger helps nobody who has to look at it, and a tool must not choose how long
+ * berm is at it or how much memory that takes. */
+#define CHANGES_MAX 200000U        /* listed */
+#define PATH_BYTES_MAX (64U << 20) /* of their paths */
 
 struct scan {
 	struct change_set *set;
 	Berm__Wire__ChangeManifest *manifest;
-	size_t capacity;
+	struct changes_room room;
+	size_t capacity, path_bytes;
 	bool out_of_memory;
 	struct error *err;
 };
@@ -38,35 +39,13 @@ static int no_memory(struct scan *s)
 	return error_set(s->err, -ENOMEM, ERROR_INTERNAL, "out of memory");
 }
 
-int changes_opaque(int fd)
+static int too_large(struct scan *s)
 {
-	static const char *const known[] = {
-		"opaque", "origin", "impure", "nlink", "uuid", "upper", "protattr"};
-	autofree char *list = malloc(XATTR_LIST_BYTES);
-	ssize_t length = list ? flistxattr(fd, list, XATTR_LIST_BYTES) : -1;
-	char value = 0;
-
-	if (length < 0)
-		return list && errno == ENOTSUP ? 0 : -errno;
-	for (const char *at = list; at < list + length; at += strlen(at) + 1) {
-		const char *name = at + strlen(CHANGES_XATTR_PREFIX);
-		bool found = false;
-
-		if (strncmp(at, CHANGES_XATTR_PREFIX, strlen(CHANGES_XATTR_PREFIX)) != 0)
-			continue;
-		/* The tool's own of that name: the kernel escapes them, and lets nobody set others
-		 * through the overlay. */
-		found = strncmp(name, "overlay.", strlen("overlay.")) == 0;
-		for (size_t i = 0; i < array_size(known) && !found; i++)
-			found = strcmp(name, known[i]) == 0;
-		if (!found)
-			return -EBADMSG;
-		if (strcmp(name, "opaque") == 0 && fgetxattr(fd, at, &value, 1) < 0)
-			return -errno;
-	}
-	return value;
+	return error_set(s->err, -EFBIG, ERROR_REFUSED,
+		"more was staged than can be listed: it can be rolled back only");
 }
 
+/* What a list has room for; NULL: memory is short. */
 static Berm__Wire__Change *add(struct scan *s, Berm__Wire__ChangeKind kind, const struct pair *p)
 {
 	Berm__Wire__ChangeManifest *m = s->manifest;
@@ -90,6 +69,7 @@ static Berm__Wire__Change *add(struct scan *s, Berm__Wire__ChangeKind kind, cons
 	m->changes[m->n_changes++] = change;
 	if (changes_bytes(&change->path, p->path) < 0)
 		return NULL;
+	s->path_bytes += change->path.len;
 	if (kind != BERM__WIRE__CHANGE_KIND__CHANGE_DELETE &&
 		!(change->staged = identity_new(&p->upper)))
 		return NULL;
@@ -112,28 +92,38 @@ static void set_problem(
 		change->problem = text;
 }
 
-static bool guards(const char *pattern, const char *absolute, bool whole)
+static int guarded(struct scan *s, Berm__Wire__Change *change, int r, const char *pattern)
 {
-	if (path_has_glob(pattern))
-		return path_glob_match(pattern, absolute);
-	return path_is_beneath(absolute, pattern) || (whole && path_is_beneath(pattern, absolute));
+	if (r < 0)
+		return error_set(
+			s->err, r, ERROR_INTERNAL, "look at the profile's rules: %s", strerror(-r));
+	if (pattern)
+		set_problem(s, change,
+			strcmp(pattern, CHANGES_RESERVED) == 0
+				? "names that begin so are berm's own: "
+				: "the profile denies or protects ",
+			pattern);
+	return 0;
 }
 
 /* whole: all beneath the path is concerned. */
 static int check_guards(struct scan *s, Berm__Wire__Change *change, const char *path, bool whole)
 {
-	const Berm__Wire__ChangeHead *head = s->set->head;
-	autofree char *absolute = path_join(changes_path(&head->workspace), path);
+	const char *pattern;
+	int r = changes_guarded(s->set->head, path, whole, &pattern);
 
-	if (!absolute)
-		return no_memory(s);
-	for (size_t i = 0; i < head->n_guarded; i++)
-		if (guards(changes_path(&head->guarded[i]), absolute, whole))
-			set_problem(s, change, "the profile denies or protects ",
-				changes_path(&head->guarded[i]));
-	if (strncmp(path_last(path), CHANGES_RESERVED, strlen(CHANGES_RESERVED)) == 0)
-		set_problem(s, change, "names that begin so are berm's own: ", CHANGES_RESERVED);
-	return 0;
+	return guarded(s, change, r, pattern);
+}
+
+/* Patterns are asked of each name that goes with a directory. */
+static int check_guards_beneath(struct scan *s, Berm__Wire__Change *change, const struct pair *p)
+{
+	const char *pattern = NULL;
+	int r = p->has_base && S_ISDIR(p->base.st_mode)
+			? changes_guarded_beneath(s->set->head, p->base_dir, p->path, &pattern)
+			: 0;
+
+	return guarded(s, change, r, pattern);
 }
 
 static int set_tree(struct scan *s, int dir, const char *name, Berm__Wire__ChangeIdentity *identity,
@@ -166,8 +156,13 @@ static int look_at_base(struct scan *s, Berm__Wire__Change *change, const struct
 		int64_t within;
 
 		r = set_tree(s, p->base_dir, p->name, change->old, &within, &entries);
-		if (r < 0)
+		if (r == -ENOMEM || r == -EMFILE)
 			return r;
+		if (r < 0) {
+			set_problem(s, change, "what lies in it cannot be looked at", "");
+			*s->err = (struct error){0};
+			return 0;
+		}
 		if (within > newest)
 			newest = within;
 		if (change->kind == BERM__WIRE__CHANGE_KIND__CHANGE_DELETE)
@@ -176,53 +171,6 @@ static int look_at_base(struct scan *s, Berm__Wire__Change *change, const struct
 	if (newest > s->set->head->started_ns)
 		set_problem(s, change, "it was changed while the run went on", "");
 	return 0;
-}
-
-static int same_bytes(int a, int b, uint64_t size)
-{
-	autofree char *left = malloc(COMPARE_CHUNK), *right = malloc(COMPARE_CHUNK);
-	uint64_t at = 0;
-
-	if (!left || !right)
-		return -ENOMEM;
-	while (at < size) {
-		ssize_t n = pread(a, left, COMPARE_CHUNK, (off_t)at);
-		ssize_t m = pread(b, right, COMPARE_CHUNK, (off_t)at);
-
-		if (n <= 0 || n != m || memcmp(left, right, (size_t)n) != 0)
-			return 0;
-		at += (uint64_t)n;
-	}
-	return 1;
-}
-
-static int same_content(int dir, const char *name, int other_dir, const char *other, uint64_t size)
-{
-	autoclose int a = beneath_open(dir, name, O_RDONLY | O_NONBLOCK);
-	autoclose int b = beneath_open(other_dir, other, O_RDONLY | O_NONBLOCK);
-
-	return a < 0 || b < 0 ? 0 : same_bytes(a, b, size);
-}
-
-/* Opened for writing and left as it was, or written back. */
-static bool is_untouched(const struct pair *p)
-{
-	char left[4096], right[sizeof(left)];
-	ssize_t n, m;
-
-	if (!p->has_base || (p->upper.st_mode & S_IFMT) != (p->base.st_mode & S_IFMT))
-		return false;
-	if (S_ISLNK(p->upper.st_mode)) {
-		n = readlinkat(p->upper_dir, p->name, left, sizeof(left));
-		m = readlinkat(p->base_dir, p->name, right, sizeof(right));
-		return n > 0 && n == m && memcmp(left, right, (size_t)n) == 0;
-	}
-	if (p->upper.st_mode != p->base.st_mode || p->upper.st_size != p->base.st_size ||
-		p->upper.st_mtim.tv_sec != p->base.st_mtim.tv_sec ||
-		p->upper.st_mtim.tv_nsec != p->base.st_mtim.tv_nsec)
-		return false;
-	return same_content(p->upper_dir, p->name, p->base_dir, p->name,
-		       (uint64_t)p->upper.st_size) == 1;
 }
 
 static bool is_whiteout(const struct stat *st)
@@ -237,45 +185,47 @@ static bool is_kept(mode_t mode)
 
 typedef int each_name(struct scan *s, struct pair *p, void *context);
 
-static int compare_entries(const struct dirent **a, const struct dirent **b)
+static int each_pair(
+	struct scan *s, struct pair *p, const char *path, each_name *each, void *context)
 {
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
+	autofree char *own = NULL;
 
-static int not_dots(const struct dirent *entry)
-{
-	return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+	if (s->manifest->n_changes >= CHANGES_MAX || s->path_bytes > PATH_BYTES_MAX ||
+		!changes_has_time(&s->room))
+		return too_large(s);
+	if (asprintf(&own, "%s%s%s", path, *path ? "/" : "", p->name) < 0)
+		return no_memory(s);
+	p->path = own;
+	if (fstatat(p->upper_dir, p->name, &p->upper, AT_SYMLINK_NOFOLLOW) < 0)
+		return error_errno(s->err, "look at what was staged");
+	p->has_base = p->base_dir >= 0 &&
+		      fstatat(p->base_dir, p->name, &p->base, AT_SYMLINK_NOFOLLOW) == 0;
+	/* What cannot be looked at is not absent. */
+	if (p->base_dir >= 0 && !p->has_base && errno != ENOENT)
+		return error_errno(s->err, "look at the workspace");
+	return each(s, p, context);
 }
 
 /* Each name of the upper directory in order, with what lies beneath it. */
 static int each_entry(
 	struct scan *s, int upper, int base, const char *path, each_name *each, void *context)
 {
-	struct dirent **names = NULL;
-	int count, r = 0;
+	struct changes_names names = {0};
+	int fd = openat(upper, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
 
-	if (path_depth(path) > CHANGES_DEPTH_MAX)
-		return error_set(s->err, -ELOOP, ERROR_REFUSED,
-			"what was staged lies more than %d directories deep", CHANGES_DEPTH_MAX);
-	count = scandirat(upper, ".", &names, not_dots, compare_entries);
-	if (count < 0)
+	if (fd < 0)
 		return error_errno(s->err, "list what was staged");
-	for (int i = 0; i < count; i++) {
-		autofree char *own = NULL;
-		struct pair p = {.name = names[i]->d_name, .upper_dir = upper, .base_dir = base};
+	r = changes_names_read(fd, &s->room, &names);
+	if (r == -EFBIG)
+		too_large(s);
+	else if (r < 0)
+		error_set(s->err, r, ERROR_INTERNAL, "list what was staged: %s", strerror(-r));
+	for (size_t i = 0; r == 0 && i < names.count; i++) {
+		struct pair p = {.name = names.items[i], .upper_dir = upper, .base_dir = base};
 
-		if (r == 0 && asprintf(&own, "%s%s%s", path, *path ? "/" : "", p.name) < 0)
-			r = no_memory(s);
-		p.path = own;
-		if (r == 0 && fstatat(upper, p.name, &p.upper, AT_SYMLINK_NOFOLLOW) < 0)
-			r = error_errno(s->err, "look at what was staged");
-		p.has_base = r == 0 && base >= 0 &&
-			     fstatat(base, p.name, &p.base, AT_SYMLINK_NOFOLLOW) == 0;
-		if (r == 0)
-			r = each(s, &p, context);
-		free(names[i]);
+		r = each_pair(s, &p, path, each, context);
 	}
-	free(names);
+	changes_names_finish(&names);
 	return r;
 }
 
@@ -295,39 +245,45 @@ static int scan_within(struct scan *s, struct pair *p, void *context)
 
 	if (is_whiteout(&p->upper))
 		return 0;
-	if (!is_kept(p->upper.st_mode))
-		return add(s, BERM__WIRE__CHANGE_KIND__CHANGE_LEFT_OUT, p) ? 0 : no_memory(s);
+	if (!is_kept(p->upper.st_mode)) {
+		s->manifest->changes[index]->left_out++;
+		return 0;
+	}
 	s->manifest->changes[index]->entries++;
 	s->manifest->changes[index]->linked += is_linked(&p->upper);
 	r = check_guards(s, s->manifest->changes[index], p->path, false);
 	return r < 0 ? r : scan_new(s, p, index);
 }
 
+static bool is_too_deep(const char *path)
+{
+	return path_depth(path) > CHANGES_DEPTH_MAX;
+}
+
 /* What is wrong with an object of the upper directory itself, and with what is in it. */
 static int scan_new(struct scan *s, const struct pair *p, size_t index)
 {
+	bool directory = S_ISDIR(p->upper.st_mode);
 	autoclose int fd = -1;
 	int r;
 
 	if (S_ISLNK(p->upper.st_mode))
 		return 0;
-	if (!S_ISDIR(p->upper.st_mode) && p->upper.st_mode & (S_ISUID | S_ISGID))
+	if (!directory && p->upper.st_mode & (S_ISUID | S_ISGID))
 		set_problem(s, s->manifest->changes[index], "it has a set-id bit", "");
-	fd = beneath_open(p->upper_dir, p->name,
-		O_RDONLY | O_NONBLOCK | (S_ISDIR(p->upper.st_mode) ? O_DIRECTORY : 0));
+	fd = beneath_open(
+		p->upper_dir, p->name, O_RDONLY | O_NONBLOCK | (directory ? O_DIRECTORY : 0));
 	r = fd < 0 ? -errno : changes_opaque(fd);
-	if (r == -EACCES)
-		set_problem(s, s->manifest->changes[index],
-			"its mode keeps its owner from reading it", "");
-	else if (r == -EBADMSG)
-		set_problem(s, s->manifest->changes[index],
-			"it has an attribute of the overlay that berm does not know", "");
-	else if (r < 0)
+	if (r == -ENOMEM || r == -EMFILE)
 		return error_set(
 			s->err, r, ERROR_INTERNAL, "look at what was staged: %s", strerror(-r));
-	if (r < 0 || !S_ISDIR(p->upper.st_mode))
-		return 0;
-	return each_entry(s, fd, -1, p->path, scan_within, &index);
+	if (r < 0)
+		set_problem(s, s->manifest->changes[index], changes_trouble(r), "");
+	else if (directory && is_too_deep(p->path))
+		set_problem(s, s->manifest->changes[index], "directories lie too deep in it", "");
+	else if (directory)
+		return each_entry(s, fd, -1, p->path, scan_within, &index);
+	return 0;
 }
 
 static int add_whole(struct scan *s, Berm__Wire__ChangeKind kind, const struct pair *p)
@@ -343,6 +299,8 @@ static int add_whole(struct scan *s, Berm__Wire__ChangeKind kind, const struct p
 	r = look_at_base(s, change, p);
 	if (r == 0)
 		r = check_guards(s, change, p->path, p->has_base);
+	if (r == 0)
+		r = check_guards_beneath(s, change, p);
 	if (r < 0 || kind == BERM__WIRE__CHANGE_KIND__CHANGE_DELETE)
 		return r;
 	change->linked = is_linked(&p->upper);
@@ -359,51 +317,89 @@ static int add_whole(struct scan *s, Berm__Wire__ChangeKind kind, const struct p
 /* Where a name was reserved for the run there is an empty directory in its place. */
 static bool is_placeholder(struct scan *s, const struct pair *p)
 {
-	const Berm__Wire__ChangeHead *head = s->set->head;
-	const char *workspace = changes_path(&head->workspace);
-	size_t n = strlen(workspace);
+	return !p->has_base && S_ISDIR(p->upper.st_mode) &&
+	       changes_is_reserved(s->set->head, p->path);
+}
 
-	if (p->has_base || !S_ISDIR(p->upper.st_mode))
-		return false;
-	for (size_t i = 0; i < head->n_reserved; i++) {
-		const char *path = changes_path(&head->reserved[i]);
+/* A name that is not in the workspace. The overlay has of a directory that was only what the run
+ * touched: it is none that comes. */
+static int add_new(struct scan *s, const struct pair *p)
+{
+	size_t index = s->manifest->n_changes;
+	int r = add_whole(s, BERM__WIRE__CHANGE_KIND__CHANGE_CREATE, p);
 
-		if (strncmp(path, workspace, n) == 0 && path[n] == '/' &&
-			strcmp(path + n + 1, p->path) == 0)
-			return true;
-	}
-	return false;
+	if (r == 0 && S_ISDIR(p->upper.st_mode) && changes_was_there(p->upper_dir, p->name))
+		set_problem(s, s->manifest->changes[index],
+			"it was taken out of the workspace while the run went on", "");
+	return r;
 }
 
 static int scan_entry(struct scan *s, struct pair *p, void *context);
+
+static void drop_last(struct scan *s)
+{
+	Berm__Wire__ChangeManifest *m = s->manifest;
+
+	berm__wire__change__free_unpacked(m->changes[--m->n_changes], NULL);
+}
+
+/* The mode of a directory that stays; one that its owner closed to himself is opened up for as long
+ * as a commit changes something in it. */
+static int add_mode(struct scan *s, const struct pair *p, const char *why)
+{
+	Berm__Wire__Change *change = add(s, BERM__WIRE__CHANGE_KIND__CHANGE_ATTRIBUTES, p);
+	bool differs = (p->upper.st_mode ^ p->base.st_mode) & 01777;
+
+	if (!change)
+		return no_memory(s);
+	if (why)
+		set_problem(s, change, why, "");
+	/* Its ctime changes with every name in it, too: better asked once more than lost. */
+	if (differs && stat_ctime_ns(&p->base) > s->set->head->started_ns)
+		set_problem(s, change, "it was changed while the run went on", "");
+	return differs ? check_guards(s, change, p->path, true) : 0;
+}
+
+/* Names that come and go give a directory one time as the other; to be moved, or given another
+ * mode, its ctime alone. */
+static bool was_moved(const struct scan *s, const struct stat *st)
+{
+	return stat_ctime_ns(st) > s->set->head->started_ns &&
+	       (st->st_ctim.tv_sec != st->st_mtim.tv_sec ||
+		       st->st_ctim.tv_nsec != st->st_mtim.tv_nsec);
+}
 
 /* A directory on both sides. */
 static int scan_merged(struct scan *s, const struct pair *p)
 {
 	autoclose int upper = beneath_open(p->upper_dir, p->name, O_RDONLY | O_DIRECTORY);
 	autoclose int base = -1;
-	int opaque;
+	bool differs = (p->upper.st_mode ^ p->base.st_mode) & 01777;
+	bool closed =
+		(p->base.st_mode & S_IRWXU) != S_IRWXU && p->base.st_uid == s->set->head->owner_uid;
+	bool moved = was_moved(s, &p->base);
+	size_t before = s->manifest->n_changes;
+	int opaque = upper < 0 ? -errno : changes_opaque(upper), r;
+	const char *why = changes_trouble(opaque);
 
-	if (upper < 0)
-		return error_errno(s->err, "open a directory of what was staged");
-	opaque = changes_opaque(upper);
-	if (opaque < 0 && opaque != -EBADMSG)
-		return error_set(s->err, opaque, ERROR_INTERNAL, "look at what was staged: %s",
-			strerror(-opaque));
 	if (opaque == 'y' || opaque == -EBADMSG)
 		return add_whole(s, BERM__WIRE__CHANGE_KIND__CHANGE_REPLACE, p);
-	base = beneath_open(p->base_dir, p->name, O_RDONLY | O_DIRECTORY);
-	if (base < 0)
-		return error_errno(s->err, "open a directory of the workspace");
-	if ((p->upper.st_mode ^ p->base.st_mode) & 01777) {
-		Berm__Wire__Change *change = add(s, BERM__WIRE__CHANGE_KIND__CHANGE_ATTRIBUTES, p);
-
-		if (!change)
-			return no_memory(s);
-		if (check_guards(s, change, p->path, false) < 0)
-			return -ENOMEM;
-	}
-	return each_entry(s, upper, base, p->path, scan_entry, NULL);
+	if (!why && is_too_deep(p->path))
+		why = "directories lie too deep in it";
+	if (!why)
+		base = beneath_open(p->base_dir, p->name, O_RDONLY | O_DIRECTORY);
+	if (!why && base < 0)
+		why = "the directory in the workspace cannot be opened";
+	r = why || differs || closed || moved ? add_mode(s, p, why) : 0;
+	if (r < 0 || why)
+		return r;
+	if (moved)
+		set_problem(s, s->manifest->changes[before],
+			"it was moved, or got another mode, while the run went on", "");
+	r = each_entry(s, upper, base, p->path, scan_entry, NULL);
+	if (r == 0 && !differs && (closed || moved) && s->manifest->n_changes == before + 1)
+		drop_last(s);
+	return r;
 }
 
 static int scan_entry(struct scan *s, struct pair *p, void *context)
@@ -418,65 +414,83 @@ static int scan_entry(struct scan *s, struct pair *p, void *context)
 	if (is_placeholder(s, p))
 		return 0;
 	if (!p->has_base)
-		return add_whole(s, BERM__WIRE__CHANGE_KIND__CHANGE_CREATE, p);
+		return add_new(s, p);
 	if (upper != (p->base.st_mode & S_IFMT))
 		return add_whole(s, BERM__WIRE__CHANGE_KIND__CHANGE_REPLACE, p);
 	if (upper == S_IFDIR)
 		return scan_merged(s, p);
-	return is_untouched(p) ? 0 : add_whole(s, BERM__WIRE__CHANGE_KIND__CHANGE_MODIFY, p);
+	return changes_is_untouched(s->set, &(const struct changes_entry){.path = p->path,
+						    .name = p->name,
+						    .old_dir = p->base_dir,
+						    .now_dir = p->upper_dir,
+						    .old = p->base,
+						    .now = p->upper,
+						    .has_old = p->has_base,
+						    .has_now = true})
+		       ? 0
+		       : add_whole(s, BERM__WIRE__CHANGE_KIND__CHANGE_MODIFY, p);
 }
 
-/* The overlay copies a file that is renamed: a new file with the content of one that goes. */
-static int find_renames(struct scan *s, int upper)
+/* The workspace's own mode is its owner's to set: told, and never changed. */
+static int scan_top(struct scan *s, int upper, int base)
+{
+	struct pair p = {.name = ".", .path = ".", .has_base = true};
+
+	if (fstat(upper, &p.upper) < 0 || fstat(base, &p.base) < 0)
+		return error_errno(s->err, "look at the workspace");
+	if (((p.upper.st_mode ^ p.base.st_mode) & 01777) == 0)
+		return 0;
+	return add(s, BERM__WIRE__CHANGE_KIND__CHANGE_LEFT_OUT, &p) ? 0 : no_memory(s);
+}
+
+static int scan_all(struct scan *s, int upper, int base)
+{
+	int r = scan_top(s, upper, base);
+
+	if (r == 0)
+		r = each_entry(s, upper, base, "", scan_entry, NULL);
+
+	if (r == 0)
+		r = changes_find_renames(s->set, s->manifest, upper);
+	if (r == -ENOMEM || s->out_of_memory)
+		r = no_memory(s);
+	return r;
+}
+
+/* The list without what was found so far: one that is not whole misleads. */
+static int without_list(struct scan *s)
 {
 	Berm__Wire__ChangeManifest *m = s->manifest;
 
-	for (size_t i = 0; i < m->n_changes; i++) {
-		Berm__Wire__Change *to = m->changes[i];
-		unsigned tried = 0;
-
-		if (to->kind != BERM__WIRE__CHANGE_KIND__CHANGE_CREATE ||
-			!S_ISREG(to->staged->mode) || !to->staged->size)
-			continue;
-		for (size_t k = 0; k < m->n_changes && !to->from.len; k++) {
-			const Berm__Wire__Change *gone = m->changes[k];
-
-			if (gone->kind != BERM__WIRE__CHANGE_KIND__CHANGE_DELETE ||
-				!S_ISREG(gone->old->mode) || gone->old->size != to->staged->size ||
-				tried++ >= RENAME_CANDIDATES)
-				continue;
-			if (same_content(upper, changes_path(&to->path), s->set->work_fd,
-				    changes_path(&gone->path), to->staged->size) == 1 &&
-				changes_bytes(&to->from, changes_path(&gone->path)) < 0)
-				return no_memory(s);
-		}
-	}
-	return 0;
+	while (m->n_changes)
+		drop_last(s);
+	m->problem = strdup(s->err->text);
+	*s->err = (struct error){0};
+	return m->problem ? 0 : no_memory(s);
 }
 
 int changes_scan(struct change_set *set, Berm__Wire__ChangeManifest **ret, struct error *err)
 {
 	autoclose int upper = beneath_open(set->fd, CHANGES_UPPER, O_RDONLY | O_DIRECTORY);
 	autoclose int base = -1;
-	struct scan s = {.set = set, .err = err};
-	int r = changes_open_workspace(set, err);
+	struct scan s = {.set = set, .err = err, .room = changes_room(set)};
+	int r = upper < 0 ? error_errno(err, "open what was staged")
+			  : changes_open_workspace(set, err);
 
 	if (r < 0)
 		return r;
 	base = beneath_open(set->work_fd, "", O_RDONLY | O_DIRECTORY);
-	if (upper < 0 || base < 0)
-		return error_errno(err, "open what was staged");
+	if (base < 0)
+		return error_errno(err, "open the workspace");
 	s.manifest = malloc(sizeof(*s.manifest));
 	if (!s.manifest)
 		return no_memory(&s);
 	berm__wire__change_manifest__init(s.manifest);
 	s.manifest->version = 1;
 	s.manifest->run = strdup(set->run);
-	r = s.manifest->run ? each_entry(&s, upper, base, "", scan_entry, NULL) : no_memory(&s);
-	if (r == 0)
-		r = find_renames(&s, upper);
-	if (r == 0 && s.out_of_memory)
-		r = no_memory(&s);
+	r = s.manifest->run ? scan_all(&s, upper, base) : no_memory(&s);
+	if (r == -EFBIG)
+		r = without_list(&s);
 	if (r < 0)
 		changes_message_free(s.manifest);
 	else

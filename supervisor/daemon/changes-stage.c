@@ -24,8 +24,22 @@ static int failed(const struct stage *s, const char *what, int r)
 	return error_set(s->err, r, ERROR_REFUSED, "%s: %s", what, strerror(-r));
 }
 
+/* What the run made may be closed to the owner of the workspace: with berm's rights. */
+static ssize_t read_attribute(struct change_set *set, int from, const char *name, char *value)
+{
+	ssize_t n;
+	int r;
+
+	owner_leave(set);
+	n = fgetxattr(from, name, value, LIST_BYTES);
+	if (n < 0)
+		n = -errno;
+	r = owner_enter(set);
+	return r < 0 ? r : n;
+}
+
 /* The tool's own attributes; never the overlay's, and none that gives rights. */
-static int copy_attributes(int from, int to)
+static int copy_attributes(struct change_set *set, int from, int to)
 {
 	autofree char *list = malloc(LIST_BYTES), *value = malloc(LIST_BYTES);
 	ssize_t length, n;
@@ -39,9 +53,9 @@ static int copy_attributes(int from, int to)
 		if (strncmp(at, USER_PREFIX, strlen(USER_PREFIX)) != 0 ||
 			strncmp(at, CHANGES_XATTR_PREFIX, strlen(CHANGES_XATTR_PREFIX)) == 0)
 			continue;
-		n = fgetxattr(from, at, value, LIST_BYTES);
+		n = read_attribute(set, from, at, value);
 		if (n < 0 || fsetxattr(to, at, value, (size_t)n, 0) < 0)
-			return -errno;
+			return n < 0 ? (int)n : -errno;
 	}
 	return 0;
 }
@@ -77,7 +91,7 @@ static int fill_file(struct change_set *set, int from, int staging, const char *
 	int r = to < 0 ? to : disk_copy(set->disk, from, to, (uint64_t)st->st_size);
 
 	if (r == 0)
-		r = copy_attributes(from, to);
+		r = copy_attributes(set, from, to);
 	if (r == 0)
 		r = keep_access(set, to, change);
 	if (r == 0)
@@ -184,7 +198,8 @@ static int stage_directory(
 	s->depth--;
 	if (r < 0)
 		return r;
-	r = close_directory(s, to, mode);
+	/* One that is to be moved to its place is closed there. */
+	r = close_directory(s, to, s->depth ? mode : mode | S_IRWXU);
 	return r < 0 ? failed(s, "make a directory beside its place", r) : 0;
 }
 

@@ -4,18 +4,18 @@
 #include "base/path.h"
 #include "daemon/state-directory.h"
 
-#include <dirent.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
 #include <time.h>
 
-#define GONE ".gone-"
 #define VERSION 1
 #define NS 1000000000LL
 #define TICK_TRIES 200
 #define TICK_NS 1000000L
+#define LOCK_TRIES 200
+#define LOCK_WAIT_NS 50000000L
 
 int changes_place(const char *state_dir, bool create, int *ret_fd, struct error *err)
 {
@@ -103,6 +103,31 @@ static int make_layers(struct change_set *set, uid_t uid, gid_t gid, struct erro
 	return 0;
 }
 
+/* What says after the next boot, too, that it is the same one: no device has its number for good,
+ * and the first directories of all file systems of a kind have the same inode. 0 where the file
+ * system does not tell. */
+static int64_t born_ns(int fd)
+{
+	struct statx st = {0};
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &st) < 0 || !(st.stx_mask & STATX_BTIME))
+		return 0;
+	return st.stx_btime.tv_sec * NS + st.stx_btime.tv_nsec;
+}
+
+/* By the descriptor: whoever owns the directory above could put another one there meanwhile. */
+static int describe_workspace(struct change_set *set, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(set->work_fd, &st) < 0)
+		return error_errno(err, "look at the workspace");
+	set->head->owner_uid = st.st_uid;
+	set->head->owner_gid = st.st_gid;
+	set->head->born_ns = born_ns(set->work_fd);
+	return 0;
+}
+
 static int fill(struct change_set *set, const Berm__Wire__ChangeHead *head, uid_t uid, gid_t gid,
 	struct error *err)
 {
@@ -112,11 +137,14 @@ static int fill(struct change_set *set, const Berm__Wire__ChangeHead *head, uid_
 		r = changes_open_workspace(set, err);
 	if (r == 0)
 		r = make_layers(set, uid, gid, err);
+	if (r == 0)
+		r = describe_workspace(set, err);
 	if (r < 0)
 		return r;
 	set->head->version = VERSION;
 	set->head->started_ns = next_tick();
-	return changes_file_write(set->disk, set->fd, CHANGES_HEAD, &set->head->base, err);
+	return changes_file_write(
+		set->disk, set->fd, CHANGES_HEAD, CHANGES_HEAD, &set->head->base, err);
 }
 
 int changes_begin(int place_fd, const Berm__Wire__ChangeHead *head, uid_t upper_uid,
@@ -138,7 +166,8 @@ int changes_begin(int place_fd, const Berm__Wire__ChangeHead *head, uid_t upper_
 	if (r < 0) {
 		struct error ignored = {0};
 
-		(void)!changes_remove(&set, &ignored);
+		if (changes_let_go(&set, &ignored) == 0)
+			(void)!changes_remove_gone(&set, &ignored);
 		change_set_finish(&set);
 		return r;
 	}
@@ -161,9 +190,14 @@ int changes_open_workspace(struct change_set *set, struct error *err)
 		return error_errno(err, "open the workspace %s", path);
 	if (fstat(fd, &st) < 0)
 		return error_errno(err, "look at the workspace %s", path);
-	if (st.st_dev != set->head->dev || st.st_ino != set->head->ino)
+	if (st.st_ino != set->head->ino ||
+		(set->head->born_ns && set->head->born_ns != born_ns(fd)))
 		return error_set(err, -ESTALE, ERROR_REFUSED,
 			"%s is another directory than the one that the run had", path);
+	if (set->head->started_ns && st.st_uid != set->head->owner_uid)
+		return error_set(
+			err, -ESTALE, ERROR_REFUSED, "%s belongs to somebody else now", path);
+	set->work_dev = st.st_dev;
 	set->work_fd = take_fd(&fd);
 	return 0;
 }
@@ -172,7 +206,7 @@ static int make_manifest(struct change_set *set, struct error *err)
 {
 	int r = changes_scan(set, &set->manifest, err);
 
-	if (r < 0 || !set->manifest->n_changes)
+	if (r < 0 || (!set->manifest->n_changes && !*set->manifest->problem))
 		return r;
 	/* A manifest speaks of data that the disk has. The kernel wrote most of it when the overlay
 	 * was unmounted. */
@@ -180,15 +214,37 @@ static int make_manifest(struct change_set *set, struct error *err)
 	if (r < 0)
 		return error_set(err, r, ERROR_INTERNAL, "write what was staged to the disk: %s",
 			strerror(-r));
-	return changes_file_write(set->disk, set->fd, CHANGES_MANIFEST, &set->manifest->base, err);
+	return changes_file_write(
+		set->disk, set->fd, CHANGES_MANIFEST, CHANGES_MANIFEST, &set->manifest->base, err);
 }
 
 int changes_seal(struct change_set *set, bool *ret_empty, struct error *err)
 {
 	int r = make_manifest(set, err);
 
-	*ret_empty = r == 0 && set->manifest->n_changes == 0;
-	return *ret_empty ? changes_remove(set, err) : r;
+	*ret_empty = r == 0 && set->manifest->n_changes == 0 && !*set->manifest->problem;
+	if (*ret_empty)
+		r = changes_rollback(set, err);
+	return *ret_empty && r == 0 ? changes_clean(set, err) : r;
+}
+
+/* What was staged can be looked at and dropped whatever the state of it: a list that cannot be made
+ * keeps it from being committed alone. One that cannot be written is as good for this process. */
+static int need_manifest(struct change_set *set, struct error *err)
+{
+	int r = make_manifest(set, err);
+
+	if (set->manifest)
+		return 0;
+	if (r == -ENOMEM)
+		return r;
+	snprintf(set->stuck, sizeof(set->stuck), "%.250s", err->text);
+	*err = (struct error){0};
+	set->manifest = malloc(sizeof(*set->manifest));
+	if (!set->manifest)
+		return error_errno(err, "a list of changes");
+	berm__wire__change_manifest__init(set->manifest);
+	return 0;
 }
 
 static int read_messages(struct change_set *set, struct error *err)
@@ -218,7 +274,6 @@ static int read_messages(struct change_set *set, struct error *err)
 
 static int take(struct change_set *set, struct error *err)
 {
-	bool done = false;
 	int r;
 
 	set->fd = openat(set->parent_fd, set->run, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -228,13 +283,19 @@ static int take(struct change_set *set, struct error *err)
 		return error_set(err, -errno, ERROR_REFUSED,
 			"the run %s goes on, or somebody else works on its changes", set->run);
 	r = read_messages(set, err);
+	if (r < 0 && set->dropping) {
+		/* Only a commit that was broken off needs to know what was staged. */
+		set->head = changes_message_free(set->head);
+		set->manifest = changes_message_free(set->manifest);
+		*err = (struct error){0};
+		r = 0;
+	}
 	if (r == 0)
-		r = changes_recover(set, &done, err);
-	if (r == 0 && done)
-		return error_set(err, -ENOENT, ERROR_NOT_FOUND,
-			"the commit of %s, which was broken off, is finished now", set->run);
-	if (r == 0 && !set->manifest)
-		r = make_manifest(set, err);
+		r = changes_recover(set, err);
+	if (r == 0 && !set->manifest && !set->committed && !set->dropping)
+		r = need_manifest(set, err);
+	if (r == 0 && set->manifest && *set->manifest->problem && !*set->stuck)
+		snprintf(set->stuck, sizeof(set->stuck), "%.250s", set->manifest->problem);
 	return r;
 }
 
@@ -260,13 +321,14 @@ static int find_run(int place_fd, const char *run, char found[CHANGES_RUN_MAX], 
 		run);
 }
 
-int changes_open(int place_fd, const char *run, const struct changes_disk *disk,
+static int open_set(int place_fd, const char *run, const struct changes_disk *disk, bool dropping,
 	struct change_set *ret_set, struct error *err)
 {
 	struct change_set set = CHANGE_SET_INIT;
 	int r;
 
 	set.disk = disk;
+	set.dropping = dropping;
 	if (!*run)
 		return error_set(err, -EINVAL, ERROR_INPUT, "no run is named");
 	r = find_run(place_fd, run, set.run, err);
@@ -279,6 +341,35 @@ int changes_open(int place_fd, const char *run, const struct changes_disk *disk,
 	else
 		*ret_set = set;
 	return r;
+}
+
+int changes_open(int place_fd, const char *run, const struct changes_disk *disk,
+	struct change_set *ret_set, struct error *err)
+{
+	return open_set(place_fd, run, disk, false, ret_set, err);
+}
+
+int changes_open_to_drop(int place_fd, const char *run, const struct changes_disk *disk,
+	struct change_set *ret_set, struct error *err)
+{
+	return open_set(place_fd, run, disk, true, ret_set, err);
+}
+
+int changes_lock(struct change_set *set, struct error *err)
+{
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (flock(set->parent_fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK)
+			return error_errno(err, "lock the change sets");
+		nanosleep(&(struct timespec){.tv_nsec = LOCK_WAIT_NS}, NULL);
+	}
+	return error_set(err, -EWOULDBLOCK, ERROR_REFUSED, "another commit goes on");
+}
+
+void changes_unlock(struct change_set *set)
+{
+	(void)!flock(set->parent_fd, LOCK_UN);
 }
 
 static int put_conflict(struct text *lines, const Berm__Wire__Change *change, const char *why)
@@ -310,8 +401,10 @@ int changes_conflicts(struct change_set *set, struct text *ret_lines, struct err
 
 	if (r < 0)
 		return r;
-	if (set->stuck)
-		text_printf(ret_lines, "%s\n", set->stuck);
+	if (*set->stuck) {
+		text_escape(ret_lines, set->stuck, strlen(set->stuck), 1024);
+		text_puts(ret_lines, "\n");
+	}
 	r = owner_enter(set);
 	if (r < 0)
 		return error_set(err, r, ERROR_INTERNAL, "become the owner of the workspace: %s",
@@ -320,7 +413,7 @@ int changes_conflicts(struct change_set *set, struct text *ret_lines, struct err
 		const Berm__Wire__Change *change = set->manifest->changes[i];
 		const char *why = *change->problem ? change->problem : NULL;
 
-		if (change->kind == BERM__WIRE__CHANGE_KIND__CHANGE_LEFT_OUT)
+		if (change->kind == BERM__WIRE__CHANGE_KIND__CHANGE_LEFT_OUT && !why)
 			continue;
 		if (!why)
 			r = check_one(set, change, false, &why, err);
@@ -347,92 +440,8 @@ int changes_renew(struct change_set *set, struct error *err)
 			identity_same(change->old, &st, true) && !S_ISDIR(st.st_mode))
 			change->old->ctime_ns = stat_ctime_ns(&st);
 	}
-	r = set->manifest ? changes_file_write(
-				    set->disk, set->fd, CHANGES_MANIFEST, &set->manifest->base, err)
+	r = set->manifest ? changes_file_write(set->disk, set->fd, CHANGES_MANIFEST,
+				    CHANGES_MANIFEST, &set->manifest->base, err)
 			  : 0;
 	return r;
-}
-
-/* Under another name first: what is half removed is no change set any more. */
-int changes_remove(struct change_set *set, struct error *err)
-{
-	char gone[sizeof(GONE) + CHANGES_RUN_MAX];
-	int r;
-
-	snprintf(gone, sizeof(gone), GONE "%s", set->run);
-	r = disk_rename(set->disk, set->parent_fd, set->run, set->parent_fd, gone, 0);
-	if (r == 0)
-		r = disk_sync(set->disk, set->parent_fd);
-	if (r == 0)
-		r = disk_remove_tree(set->disk, set->parent_fd, gone);
-	return r < 0 ? error_set(err, r, ERROR_INTERNAL, "remove the change set: %s", strerror(-r))
-		     : 0;
-}
-
-int changes_rollback(struct change_set *set, struct error *err)
-{
-	return changes_remove(set, err);
-}
-
-static int own_names(const struct dirent *entry)
-{
-	return entry->d_name[0] != '.' && strlen(entry->d_name) < CHANGES_RUN_MAX;
-}
-
-static int gone_names(const struct dirent *entry)
-{
-	return strncmp(entry->d_name, GONE, strlen(GONE)) == 0;
-}
-
-static void remove_gone(int place_fd)
-{
-	struct dirent **names = NULL;
-	int count = scandirat(place_fd, ".", &names, gone_names, alphasort);
-
-	for (int i = 0; i < count; i++) {
-		(void)!disk_remove_tree(NULL, place_fd, names[i]->d_name);
-		free(names[i]);
-	}
-	free(names);
-}
-
-int changes_list(int place_fd, char ***ret_runs, struct error *err)
-{
-	struct dirent **names = NULL;
-	int count;
-	char **runs;
-
-	remove_gone(place_fd);
-	count = scandirat(place_fd, ".", &names, own_names, alphasort);
-	if (count < 0)
-		return error_errno(err, "list the change sets");
-	runs = calloc((size_t)count + 1, sizeof(*runs) + CHANGES_RUN_MAX);
-	for (int i = 0; i < count; i++) {
-		if (runs) {
-			runs[i] = (char *)(runs + count + 1) + (size_t)i * CHANGES_RUN_MAX;
-			/* own_names() knows their length. */
-			memcpy(runs[i], names[i]->d_name, strlen(names[i]->d_name) + 1);
-		}
-		free(names[i]);
-	}
-	free(names);
-	if (!runs)
-		return error_errno(err, "list the change sets");
-	*ret_runs = runs;
-	return 0;
-}
-
-static const char *const kind_words[] = {
-	[BERM__WIRE__CHANGE_KIND__CHANGE_UNSPECIFIED] = "unknown",
-	[BERM__WIRE__CHANGE_KIND__CHANGE_CREATE] = "create",
-	[BERM__WIRE__CHANGE_KIND__CHANGE_MODIFY] = "modify",
-	[BERM__WIRE__CHANGE_KIND__CHANGE_REPLACE] = "replace",
-	[BERM__WIRE__CHANGE_KIND__CHANGE_DELETE] = "delete",
-	[BERM__WIRE__CHANGE_KIND__CHANGE_ATTRIBUTES] = "mode",
-	[BERM__WIRE__CHANGE_KIND__CHANGE_LEFT_OUT] = "left-out",
-};
-
-const char *changes_kind_word(Berm__Wire__ChangeKind kind)
-{
-	return (unsigned)kind < array_size(kind_words) ? kind_words[kind] : kind_words[0];
 }

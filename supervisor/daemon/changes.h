@@ -41,14 +41,27 @@ struct changes_disk {
 	void *context;
 };
 
+/* How much may be looked at for one list. For tests, which cannot wait for what berm allows. */
+struct changes_bounds {
+	uint64_t names, name_bytes; /* read */
+	int64_t cpu_ns;             /* of the processor's time */
+};
+
 struct change_set {
 	const struct changes_disk *disk; /* borrowed; NULL: nobody is asked */
 	char run[CHANGES_RUN_MAX];
 	int parent_fd; /* STATE/changes */
 	int fd;        /* of its own directory, locked (flock(2)) */
 	int work_fd;   /* the workspace */
+	dev_t work_dev;
 	bool groups_dropped;
-	const char *stuck; /* why no commit can be made of it any more; static words, or NULL */
+	bool dropping;      /* opened to be rolled back: what a commit left is undone */
+	bool staging_made;  /* by the commit that goes on */
+	bool committed;     /* what is left is to record it and changes_clean() */
+	bool recorded;      /* that it was committed */
+	bool keep_replaced; /* until the disk has the journal */
+	const struct changes_bounds *bounds; /* borrowed; NULL: as much as berm allows */
+	char stuck[256];                     /* why no commit can be made of it any more; else "" */
 	Berm__Wire__ChangeHead *head;
 	Berm__Wire__ChangeManifest *manifest;
 };
@@ -74,29 +87,36 @@ int changes_seal(struct change_set *set, bool *ret_empty, struct error *err) mus
 
 /* Open one: recovers a commit that was broken off, makes a manifest where the run's berm was
  * killed. -EWOULDBLOCK where the run goes on or somebody else works on it, -ENOENT (kind NOT_FOUND)
- * where there is none, also where recovery found the commit done. run may be the beginning of an
- * id. */
+ * where there is none. Where recovery found the commit done, set->committed: nothing of it can be
+ * looked at, and what is left is changes_clean(). run may be the beginning of an id. What cannot be
+ * listed has set->stuck, and a manifest without changes. */
 int changes_open(int place_fd, const char *run, const struct changes_disk *disk,
+	struct change_set *ret_set, struct error *err) must_check;
+/* Open one to roll it back, whatever state it is in: it needs no manifest, and without a commit
+ * that was broken off neither a head nor the workspace. head and manifest may be NULL. */
+int changes_open_to_drop(int place_fd, const char *run, const struct changes_disk *disk,
 	struct change_set *ret_set, struct error *err) must_check;
 void change_set_finish(struct change_set *set);
 
 /* What is in the way of a commit now, one line each, escaped. 0, or an error where that cannot be
  * told. */
 int changes_conflicts(struct change_set *set, struct text *ret_lines, struct error *err) must_check;
-/* All or nothing; the change set is gone afterwards. -EBUSY (kind REFUSED) where something is in
- * the way: the workspace is then as it was. */
+/* All or nothing. -EBUSY (kind REFUSED) where something is in the way: the workspace is then as it
+ * was. Afterwards set->committed: it is recorded, then changes_clean() is called. */
 int changes_commit(struct change_set *set, struct error *err) must_check;
-/* Remove what was staged. The workspace was never touched. */
+/* The next one who opens the change set need not record its commit. */
+void changes_recorded(struct change_set *set);
+/* Let go of what was staged: it is no change set any more. The workspace was never touched.
+ * Afterwards changes_clean(). */
 int changes_rollback(struct change_set *set, struct error *err) must_check;
+/* After a commit or a rollback: remove what is not needed any more. What fails is tried again by
+ * the next changes_open() or changes_list(); the commit or rollback is as done as without. */
+int changes_clean(struct change_set *set, struct error *err) must_check;
 
 /* Each change set's id in the order of their names; NULL-terminated, strings and array in one
  * allocation (caller frees). */
 int changes_list(int place_fd, char ***ret_runs, struct error *err) must_check;
 
-/* A unified diff of one change where both sides are text and small, else one line that says why
- * there is none. Everything is escaped and bounded. */
-int changes_diff(struct change_set *set, const Berm__Wire__Change *change, struct text *out,
-	struct error *err) must_check;
 /* A new packed copy of a path; 0 or -ENOMEM. */
 int changes_bytes(ProtobufCBinaryData *ret, const char *string) must_check;
 void *changes_message_free(void *message);

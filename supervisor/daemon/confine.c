@@ -51,6 +51,8 @@ static const struct {
 	{"sendmsg",           CONFINE_CLIENTS | CONFINE_DATAGRAMS},
 	{"memfd_create",      CONFINE_DATAGRAMS},
 	{"pipe2",             CONFINE_PIPES},
+	{"clone",             CONFINE_CHILDREN},
+	{"set_robust_list",   CONFINE_CHILDREN},
 	{"close",             EVERY},
 	{"read",              EVERY},
 	{"write",             EVERY},

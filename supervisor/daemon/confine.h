@@ -16,6 +16,7 @@ enum confine_calls {
 	CONFINE_MESSAGES = 1 << 3,  /* send and receive over sockets that are open */
 	CONFINE_DATAGRAMS = 1 << 4, /* send to a socket by its name, a descriptor with it */
 	CONFINE_PIPES = 1 << 5,     /* make pipes */
+	CONFINE_CHILDREN = 1 << 6,  /* make copies of itself */
 };
 
 /* What may be done beneath a directory, or to a file. */

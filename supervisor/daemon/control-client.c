@@ -11,7 +11,9 @@ int control_read_reply(
 	const uint8_t *packet, size_t length, Berm__Wire__RunStatus **ret_status, struct error *err)
 {
 	Berm__Wire__ControlReply *reply =
-		length ? berm__wire__control_reply__unpack(NULL, length, packet) : NULL;
+		length ? message_read(&berm__wire__control_reply__descriptor, packet, length,
+				 CONTROL_BOUNDS)
+		       : NULL;
 	int r = 0;
 
 	if (!reply || reply->version != CONTROL_VERSION)

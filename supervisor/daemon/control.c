@@ -151,7 +151,8 @@ size_t control_answer(const struct control_actions *actions, const uint8_t *requ
 	struct error err = {0};
 
 	if (length > 0 && length <= CONTROL_REQUEST_MAX)
-		read = berm__wire__control_request__unpack(NULL, length, request);
+		read = message_read(
+			&berm__wire__control_request__descriptor, request, length, CONTROL_BOUNDS);
 	if (!read)
 		error_set(&err, -EPROTO, ERROR_INPUT, "this is no request");
 	else if (handle_request(actions, read, &err) < 0 && !err.code)

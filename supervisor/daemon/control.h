@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "wire/control.pb-c.h"
+#include "wire/strict.h"
 
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -21,6 +22,8 @@
 #define CONTROL_WORDS_MAX 16
 #define CONTROL_RULES_MAX 64
 #define CONTROL_TEXT_MAX 256 /* bytes of one string */
+/* What anybody's packet may be: more than there is of rows, and fields of a later berm. */
+#define CONTROL_BOUNDS ((struct message_bounds){.repeated = 1024, .may_grow = true})
 
 /* What the run does when it is asked. */
 struct control_actions {

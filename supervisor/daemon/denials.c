@@ -7,6 +7,17 @@
 #define FNV_OFFSET 0xcbf29ce484222325ULL
 #define FNV_PRIME 0x100000001b3ULL
 
+static const char *const operations[] = {"syscall", "socket", "connect", "listen", "send", "open",
+	"read", "write", "delete", "exec", "fork", "mount"};
+
+const char *denial_operation(const char *word)
+{
+	for (size_t i = 0; i < array_size(operations); i++)
+		if (strcmp(operations[i], word) == 0)
+			return operations[i];
+	return "operation";
+}
+
 static uint64_t mix(uint64_t hash, const char *bytes, size_t length)
 {
 	for (size_t i = 0; i < length; i++)

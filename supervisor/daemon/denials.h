@@ -45,6 +45,9 @@ struct denials {
  * static string. */
 void denials_add(struct denials *denials, const char *operation, const char *target,
 	const struct denial_rule *rule);
+/* An operation that is reported, as a static word: an event's own string lives for the call only.
+ */
+const char *denial_operation(const char *word);
 /* "RUN.3": how the status record, the log and `berm explain` name the row with that index. */
 #define DENIAL_ID_BYTES 64
 void denial_id(const char *run_id, size_t index, char ret_id[DENIAL_ID_BYTES]);

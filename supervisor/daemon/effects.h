@@ -52,6 +52,8 @@ struct effects {
 	struct trip trips[EFFECTS_TRIPS_MAX]; /* in order */
 	size_t trip_count;
 	uint64_t trips_not_kept;
+	/* Each trip, kept or not; a threshold that only warns is none. */
+	uint64_t caps_crossed, breakers_tripped, emergencies;
 	uint64_t events_lost;   /* reports of the kernel's programs that found no room; the counters
 				   hold them all the same */
 	uint64_t activity_lost; /* likewise, of what was let through */

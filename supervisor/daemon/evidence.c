@@ -3,23 +3,20 @@
 
 #include "base/io.h"
 #include "base/number.h"
-#include "daemon/run-id.h"
-#include "daemon/state-directory.h"
+#include "record/redact.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sodium.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define DIRECTORY "evidence"
 #define STAT_BYTES 1024
-#define SAME_RUN_MAX 100
+#define EVIDENCE_ARGUMENTS_MAX 64
 #define EVIDENCE_BYTES_MAX (64U << 20) /* of all runs together */
 
 static uint64_t now_ns(void)
@@ -36,6 +33,7 @@ struct evidence_table {
 		pid_t pid, parent;
 	} * rows; /* of the child: never freed */
 	size_t count;
+	struct redactor *redactor; /* likewise */
 };
 
 static void put_link(struct json *j, int process_fd, const char *name, const char *key)
@@ -82,19 +80,47 @@ static void put_stat(struct json *j, int process_fd)
 	json_put_i64(j, "parent", parent);
 }
 
-static void put_arguments(struct json *j, int process_fd)
+/* Whoever gathers evidence is not to gather passwords. Without a redactor no word is kept. */
+static void put_words(struct json *j, const struct redactor *redactor, const char *const *words,
+	size_t count, bool cut)
 {
-	char data[EVIDENCE_WORDS_MAX];
-	ssize_t n = read_file(process_fd, "cmdline", data, sizeof(data));
-	size_t at = 0;
+	struct text texts[EVIDENCE_ARGUMENTS_MAX] = {0};
 
-	json_array_begin(j, "arguments");
-	while (n > 0 && at < (size_t)n) {
-		size_t length = strnlen(data + at, (size_t)n - at);
+	if (redactor && count)
+		redact_words(redactor, words, count, texts);
+	for (size_t i = 0; redactor && i < count; i++) {
+		autotext struct text again = {0};
+		const struct text *word = &texts[i];
 
-		json_put_string_n(j, NULL, data + at, length);
-		at += length + 1;
+		/* A secret may have begun where it was cut. */
+		if (cut && i + 1 == count) {
+			redact_text(redactor, text_string(word), word->length, true, &again);
+			word = &again;
+		}
+		json_put_string_n(j, NULL, text_string(word), word->length);
 	}
+	for (size_t i = 0; i < count; i++)
+		text_finish(&texts[i]);
+}
+
+static void put_arguments(
+	struct json *j, int process_fd, const struct redactor *redactor, struct evidence *evidence)
+{
+	char data[EVIDENCE_WORDS_MAX + 1];
+	const char *words[EVIDENCE_ARGUMENTS_MAX];
+	ssize_t n = read_file(process_fd, "cmdline", data, sizeof(data) - 1);
+	bool cut = n == (ssize_t)sizeof(data) - 1;
+	size_t at = 0, count = 0;
+
+	data[n > 0 ? n : 0] = '\0';
+	while (n > 0 && at < (size_t)n && count < EVIDENCE_ARGUMENTS_MAX) {
+		words[count++] = data + at;
+		at += strlen(data + at) + 1;
+	}
+	cut |= n > 0 && at < (size_t)n;
+	evidence->cut |= cut;
+	json_array_begin(j, "arguments");
+	put_words(j, redactor, words, count, cut);
 	json_array_end(j);
 }
 
@@ -124,7 +150,8 @@ static void put_files(struct json *j, int process_fd, struct evidence *evidence)
 		closedir(directory);
 }
 
-static void put_process(struct json *j, pid_t pid, struct evidence *evidence)
+static void put_process(
+	struct json *j, pid_t pid, const struct redactor *redactor, struct evidence *evidence)
 {
 	char path[32];
 	autoclose int fd = -1;
@@ -138,7 +165,7 @@ static void put_process(struct json *j, pid_t pid, struct evidence *evidence)
 	put_stat(j, fd);
 	put_link(j, fd, "exe", "program");
 	put_link(j, fd, "cwd", "directory");
-	put_arguments(j, fd);
+	put_arguments(j, fd, redactor, evidence);
 	put_files(j, fd, evidence);
 	json_object_end(j);
 }
@@ -241,7 +268,7 @@ static void put_processes(const struct evidence_table *table, pid_t init_pid, st
 		if (kin_of(table, i, known) != KIN_OURS)
 			continue;
 		if (evidence->processes++ < EVIDENCE_PROCESSES_MAX)
-			put_process(json, table->rows[i].pid, evidence);
+			put_process(json, table->rows[i].pid, table->redactor, evidence);
 		else
 			evidence->cut = true;
 	}
@@ -277,7 +304,10 @@ static void put_object(const struct evidence_subject *subject, const struct evid
 static void look_and_tell(const struct evidence_subject *subjects, size_t count, int pipe_fd)
 {
 	struct evidence_table table = {0};
+	struct error err = {0};
 
+	if (redactor_create(&table.redactor, &err) < 0)
+		table.redactor = NULL;
 	scan(&table);
 	for (size_t i = 0; i < count; i++) {
 		struct evidence evidence = {0};
@@ -361,48 +391,4 @@ void evidence_look(const struct evidence_subject *subjects, size_t count, unsign
 		subjects[i].evidence->cut = true;
 		put_object(&subjects[i], NULL, subjects[i].evidence, subjects[i].text);
 	}
-}
-
-static int write_file(int directory_fd, const char *name, const struct text *text)
-{
-	autoclose int fd = openat(
-		directory_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	r = io_write_all(fd, text_string(text), text->length);
-	if (r == 0 && (fsync(fd) < 0 || fsync(directory_fd) < 0))
-		r = -errno;
-	if (r < 0)
-		unlinkat(directory_fd, name, 0);
-	return r;
-}
-
-int evidence_keep(const char *state, const char *run_id, const struct text *text,
-	struct evidence *evidence, struct error *err)
-{
-	autoclose int state_fd = state_directory_open(state, err), fd = -1;
-	int r = -EEXIST;
-
-	if (state_fd < 0)
-		return state_fd;
-	fd = state_directory_within(state_fd, DIRECTORY, 0700, err);
-	if (fd < 0)
-		return fd;
-	if (text->failed)
-		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
-	for (unsigned i = 0; r == -EEXIST && i < SAME_RUN_MAX; i++) {
-		snprintf(evidence->name, sizeof(evidence->name), i ? "%s-%u.json" : "%s.json",
-			run_id, i);
-		r = write_file(fd, evidence->name, text);
-	}
-	if (r < 0) {
-		evidence->name[0] = '\0';
-		return error_set(
-			err, r, ERROR_INTERNAL, "%s/" DIRECTORY ": %s", state, strerror(-r));
-	}
-	crypto_generichash(evidence->digest, sizeof(evidence->digest),
-		(const unsigned char *)text_string(text), text->length, NULL, 0);
-	return 0;
 }

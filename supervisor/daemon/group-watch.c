@@ -7,15 +7,22 @@
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
+
+/* For what is due and not written yet; the run's other askers wait. */
+static const struct group_patience patience = {100, 300};
+#define SETTLE_AGAIN_MS 60000
 
 struct group_watch {
 	struct groups groups;
 	char group[PACE_NAME_MAX + 1], agent[AGENT_ID_BYTES + 1];
 	int epoll_fd, notify_fd, timer_fd; /* owned; notify -1: only the timer */
 	bool has_last;
+	uint64_t blind_since_ms; /* CLOCK_BOOTTIME; 0: the file can be read */
 	struct pace_effects last;
 	unsigned last_phase;
+	uint64_t settle_ms;      /* CLOCK_BOOTTIME: what is due is not tried to be written before */
 	struct pace_group state; /* large: not on the stack of whoever looks */
 };
 
@@ -98,22 +105,70 @@ static void arm(const struct group_watch *watch, uint64_t ms)
 	(void)timerfd_settime(watch->timer_fd, 0, &spec, NULL);
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec ts = {0};
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* This process or the host had nothing left for a moment, which says nothing about the group. */
+static const int passing[] = {EMFILE, ENFILE, ENOMEM, EINTR, EAGAIN, EIO};
+
+/* What held before holds for that long, and no longer: then it is unknown. */
+static bool is_passing(struct group_watch *watch, int r)
+{
+	for (size_t i = 0; i < array_size(passing) && watch->has_last; i++) {
+		if (r != -passing[i])
+			continue;
+		if (!watch->blind_since_ms)
+			watch->blind_since_ms = now_ms();
+		return now_ms() - watch->blind_since_ms < GROUP_WATCH_BLIND_MS;
+	}
+	return false;
+}
+
+/* Whoever looks writes down what is due, so that all see one history; where that does not succeed,
+ * now and then. */
+static int look(struct group_watch *watch, uint64_t *ret_next_ms)
+{
+	struct error ignored = {0};
+	bool waits = false;
+	int r;
+
+	if (now_ms() < watch->settle_ms)
+		r = groups_look(&watch->groups, watch->group, &watch->state, &ignored);
+	else
+		r = groups_settle(
+			&watch->groups, watch->group, &patience, &watch->state, &waits, &ignored);
+	if (waits)
+		watch->settle_ms = now_ms() + SETTLE_AGAIN_MS;
+	/* What is due already is no reason to look again at once. */
+	if (r == 0 && now_ms() >= watch->settle_ms)
+		*ret_next_ms = pace_next_ms(&watch->state);
+	return r;
+}
+
 bool group_watch_look(
 	struct group_watch *watch, struct pace_effects *ret_effects, unsigned *ret_phase)
 {
 	uint64_t next_ms = UINT64_MAX;
-	struct error ignored = {0};
 	struct pace_effects now;
 	unsigned phase = PHASE_COUNT;
 	bool is_new;
 	int r;
 
 	drain(watch);
-	r = groups_look(&watch->groups, watch->group, &watch->state, &ignored);
+	r = look(watch, &next_ms);
 	if (r == 0) {
+		watch->blind_since_ms = 0;
 		pace_effects(&watch->state, watch->agent, &now);
 		phase = watch->state.phase;
-		next_ms = pace_next_ms(&watch->state);
+	} else if (is_passing(watch, r)) {
+		now = watch->last;
+		phase = watch->last_phase;
+		next_ms = GROUP_WATCH_AGAIN_MS;
 	} else {
 		pace_effects_unknown(&now);
 	}

@@ -9,9 +9,13 @@
 /* What the phase of a group means for one run, for as long as that lasts. The run looks at the
  * group's file itself: whoever changes a phase need not reach any run, and a run that cannot read
  * the file is as in the most restrictive reading of it. Changes are seen at once (inotify), what
- * time brings when it comes, and everything at the latest after GROUP_WATCH_MS. */
+ * time brings when it comes, and everything at the latest after GROUP_WATCH_MS. Where this process
+ * or the host has no descriptor or no memory left, what was seen last holds for
+ * GROUP_WATCH_BLIND_MS, and it is tried again. */
 
 #define GROUP_WATCH_MS 5000
+#define GROUP_WATCH_BLIND_MS 1000
+#define GROUP_WATCH_AGAIN_MS 100
 
 struct group_watch;
 

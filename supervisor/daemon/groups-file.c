@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/failpoint.h"
 #include "base/io.h"
 #include "daemon/agents.h"
 #include "daemon/authority-file.h"
@@ -78,7 +79,9 @@ static int find_file(struct groups *groups, struct error *err)
 		return error_errno(err, AUTHORITY_FILE_SYSTEM);
 	own_free(&groups->authority_path);
 	groups->authority_path = found ? strdup(found) : NULL;
-	return found && !groups->authority_path ? -ENOMEM : 0;
+	return found && !groups->authority_path
+		       ? error_set(err, -ENOMEM, ERROR_INTERNAL, "no memory for the groups")
+		       : 0;
 }
 
 int groups_authority(struct groups *groups, struct text *diagnostics, struct error *err)
@@ -128,13 +131,47 @@ int groups_now(struct pace_now *ret_now, struct error *err)
 	return read_boot_id(ret_now->boot_id, err);
 }
 
+/* The message without what is about the log, and that apart: govern/ knows no log. */
+static int take_log(Berm__Wire__GroupState *message, struct group_log *log)
+{
+	if (message->n_untold > GROUP_UNTOLD_MAX)
+		return -EBADMSG;
+	if (log) {
+		group_log_finish(log);
+		*log = (struct group_log){.told = message->told,
+			.planned = message->planned,
+			.list = message->untold,
+			.count = message->n_untold};
+		message->untold = NULL;
+	}
+	for (size_t i = 0; message->untold && i < message->n_untold; i++)
+		free(message->untold[i].data);
+	free(message->untold);
+	message->untold = NULL;
+	message->n_untold = 0;
+	message->told = 0;
+	message->planned = false;
+	return 0;
+}
+
+static int pack_again(
+	const ProtobufCMessage *message, uint8_t **ret_bytes, size_t *ret_length, struct error *err)
+{
+	*ret_length = protobuf_c_message_get_packed_size(message);
+	*ret_bytes = malloc(*ret_length + 1);
+	if (!*ret_bytes)
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "no memory for a group");
+	protobuf_c_message_pack(message, *ret_bytes);
+	return 0;
+}
+
 int group_read(const struct groups *groups, const char *name, struct pace_group *ret_group,
-	struct error *err)
+	struct group_log *log, struct error *err)
 {
 	const struct state_place place = {&storage_system, groups->dir_fd};
 	autofree uint8_t *bytes = NULL;
 	void *message = NULL;
-	size_t length;
+	size_t length = 0;
 	int r;
 
 	if (!agent_name_is_good(name))
@@ -148,21 +185,23 @@ int group_read(const struct groups *groups, const char *name, struct pace_group 
 			name);
 	if (r < 0)
 		return r;
-	length = protobuf_c_message_get_packed_size(message);
-	bytes = malloc(length + 1);
-	if (bytes)
-		protobuf_c_message_pack(message, bytes);
+	if (take_log(message, log) < 0)
+		r = error_set(err, -EBADMSG, ERROR_INTERNAL,
+			"the state of a group is damaged: what is not recorded");
+	else
+		r = pack_again(message, &bytes, &length, err);
 	protobuf_c_message_free_unpacked(message, NULL);
-	if (!bytes)
-		return error_set(err, -ENOMEM, ERROR_INTERNAL, "no memory for a group");
-	r = pace_unpack(bytes, length, ret_group, err);
+	if (r == 0)
+		r = pace_unpack(bytes, length, ret_group, err);
 	if (r == 0 && strcmp(ret_group->name, name) != 0)
 		return error_set(err, -EBADMSG, ERROR_INTERNAL,
 			"the file of the group %s is the one of %s", name, ret_group->name);
+	failpoint("group.read");
 	return r;
 }
 
-int group_write(const struct groups *groups, const struct pace_group *group, struct error *err)
+int group_write(const struct groups *groups, const struct pace_group *group,
+	const struct group_log *log, struct error *err)
 {
 	const struct state_place place = {&storage_system, groups->dir_fd};
 	autofree uint8_t *bytes = NULL;
@@ -175,25 +214,69 @@ int group_write(const struct groups *groups, const struct pace_group *group, str
 	message = berm__wire__group_state__unpack(NULL, length, bytes);
 	if (!message)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "no memory for a group");
+	message->told = log->told;
+	message->planned = log->planned;
+	message->n_untold = log->count;
+	message->untold = log->list;
+	failpoint("group.writing");
 	r = state_file_write(&place, group->name, &message->base, err);
+	failpoint("group.written");
+	message->untold = NULL;
+	message->n_untold = 0;
 	berm__wire__group_state__free_unpacked(message, NULL);
 	return r;
+}
+
+/* What was declared without the lock, as long as nobody has taken it in. */
+static void hold_kill(struct pace_group *group, const char *name, const struct pace_now *now)
+{
+	const struct pace_event kill = {
+		.trigger = PACE_KILL, .authority = PACE_BY_KILL_KEY, .to = PHASE_EMERGENCY};
+	struct pace_outcome outcome;
+
+	if (!group->name[0]) {
+		static const uint8_t id[PACE_ID_BYTES];
+
+		pace_group_start(group, name, id, 1, PHASE_EMERGENCY, now);
+		return;
+	}
+	if (group->phase != PHASE_EMERGENCY)
+		pace_apply(group, now, &kill, &outcome);
+}
+
+int group_look(const struct groups *groups, const char *name, struct pace_group *ret_group,
+	bool *ret_due, struct error *err)
+{
+	struct pace_now now = {0};
+	int r = group_read(groups, name, ret_group, NULL, err), kill;
+
+	*ret_due = false;
+	if (r == -ENOENT || r == -EINVAL)
+		return r;
+	kill = group_mark_is_there(groups, name, r < 0 ? NULL : err);
+	/* An emergency is one whether or not the file can be read. */
+	if (r < 0 && kill > 0)
+		ret_group->name[0] = '\0';
+	else if (r < 0 || kill < 0)
+		return r < 0 ? r : kill;
+	r = (groups->now ? groups->now : groups_now)(&now, err);
+	if (r < 0)
+		return r;
+	if (ret_group->name[0] && !pace_settle(ret_group, &now, PACE_STEPS_MAX, ret_due))
+		return error_set(err, -ELOOP, ERROR_INTERNAL,
+			"the group %s comes to no phase in which it stays", name);
+	if (kill)
+		hold_kill(ret_group, name, &now);
+	*ret_due |= kill;
+	return 0;
 }
 
 int groups_look(const struct groups *groups, const char *name, struct pace_group *ret_group,
 	struct error *err)
 {
-	struct pace_now now = {0};
-	int r = group_read(groups, name, ret_group, err);
+	bool due;
 
-	if (r == 0)
-		r = groups_now(&now, err);
-	if (r < 0)
-		return r;
-	return pace_settle(ret_group, &now, PACE_STEPS_MAX)
-		       ? 0
-		       : error_set(err, -ELOOP, ERROR_INTERNAL,
-				 "the group %s comes to no phase in which it stays", name);
+	return group_look(groups, name, ret_group, &due, err);
 }
 
 int group_agent(const struct groups *groups, const char *group, const char *agent,
@@ -243,8 +326,12 @@ struct names {
 static int add_name(void *data, const char *name)
 {
 	struct names *names = data;
-	char **list = reallocarray(names->list, names->count + 1, sizeof(*list));
+	char **list;
 
+	/* Beside a group's file are others of it, whose names have a dot. */
+	if (!agent_name_is_good(name))
+		return 0;
+	list = reallocarray(names->list, names->count + 1, sizeof(*list));
 	if (!list)
 		return -ENOMEM;
 	names->list = list;

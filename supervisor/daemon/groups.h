@@ -2,6 +2,8 @@
 #pragma once
 
 #include "base/text.h"
+#include "daemon/act.h"
+#include "daemon/group-kill.h"
 #include "govern/authority.h"
 
 #include <stdbool.h>
@@ -9,7 +11,9 @@
 
 /* The groups of a state directory (STATE/groups/NAME), who may change their phase, and each change
  * as one transaction: lock, read, let time pass, act, write and record. A change that restricts is
- * written first and recorded then; one that loosens is recorded, durably, before it is written. */
+ * written first and recorded then, without the lock; one that loosens is recorded, durably, before
+ * it is written. Each group has a lock of its own (NAME.lock), and what brings emergency about
+ * waits for it only for a moment. */
 
 #define GROUPS_DIR "groups"
 
@@ -21,6 +25,10 @@ struct groups {
 	char *authority_path; /* owned; NULL: no file, so that the owner is operator and has the
 				 kill key */
 	struct authority *authority; /* owned */
+	/* For tests; NULL: groups_now(), act_record() and a process of its own. */
+	int (*now)(struct pace_now *ret_now, struct error *err);
+	int (*record)(const struct act *act, unsigned timeout_ms, struct error *err);
+	int (*start_backup)(const struct groups *groups, const char *name, struct error *err);
 };
 #define GROUPS_NONE                                                                                \
 	(struct groups)                                                                            \
@@ -42,13 +50,29 @@ void groups_close(struct groups *groups);
  * has any other role. diagnostics: what is wrong with the file. */
 int groups_authority(struct groups *groups, struct text *diagnostics, struct error *err) must_check;
 
+/* Whose authority counts: the person who asks, as the doors say (apply/caller.h), and nobody else:
+ * that berm runs as root for somebody who is not listed gives that one nothing. Where there is no
+ * authority.yaml everybody who can act as the owner is the owner. After groups_authority(). Kind
+ * REFUSED where the doors name different people. */
+int groups_caller(const struct groups *groups, uid_t *ret_uid, struct error *err) must_check;
+
 /* The host's time. */
 int groups_now(struct pace_now *ret_now, struct error *err) must_check;
 
-/* The group as it is now: what time has brought since it was written is in it, though not yet in
- * the file. Needs no lock. -ENOENT (kind NOT_FOUND); as state_file_read(). */
+/* The group as it is now: what time has brought since it was written is in it where that restricts,
+ * though not yet in the file; what loosens holds when it is written. Needs no lock. -ENOENT (kind
+ * NOT_FOUND); as state_file_read(). */
 int groups_look(const struct groups *groups, const char *name, struct pace_group *ret_group,
 	struct error *err) must_check;
+/* How long to wait, at most. */
+struct group_patience {
+	unsigned lock_ms;
+	unsigned tell_ms; /* for the log */
+};
+/* The same, and what is due is written down and recorded where that can be done in this time.
+ * *ret_waits: something still is. */
+int groups_settle(struct groups *groups, const char *name, const struct group_patience *patience,
+	struct pace_group *ret_group, bool *ret_waits, struct error *err) must_check;
 /* Each group's name, sorted; *ret_names and each name are the caller's. */
 int groups_list(const struct groups *groups, char ***ret_names, size_t *ret_count,
 	struct error *err) must_check;
@@ -81,6 +105,11 @@ struct group_result {
 	char by[PACE_NAME_MAX + 1];       /* who it was, "" where nobody is listed */
 	char agent[AGENT_NAME_MAX + 1];   /* its name, where that was asked for */
 	unsigned passed;                  /* changes that time brought before */
+	unsigned done;  /* of outcome.actions: what is done, or in force by the file */
+	unsigned begun; /* likewise: what a process of berm's does by now */
+	bool killing;   /* it is an emergency: `killed` says what became of its runs */
+	struct group_killed killed;
+	struct error without_lock; /* code 0, or why it was done without the lock */
 	bool recorded;
 	struct error recording; /* why not */
 };
@@ -88,7 +117,9 @@ struct group_result {
 /* Make the group (tier 1 and primary where nothing else is said), or change what is set. A new
  * group and what restricts need an operator or any other role but the observer's; a higher tier, a
  * less restrictive floor and other agents for backup and contingency need the risk owner where
- * anybody is one. */
+ * anybody is one, and so does a group that agents say was there before. A floor above the phase in
+ * which the group is needs who may declare that phase. The tier is another one only where nothing
+ * waits that depends on it: in primary, with nobody held. */
 int groups_set(struct groups *groups, const char *name, const struct group_settings *settings,
 	uid_t uid, struct group_result *ret_result, struct error *err) must_check;
 /* One act of one group. A refusal is no error: see ret_result->outcome. */
@@ -98,7 +129,7 @@ int groups_act(struct groups *groups, const char *name, const struct group_act *
 struct group_finding {
 	const char *agent; /* its id */
 	unsigned trigger;  /* enum pace_trigger: a suspicion or evidence */
-	unsigned lock_ms;  /* to wait for the lock at most */
+	struct group_patience patience;
 };
 /* Tell the group of that name. -ETIMEDOUT: the lock was held for that long. */
 int groups_suspect(struct groups *groups, const char *name, const struct group_finding *finding,

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/halts.h"
 
+#include "base/failpoint.h"
 #include "daemon/act.h"
 #include "daemon/state-directory.h"
 #include "daemon/state-file.h"
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define HALT_VERSION 1
 #define MARK_BYTES (RUNS_NAMED_WORDS_MAX + 8)
-#define LOCK_MS 10000
 #define PATIENCE_MS 5000
 #define HALTS_MAX 4096
 #define TYPE (&berm__wire__halt__descriptor)
@@ -73,21 +74,39 @@ static int check_mark(const struct state_place *place, enum runs_named_scope sco
 	return refuse(halt, err);
 }
 
+/* The marks as they are, made nowhere. -ENOENT: there are none. */
+static int open_to_read(const char *state, struct error *err)
+{
+	autoclose int state_fd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	struct stat st;
+
+	if (state_fd >= 0)
+		fd = openat(state_fd, HALTS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_errno(err, "whether runs may start: %s/%s", state, HALTS_DIR);
+	/* Where others may take marks away, nobody knows what is halted. */
+	if (st.st_uid != geteuid() || st.st_mode & 022)
+		return error_set(err, -EPERM, ERROR_REFUSED,
+			"whether runs may start cannot be told: %s/%s belongs to somebody else, or "
+			"others may write to it",
+			state, HALTS_DIR);
+	return take_fd(&fd);
+}
+
 int halts_check(const char *state, const char *agent_id, const char *group, struct error *err)
 {
 	struct state_place place = {.storage = &storage_system};
-	autoclose int state_fd = -1, fd = -1;
+	autoclose int fd = -1;
+	struct error why = {0};
 	int r;
 
 	if (!state)
 		return 0;
-	state_fd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (state_fd >= 0)
-		fd = openat(state_fd, HALTS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	fd = open_to_read(state, &why);
+	if (fd == -ENOENT)
+		return 0;
 	if (fd < 0)
-		return errno == ENOENT ? 0
-				       : error_errno(err, "whether runs may start: %s/%s", state,
-						 HALTS_DIR);
+		return error_set(err, fd, why.kind, "%s", why.text);
 	place.dir = fd;
 	r = check_mark(&place, NAMED_EVERYTHING, "", err);
 	if (r == 0 && agent_id)
@@ -100,30 +119,27 @@ int halts_check(const char *state, const char *agent_id, const char *group, stru
 /* ---- the marks ---- */
 
 struct opened {
-	int state_fd, lock_fd;
+	int state_fd;
 	struct state_place place;
 };
 
 static void close_place(struct opened *o)
 {
 	own_close(&o->place.dir);
-	state_unlock(&o->lock_fd);
 	own_close(&o->state_fd);
 }
 #define autoopened __attribute__((cleanup(close_place)))
 #define OPENED_NONE                                                                                \
 	{                                                                                          \
-		.state_fd = -1, .lock_fd = -1, .place = {.storage = &storage_system, .dir = -1 }   \
+		.state_fd = -1, .place = {.storage = &storage_system, .dir = -1 }                  \
 	}
 
+/* No lock: each mark is one file, there or not there, and whoever halts waits for nobody. */
 static int open_place(const char *state, struct opened *o, struct error *err)
 {
 	o->state_fd = state_directory_open(state, err);
 	if (o->state_fd < 0)
 		return o->state_fd;
-	o->lock_fd = state_lock(o->state_fd, LOCK_MS, err);
-	if (o->lock_fd < 0)
-		return o->lock_fd;
 	o->place.dir = state_directory_within(o->state_fd, HALTS_DIR, 0700, err);
 	return o->place.dir < 0 ? o->place.dir : 0;
 }
@@ -164,7 +180,25 @@ int halts_set(const char *state, const struct runs_named *named, const struct ha
 	if (by->reason)
 		halt.reason =
 			(ProtobufCBinaryData){strlen(by->reason), (uint8_t *)(uintptr_t)by->reason};
-	return state_file_write(&o.place, mark, &halt.base, err);
+	failpoint("halt.setting");
+	r = state_file_write_alone(&o.place, mark, &halt.base, err);
+	failpoint("halt.set");
+	return r;
+}
+
+int halts_find(const char *state, const struct runs_named *named, struct error *err)
+{
+	struct state_place place = {.storage = &storage_system};
+	struct error there = {0};
+	autoclose int fd = open_to_read(state, &there);
+	int r = 0;
+
+	place.dir = fd;
+	if (fd >= 0)
+		r = check_mark(&place, named->scope, named->of, &there);
+	if (fd == -ENOENT || (fd >= 0 && r == 0))
+		return error_set(err, -ENOENT, ERROR_NOT_FOUND, "%s is not halted", named->words);
+	return 0;
 }
 
 int halts_lift(const char *state, const struct runs_named *named, struct error *err)
@@ -173,8 +207,10 @@ int halts_lift(const char *state, const struct runs_named *named, struct error *
 	char bytes[MARK_BYTES];
 	int r = open_place(state, &o, err);
 
+	failpoint("halt.lifting");
 	if (r == 0)
 		r = state_file_remove(&o.place, mark_of(named->scope, named->of, bytes), err);
+	failpoint("halt.lifted");
 	if (r == -ENOENT)
 		return error_set(err, r, ERROR_NOT_FOUND, "%s is not halted", named->words);
 	return r;
@@ -211,12 +247,19 @@ static int read_one(void *data, const char *name)
 int halts_list(
 	const char *state, Berm__Wire__Halt ***ret_list, size_t *ret_count, struct error *err)
 {
-	autoopened struct opened o = OPENED_NONE;
-	struct reading reading = {.place = &o.place, .err = err};
-	int r = open_place(state, &o, err);
+	struct state_place place = {.storage = &storage_system};
+	struct reading reading = {.place = &place, .err = err};
+	autoclose int fd = open_to_read(state, err);
+	int r;
 
-	if (r == 0)
-		r = state_file_list(&o.place, read_one, &reading);
+	*ret_list = NULL;
+	*ret_count = 0;
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return fd;
+	place.dir = fd;
+	r = state_file_list(&place, read_one, &reading);
 	if (r < 0) {
 		halts_free(reading.list, reading.count);
 		return r;

@@ -31,6 +31,8 @@ struct halts_by {
 /* Put the mark there; one that is there already stays as it is (ret_was_there). Not for a run. */
 int halts_set(const char *state, const struct runs_named *named, const struct halts_by *by,
 	bool *ret_was_there, struct error *err) must_check;
+/* 0 where there is a mark, one that cannot be read too. -ENOENT (kind NOT_FOUND): none. */
+int halts_find(const char *state, const struct runs_named *named, struct error *err) must_check;
 /* Take the mark away. -ENOENT (kind NOT_FOUND) where there is none. It takes one away that cannot
  * be read, too. */
 int halts_lift(const char *state, const struct runs_named *named, struct error *err) must_check;

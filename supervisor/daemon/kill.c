@@ -2,15 +2,18 @@
 #include "daemon/kill.h"
 
 #include "daemon/act.h"
+#include "daemon/kill-pending.h"
+#include "wire/effects.h"
 
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #define MS_NS 1000000ULL
 #define RECORD_TIMEOUT_MS 5000
-#define EVIDENCE_VERSION 1
 
 static uint64_t now_ns(void)
 {
@@ -40,7 +43,7 @@ struct stage {
 /* Two places of one process are one run. */
 static bool is_known(const struct stage *stage, const struct run_found *found)
 {
-	for (size_t i = stage->first; i < stage->report->count; i++)
+	for (size_t i = 0; i < stage->report->count; i++)
 		if (found->outside.init_fd >= 0 && stage->report->runs[i].run.init_fd >= 0 &&
 			stage->report->runs[i].run.init_pid == found->outside.init_pid)
 			return true;
@@ -77,6 +80,11 @@ static int gather(void *context, struct run_found *found)
 	run = &report->runs[report->count++];
 	memcpy(run->run_id, found->run_id, sizeof(run->run_id));
 	run->uid = found->uid;
+	memcpy(run->agent, found->agent, sizeof(run->agent));
+	memcpy(run->group, found->group, sizeof(run->group));
+	run->posture = found->posture;
+	run->phase = found->phase;
+	run->staged = found->staged;
 	run->directory_fd = keep_directory(report, found);
 	run->run = found->outside;
 	run->error = found->error;
@@ -93,7 +101,12 @@ static int find(const struct kill_request *request, struct stage *stage, enum ru
 {
 	struct kill_report *report = stage->report;
 	const char *prefix = request->named->scope == NAMED_RUN ? request->named->of : "";
-	int r = runs_find(prefix, whose, gather, stage, &report->more, err);
+	int r;
+
+	/* Those of an agent or a group are told by their state directory, wherever they are. */
+	if (whose == RUNS_OWN && request->named->scope != NAMED_EVERYTHING)
+		whose = RUNS_OWN_ANYWHERE;
+	r = runs_find(prefix, whose, gather, stage, &report->more, err);
 
 	/* What was found is dealt with; the rest is said to be left. */
 	if (r == -E2BIG) {
@@ -151,8 +164,23 @@ static char *head_of(const struct kill_request *request, const struct kill_repor
 	json_put_string(&j, "reason", request->reason);
 	json_put_u64(&j, "asked_boot_ns", report->asked_ns);
 	json_put_u64(&j, "frozen_boot_ns", run->frozen_ns);
+	json_put_string(&j, "agent_id", run->agent[0] ? run->agent : NULL);
+	json_put_string(&j, "group", run->group[0] ? run->group : NULL);
+	json_put_string(&j, "posture", posture_name(run->posture));
+	json_put_string(&j, "phase", phase_name(run->phase));
+	/* The change set of that name holds what was written. */
+	json_put_string(&j, "changes", run->staged ? run->run_id : NULL);
 	/* What was begun is begun by who puts the whole together. */
 	return text.failed ? NULL : strdup(text_string(&text) + 1);
+}
+
+static unsigned evidence_ms(const struct kill_report *report)
+{
+	unsigned ms = left_ms(report->asked_ns + KILL_EVIDENCE_UNTIL_MS * MS_NS);
+
+	if (ms < KILL_EVIDENCE_LEAST_MS)
+		return KILL_EVIDENCE_LEAST_MS;
+	return ms < KILL_EVIDENCE_MS ? ms : KILL_EVIDENCE_MS;
 }
 
 static void look(const struct kill_request *request, const struct stage *stage)
@@ -169,7 +197,7 @@ static void look(const struct kill_request *request, const struct stage *stage)
 		subjects[i] = (struct evidence_subject){runs[i].run.init_pid, head ? head : "",
 			&runs[i].evidence, &runs[i].evidence_text};
 	}
-	evidence_look(subjects, count, KILL_EVIDENCE_MS);
+	evidence_look(subjects, count, evidence_ms(stage->report));
 	for (size_t i = 0; i < count; i++)
 		if (subjects[i].head[0])
 			free((char *)(uintptr_t)subjects[i].head);
@@ -191,13 +219,15 @@ static void end(const struct kill_request *request, const struct stage *stage)
 	}
 }
 
-static void see_gone(const struct stage *stage)
+static void see_gone(struct kill_report *report)
 {
 	uint64_t deadline = now_ns() + KILL_WAIT_MS * MS_NS;
 
-	for (size_t i = stage->first; i < stage->report->count; i++) {
-		struct killed *run = &stage->report->runs[i];
+	for (size_t i = 0; i < report->count; i++) {
+		struct killed *run = &report->runs[i];
 
+		if (run->gone_ns)
+			continue;
 		if (run->error.code == 0 && outside_wait(&run->run, left_ms(deadline)))
 			run->gone_ns = now_ns();
 		else if (run->error.code == 0)
@@ -207,8 +237,15 @@ static void see_gone(const struct stage *stage)
 	}
 }
 
-/* From finding to the last process gone: this user's own runs are through before others' are
- * touched. */
+/* Nobody killed what only begins with the same letters. */
+static void forget(const struct stage *stage)
+{
+	while (stage->report->count > stage->first)
+		outside_close(&stage->report->runs[--stage->report->count].run);
+}
+
+/* From finding to the word that ends them: this user's own runs have it before others' are touched.
+ */
 static int do_stage(const struct kill_request *request, enum runs_whose whose,
 	struct kill_report *report, struct error *err)
 {
@@ -221,13 +258,65 @@ static int do_stage(const struct kill_request *request, enum runs_whose whose,
 	report->last_directory = UINT_MAX;
 	r = find(request, &stage, whose, err);
 
+	if (r == -ENOTUNIQ)
+		forget(&stage);
 	if (r < 0)
 		return r;
 	see_frozen(&stage);
 	look(request, &stage);
 	end(request, &stage);
-	see_gone(&stage);
 	return 0;
+}
+
+/* ---- those that have no place yet ---- */
+
+static bool is_reported(const void *context, const char *run_id)
+{
+	const struct kill_report *report = context;
+
+	for (size_t i = 0; i < report->count; i++)
+		if (strcmp(report->runs[i].run_id, run_id) == 0)
+			return true;
+	return false;
+}
+
+static unsigned count_unfound(const struct kill_request *request, struct kill_report *report)
+{
+	struct runs_named *named = request->named;
+	struct error err = {0};
+
+	switch (named->scope) {
+	case NAMED_AGENT:
+	case NAMED_GROUP:
+		if (!request->state)
+			return 0;
+		if (runs_named_refresh(request->state, named, &err) < 0)
+			named->unsure = err;
+		return runs_named_unfound(request->state, named, is_reported, report);
+	case NAMED_EVERYTHING:
+		return runs_without_place("");
+	case NAMED_RUN:
+		return report->count ? 0 : runs_without_place(named->of);
+	}
+	return 0;
+}
+
+/* A run that was about to begin is killed when it has; one that takes longer is told. */
+static int take_late_ones(
+	const struct kill_request *request, struct kill_report *report, struct error *err)
+{
+	const struct timespec pause = {.tv_nsec = 10 * MS_NS};
+	uint64_t deadline = now_ns() + request->begin_ms * MS_NS;
+	int r = 0;
+
+	while (r == 0 && (report->unfound = count_unfound(request, report)) > 0) {
+		if (now_ns() >= deadline)
+			break;
+		nanosleep(&pause, NULL);
+		r = do_stage(request, RUNS_OWN, report, err);
+		see_gone(report);
+	}
+	return r;
 }
 
 /* ---- what is kept of it ---- */
@@ -259,7 +348,7 @@ static void fill(const struct kill_request *request, const struct kill_report *r
 	}
 }
 
-static void keep(const struct kill_request *request, struct kill_report *report)
+void kill_keep(const struct kill_request *request, struct kill_report *report)
 {
 	autofree Berm__Wire__Record *records = calloc(report->count + 1, sizeof(*records));
 	autofree const Berm__Wire__Record **pointers = calloc(report->count + 1, sizeof(*pointers));
@@ -283,32 +372,96 @@ static void keep(const struct kill_request *request, struct kill_report *report)
 		records[i].kill = &kills[i];
 		pointers[i] = &records[i];
 	}
-	(void)!act_record(
-		&(const struct act){
-			.state = request->state, .records = pointers, .count = report->count},
-		RECORD_TIMEOUT_MS, &report->not_recorded);
+	if (report->not_recorded.code == 0)
+		(void)!evidence_settle(request->state, report->asked_wall_s, &report->not_recorded);
+	if (act_record(
+		    &(const struct act){
+			    .state = request->state, .records = pointers, .count = report->count},
+		    RECORD_TIMEOUT_MS, &report->not_recorded) < 0)
+		kill_pending_put(request->state, kills, report->count);
+	report->took_ns = now_ns() - report->asked_ns;
+}
+
+/* A thousand runs are some thousand descriptors: as many as this process may have, for as long as
+ * it takes. */
+static struct rlimit raise_descriptors(void)
+{
+	struct rlimit limit = {0}, raised;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		raised = limit;
+		raised.rlim_cur = raised.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &raised);
+	}
+	return limit;
+}
+
+int kill_go_first(void)
+{
+	const struct sched_param first = {.sched_priority = 1};
+	const struct rlimit forever = {RLIM_INFINITY, RLIM_INFINITY};
+	int before = sched_getscheduler(0);
+
+	/* Over such a limit the kernel ends who is first: whoever started this may have set one. */
+	if (before != SCHED_OTHER || setrlimit(RLIMIT_RTTIME, &forever) < 0)
+		return -1;
+	if (sched_setscheduler(0, SCHED_RR, &first) == 0)
+		return before;
+	return -1;
+}
+
+void kill_go_as_before(int before)
+{
+	const struct sched_param usual = {0};
+
+	if (before >= 0)
+		(void)!sched_setscheduler(0, before, &usual);
 }
 
 int kill_runs(const struct kill_request *request, struct kill_report *ret_report, struct error *err)
 {
 	struct kill_report *report = ret_report;
-	int r;
+	struct rlimit before;
+	int r, usual;
 
-	*report = (struct kill_report){
-		.runs = calloc(KILL_RUNS_MAX, sizeof(*report->runs)), .asked_ns = now_ns()};
+	*report = (struct kill_report){.runs = calloc(KILL_RUNS_MAX, sizeof(*report->runs)),
+		.asked_ns = now_ns(),
+		.asked_wall_s = time(NULL)};
 	if (!report->runs)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	before = raise_descriptors();
+	usual = kill_go_first();
 	r = do_stage(request, RUNS_OWN, report, err);
 	if (r == 0 && request->all_users &&
 		(request->named->scope != NAMED_RUN || report->count == 0))
 		r = do_stage(request, RUNS_OTHERS, report, err);
-	if (r == 0 && report->count == 0 && request->named->scope == NAMED_RUN)
+	see_gone(report);
+	kill_go_as_before(usual);
+	if (r == 0)
+		r = take_late_ones(request, report, err);
+	if (r == 0 && report->count == 0 && report->unfound == 0 &&
+		request->named->scope == NAMED_RUN)
 		r = error_set(
 			err, -ENOENT, ERROR_NOT_FOUND, "no run begins with %s", request->named->of);
-	if (request->state && report->count)
-		keep(request, report);
+	if (request->state && report->count && !request->keep_later)
+		kill_keep(request, report);
+	if (before.rlim_max)
+		setrlimit(RLIMIT_NOFILE, &before);
 	report->took_ns = now_ns() - report->asked_ns;
 	return r;
+}
+
+uint64_t kill_report_t(const struct kill_report *report)
+{
+	uint64_t t = 0;
+
+	for (size_t i = 0; i < report->count; i++) {
+		if (report->runs[i].gone_ns == 0)
+			return 0;
+		if (report->runs[i].gone_ns > t)
+			t = report->runs[i].gone_ns;
+	}
+	return report->unfound || report->more ? 0 : t;
 }
 
 void kill_finish(struct kill_report *report)

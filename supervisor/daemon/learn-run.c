@@ -106,6 +106,8 @@ static int run_here(const struct session_request *request, struct learn *learn, 
 		r = session_check(&session, &reply->error);
 	if (r == 0)
 		r = session_compile(&session, &reply->error);
+	if (r == 0)
+		r = session_approve(&session, &reply->error);
 	if (r == 0 && dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
 		r = error_errno(&reply->error, "stdout");
 	if (r < 0)

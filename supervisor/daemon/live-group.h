@@ -13,6 +13,7 @@ struct live_group {
 	struct group_watch *watch; /* owned; NULL: no group */
 	unsigned floor;            /* POSTURE_… that the group's phase asks for */
 	struct group_told told;
+	bool time_box_over; /* of the run */
 };
 
 int live_group_begin(
@@ -26,3 +27,8 @@ void live_group_look(struct live_group *group, struct session *session, struct m
 /* What the session's effects say, to the group. is_last: the run is over. */
 void live_group_tell(struct live_group *group, const struct session *session, bool is_last);
 void live_group_end(struct live_group *group);
+
+/* Without a meter a run can be stopped, but not be told what to refuse: POSTURE_OPEN, or one that
+ * freezes. Kind REFUSED for all others, and where handle is NULL. */
+int live_set_unmetered(struct session *session, struct run_handle *handle, unsigned posture,
+	struct error *err) must_check;

@@ -180,6 +180,26 @@ static int add_degraded(const Berm__Wire__Plan *plan, Berm__Wire__RunStatus *sta
 	return 0;
 }
 
+static int add_chain(const struct delegation_chain *chain, Berm__Wire__RunStatus *status)
+{
+	status->delegated_by = calloc(DELEGATION_HOPS_MAX, sizeof(*status->delegated_by));
+	if (!status->delegated_by)
+		return -ENOMEM;
+	for (size_t i = 0; i < chain->count; i++) {
+		Berm__Wire__RunHop *hop = GROW(
+			status->delegated_by, status->n_delegated_by, berm__wire__run_hop__init);
+
+		if (!hop)
+			return -ENOMEM;
+		hop->run = copy(chain->hops[i].run);
+		hop->agent = copy(chain->hops[i].agent);
+		hop->agent_id = copy(chain->hops[i].agent_id);
+		if (!hop->run || !hop->agent || !hop->agent_id)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 int live_status(const struct session *session, uint64_t uptime_ms, Berm__Wire__RunStatus *status)
 {
 	const struct effects *e = &session->effects;
@@ -201,7 +221,9 @@ int live_status(const struct session *session, uint64_t uptime_ms, Berm__Wire__R
 	status->group = copy(agent ? agent->group : "");
 	if (!status->run || !status->make || !status->agent || !status->agent_id || !status->group)
 		return -ENOMEM;
-	r = add_command(session->plan, status);
+	r = add_chain(&session->chain, status);
+	if (r == 0)
+		r = add_command(session->plan, status);
 	if (r == 0)
 		r = add_counters(e, status);
 	if (r == 0)

@@ -2,19 +2,24 @@
 #include "daemon/live.h"
 
 #include "base/log.h"
-#include "base/path.h"
+#include "daemon/agent-delegated.h"
 #include "daemon/control.h"
+#include "daemon/hooks.h"
+#include "daemon/live-client.h"
+#include "daemon/live-delegation.h"
 #include "daemon/live-group.h"
+#include "daemon/live-place.h"
 #include "daemon/live-status.h"
+#include "daemon/live-trace.h"
+#include "daemon/live-write.h"
 #include "daemon/metering.h"
 #include "daemon/outputs.h"
 #include "daemon/runs-place.h"
 #include "daemon/staging.h"
-#include "policy/decide.h"
+#include "daemon/time-box.h"
 
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 
 /* What berm run exits with where it failed itself. */
 #define EXIT_SETUP 125
@@ -28,43 +33,46 @@ struct live {
 	struct control_actions actions;
 	struct staging staging;
 	struct live_group group;
+	struct live_delegation delegation;
+	struct live_client client;
+	struct live_write write;
+	struct live_place place;
+	struct time_box time_box;
+	pid_t init_pid;              /* of the run, when it has entered */
 	struct error recorder_error; /* why the run had to end, or to be stopped */
 	int epoll_fd;                /* of the meter's and the control's descriptors */
 	uint64_t started_ms;
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /* ---- what was refused ---- */
-
-/* The operations that are reported, as static words: an event's own string lives for the call only.
- */
-static const char *const operations[] = {"syscall", "socket", "connect", "listen", "send", "open",
-	"read", "write", "delete", "exec", "fork", "mount"};
-
-static const char *static_operation(const char *word)
-{
-	for (size_t i = 0; i < array_size(operations); i++)
-		if (strcmp(operations[i], word) == 0)
-			return operations[i];
-	return "operation";
-}
 
 /* The first of its kind is recorded at once, the others together. */
 static void count_denial(struct session *session, const char *operation, const char *target,
 	const struct denial_rule *from)
 {
 	size_t before = session->denials.count;
+	struct denial_rule above;
 
+	if (agent_delegated_explains(session, operation, target, &above))
+		from = &above;
 	denials_add(&session->denials, operation, target, from);
 	if (session->denials.count > before)
 		recording_denials(session);
+}
+
+/* What the run is in was not brought about by a rule of its plan: by what, then. */
+static struct denial_rule rule_of_posture(const struct metering *metering)
+{
+	static const char *const words[TRIP_KIND_COUNT] = {
+		[TRIP_KIND_OPERATOR] = "set from outside of the run",
+		[TRIP_KIND_METER] = "since the meter failed",
+		[TRIP_KIND_RECORDER] = "since nothing can be recorded",
+		[TRIP_KIND_GROUP] = "asked for by the phase of the agent's group",
+	};
+	const char *because = words[metering_restricted_by(metering)];
+
+	return because ? (struct denial_rule){.key = "posture", .value = because, .file = ""}
+		       : (struct denial_rule){.key = "berm", .file = ""};
 }
 
 static void add_denial(
@@ -79,7 +87,7 @@ static void add_denial(
 		from = (struct denial_rule){
 			rule->key, rule->value, rule->file, rule->line, rule->reason};
 	}
-	count_denial(session, static_operation(operation), target, &from);
+	count_denial(session, denial_operation(operation), target, &from);
 }
 
 static void observe(const struct session *session, const char *operation, const char *object)
@@ -103,53 +111,25 @@ static void on_denied(void *context, const struct denial_event *event)
 static void on_refused(void *context, const char *operation, const char *target, uint32_t rule)
 {
 	struct live *live = context;
+	struct denial_rule from;
 
-	add_denial(live->session, operation, target, rule);
-}
-
-/* What is written to a private, empty tmpfs of the run (its home) is refused by nobody: it is gone
- * when the run ends. */
-static bool is_own_tmpfs(const Berm__Wire__Plan *plan, const char *path)
-{
-	const Berm__Wire__Mount *around = NULL;
-
-	for (size_t i = 0; i < plan->n_mounts; i++) {
-		const Berm__Wire__Mount *m = plan->mounts[i];
-
-		if (path_is_beneath(path, m->target) &&
-			(!around || strlen(m->target) >= strlen(around->target)))
-			around = m;
+	if (rule != EFFECTS_NO_RULE) {
+		add_denial(live->session, operation, target, rule);
+		return;
 	}
-	return around && around->kind == BERM__WIRE__MOUNT_KIND__MOUNT_TMPFS && around->target[1];
+	from = rule_of_posture(live->metering);
+	count_denial(live->session, denial_operation(operation), target, &from);
 }
 
 static void on_traced(void *context, const struct trace_event *event)
 {
-	static const struct {
-		const char *word;
-		enum operation operation;
-	} rows[] = {{"read", OPERATION_READ}, {"write", OPERATION_WRITE}, {"exec", OPERATION_EXEC},
-		{"connect", OPERATION_CONNECT}};
 	struct session *session = ((struct live *)context)->session;
+	struct denial_rule from;
+	const char *operation;
 
 	observe(session, event->operation, event->path);
-	for (size_t i = 0; i < array_size(rows); i++) {
-		struct verdict verdict;
-
-		if (strcmp(rows[i].word, event->operation) != 0)
-			continue;
-		decide(session->profile, rows[i].operation, event->path, &verdict);
-		if (verdict.decision != DECISION_ALLOW &&
-			!(rows[i].operation == OPERATION_WRITE &&
-				is_own_tmpfs(session->plan, event->path))) {
-			const struct denial_rule from = {verdict.rule, verdict.value,
-				verdict.at.file ? verdict.at.file : "", verdict.at.line,
-				verdict.reason};
-
-			count_denial(session, rows[i].word, event->path, &from);
-		}
-		return;
-	}
+	if (live_trace_denied(session, event, &operation, &from))
+		count_denial(session, operation, event->path, &from);
 }
 
 /* ---- the meter ---- */
@@ -157,11 +137,23 @@ static void on_traced(void *context, const struct trace_event *event)
 static int on_gate(void *context, const struct gate_call *call)
 {
 	struct live *live = context;
-	int error = metering_gate(live->metering, call);
+	int error = live_write_gate(&live->write, call);
 
-	if (recording_wants_activity(live->session))
+	if (error == EPERM)
+		add_denial(live->session, "syscall", call->name, live_write_rule(&live->write));
+	error = error ? error : metering_gate(live->metering, call);
+	if (error != APPLY_GATE_LATER && recording_wants_activity(live->session))
 		recording_call(live->session, call, error);
 	return error;
+}
+
+static int on_door(void *context)
+{
+	struct live *live = context;
+
+	if (live->metering)
+		metering_look(live->metering, &live->session->effects);
+	return delegations_door(&live->delegation.below);
 }
 
 static void on_activity(void *context, const struct activity *activity)
@@ -206,18 +198,6 @@ static void recorder_failed(struct live *live, const struct error *why)
 			policy.on_failure == RECORDING_PHASE ? RUN_BREAKER : RUN_KILLED);
 }
 
-/* For whoever has to stop the run although this process does not answer. */
-static void tell_place(struct live *live, const struct run_entry *entry)
-{
-	const struct run_owner owner = {
-		live->session->caller.uid, run_state_of(live->session->places.state)};
-	struct error err = {0};
-
-	if (live->socket.listen_fd >= 0 && runs_place_write(&live->socket, entry->init_pid,
-						   entry->cgroup_fd, &owner, &err) < 0)
-		log_line("run: \"berm kill\" will not find this run: %s", err.text);
-}
-
 static void look_at_group(struct live *live)
 {
 	live_group_look(&live->group, live->session, live->metering, live->handle);
@@ -229,11 +209,20 @@ static int on_enter(void *context, const struct run_entry *entry, struct error *
 	int r;
 
 	live->handle = entry->handle;
-	tell_place(live, entry);
+	live->init_pid = entry->init_pid;
+	live->place.staged = live->staging.layers != NULL;
+	r = live_place_tell(&live->place, live->session, &live->socket, entry, err);
+	live_client_handle(&live->client, live->epoll_fd);
+	if (r == 0 && live->client.gone)
+		r = error_set(err, -EPIPE, ERROR_INTERNAL, "who asked for the run is gone");
 	/* Its place is written: whoever halts from now on finds it. */
-	r = session_may_start(live->session, err);
+	if (r == 0)
+		r = session_may_start(live->session, err);
 	if (r == 0 && live->metering)
 		r = metering_enter(live->metering, entry, err);
+	if (r == 0)
+		r = live_delegation_enter(
+			&live->delegation, live->session, entry, live->metering, err);
 	/* The walls took longer than the recorder's answer: this waits for nothing, unless a
 	 * recorder had to be started. */
 	if (r < 0)
@@ -260,20 +249,46 @@ static void refresh_effects(struct live *live)
 {
 	if (live->metering)
 		metering_look(live->metering, &live->session->effects);
+	live_place_look(&live->place, live->session, &live->socket);
+}
+
+static void look_at_delegation(struct live *live)
+{
+	if (!live_delegation_look(&live->delegation, live->session, live->metering, live->handle))
+		return;
+	refresh_effects(live);
+	tell_recorder(live, "the run that delegated it");
 }
 
 static void on_watch(void *context)
 {
 	struct live *live = context;
 
+	if (!live_client_handle(&live->client, live->epoll_fd) && live->handle)
+		run_kill(live->handle, RUN_KILLED);
 	if (live->control.epoll_fd >= 0)
 		control_handle(&live->control);
+	if (live->handle && staging_is_full(&live->staging))
+		run_kill(live->handle, RUN_BREAKER);
 	if (live->metering)
 		metering_watch(live->metering);
 	look_at_group(live);
 	refresh_effects(live);
-	tell_recorder(live, NULL);
+	look_at_delegation(live);
+	live_write_look(&live->write);
+	/* The group first, which can stop others too: a recorder can be slow. */
 	live_group_tell(&live->group, live->session, false);
+	tell_recorder(live, NULL);
+}
+
+static bool on_over(void *context)
+{
+	struct live *live = context;
+	const struct time_box_run run = {
+		live->session, live->handle, live->init_pid, live->staging.layers};
+
+	refresh_effects(live);
+	return time_box_over(&live->time_box, &run, &live->group);
 }
 
 /* ---- those who ask ---- */
@@ -283,25 +298,7 @@ static int on_status(void *context, Berm__Wire__RunStatus *status)
 	struct live *live = context;
 
 	refresh_effects(live);
-	return live_status(live->session, now_ms() - live->started_ms, status);
-}
-
-/* Without a meter a run can be stopped, but not be told what to refuse. */
-static int set_unmetered(struct live *live, unsigned posture, struct error *err)
-{
-	bool frozen = posture & POSTURE_FROZEN_BIT;
-	int r;
-
-	if (posture != POSTURE_OPEN && !frozen)
-		return error_set(err, -EOPNOTSUPP, ERROR_REFUSED,
-			"nothing meters this run, since its profile has neither blast_radius nor "
-			"pace: it can only be frozen or open");
-	if (!live->handle)
-		return error_set(err, -EAGAIN, ERROR_REFUSED, "the run is about to begin");
-	r = run_freeze(live->handle, frozen, err);
-	if (r == 0)
-		live->session->effects.posture = posture;
-	return r;
+	return live_status(live->session, hook_clock_ms() - live->started_ms, status);
 }
 
 /* A breaker of an agent's run is not for who started the run: that may be the agent itself. */
@@ -322,13 +319,18 @@ static int on_posture(void *context, unsigned posture, struct error *err)
 		return error_set(err, -EPERM, ERROR_REFUSED,
 			"the phase of its group keeps the run at least %s; see \"berm pace show\"",
 			posture_name(live->group.floor));
+	if (live_delegation_floor(&live->delegation) & ~posture)
+		return error_set(err, -EPERM, ERROR_REFUSED,
+			"the run that delegated this one is %s, and so is this one",
+			posture_name(live_delegation_floor(&live->delegation)));
 	before = live->session->effects.posture;
 	if (before & ~posture && !may_loosen(live))
 		return error_set(err, -EPERM, ERROR_REFUSED,
 			"only the operator of an agent makes a run of it less narrow than it is");
 	r = live->metering ? metering_set(live->metering, posture, err)
-			   : set_unmetered(live, posture, err);
+			   : live_set_unmetered(live->session, live->handle, posture, err);
 	refresh_effects(live);
+	look_at_delegation(live);
 	/* The meter says more about a run that it stopped. */
 	if (r == 0) {
 		char by[ASKER_BYTES];
@@ -342,18 +344,23 @@ static int on_posture(void *context, unsigned posture, struct error *err)
 	return r;
 }
 
-/* A run that nobody can look at is as well walled in and metered as another: what fails here is
- * said and no more. */
-static void open_to_questions(struct live *live)
+/* A run that answers nobody is said to be so, no more. One that nobody could find does not begin.
+ */
+static int open_to_questions(struct live *live, struct error *err)
 {
 	struct session *session = live->session;
-	struct error err = {0};
+	struct error silent = {0};
+	int r = runs_enter(session->run_id, session->caller.uid, &live->socket, err);
 
 	live->actions = (struct control_actions){live, on_status, on_posture};
-	if (runs_enter(session->run_id, session->caller.uid, &live->socket, &err) < 0 ||
-		control_open(&live->control, live->socket.listen_fd, session->caller.uid,
-			&live->actions, &err) < 0)
-		log_line("run: \"berm ps\" will not show this run: %s", err.text);
+	if (r < 0) {
+		error_wrap(err, "\"berm kill\" would not find this run");
+		return r;
+	}
+	if (control_open(&live->control, live->socket.listen_fd, session->caller.uid,
+		    &live->actions, &silent) < 0)
+		log_line("run: \"berm ps\" will not show this run: %s", silent.text);
+	return 0;
 }
 
 /* ---- a run ---- */
@@ -374,7 +381,10 @@ static int collect(struct live *live, struct error *err)
 		add_descriptor(live->epoll_fd, live_group_fd(&live->group)) < 0 ||
 		(live->metering && add_descriptor(live->epoll_fd, metering_fd(live->metering)) < 0))
 		return error_errno(err, "the run's descriptors");
-	return 0;
+	live_write_begin(&live->write, live->session, live->epoll_fd);
+	if (live_client_watch(&live->client, live->epoll_fd, err) < 0)
+		return err->code;
+	return live_delegation_begin(&live->delegation, live->session, live->epoll_fd, err);
 }
 
 static int begin(struct live *live, struct error *err)
@@ -392,10 +402,9 @@ static int begin(struct live *live, struct error *err)
 		r = metering_create(session->plan, session->run_id, &sink, &live->metering, err);
 	if (r == 0)
 		r = staging_begin(session, &live->staging, err);
-	if (r < 0)
-		return r;
-	open_to_questions(live);
-	return collect(live, err);
+	if (r == 0)
+		r = open_to_questions(live, err);
+	return r < 0 ? r : collect(live, err);
 }
 
 /* A run that the recorder could not follow did not end as it should, whatever the tool says. */
@@ -424,34 +433,29 @@ static void finish_recording(struct live *live, struct run_result *result)
 		not_recorded(live, &err, result);
 }
 
-/* The end came from outside: who it was stands beside the run's socket. */
-static void tell_killer(const struct live *live, struct run_result *result)
-{
-	char words[RUNS_WORDS_MAX];
-
-	if (result->outcome != RUN_KILLED || !runs_was_killed(&live->socket, words))
-		return;
-	error_set(&result->error, -ECANCELED, ERROR_REFUSED, "killed by %s", words);
-	log_line("run: %s", result->error.text);
-}
-
 static void end(struct live *live, struct run_result *result)
 {
+	/* What a test of a profile wrote is nobody's work. */
+	bool keep = result->outcome != RUN_SETUP_FAILED && live->session->request->record;
+
 	if (live->metering)
 		metering_end(live->metering, result);
 	refresh_effects(live);
+	live_write_end(&live->write);
+	live_delegation_end(&live->delegation, result);
 	control_close(&live->control);
-	tell_killer(live, result);
-	/* What a test of a profile wrote is nobody's work. */
-	staging_end(&live->staging,
-		result->outcome != RUN_SETUP_FAILED && live->session->request->record);
+	live_place_killer(&live->socket, result);
 	runs_leave(&live->socket);
 	session_take_outputs(live->session, result);
 	live_group_tell(&live->group, live->session, true);
+	time_box_record(&live->time_box, live->session);
 	finish_recording(live, result);
 	metering_destroy(live->metering);
 	live_group_end(&live->group);
+	live_client_close(&live->client);
 	own_close(&live->epoll_fd);
+	/* Last: how long a list of what a tool staged takes is up to the tool. */
+	staging_end(&live->staging, keep);
 }
 
 void live_run(struct session *session, struct run_result *ret_result)
@@ -460,15 +464,20 @@ void live_run(struct session *session, struct run_result *ret_result)
 		.socket = {.directory_fd = -1, .listen_fd = -1},
 		.control = {.epoll_fd = -1},
 		.staging = STAGING_INIT,
+		.delegation = LIVE_DELEGATION_INIT,
+		.client = LIVE_CLIENT_NONE,
 		.epoll_fd = -1,
-		.started_ms = now_ms()};
+		.started_ms = hook_clock_ms()};
 	struct run_callbacks callbacks = {.context = &live,
 		.denied = on_denied,
 		.traced = on_traced,
 		.enter = on_enter,
+		.over = on_over,
 		.watch = on_watch};
 	struct error err = {0};
 
+	if (session->request->client)
+		live.client.fd = session->request->client->signals_fd;
 	if (begin(&live, &err) < 0) {
 		*ret_result = (struct run_result){
 			.outcome = RUN_SETUP_FAILED, .code = EXIT_SETUP, .error = err};
@@ -478,6 +487,10 @@ void live_run(struct session *session, struct run_result *ret_result)
 			callbacks.undo = on_undo;
 			callbacks.watch_ms = METERING_WATCH_MS;
 		}
+		if (live.staging.layers)
+			callbacks.watch_ms = STAGING_WATCH_MS;
+		if (live.delegation.below.session)
+			callbacks.door = on_door;
 		callbacks.watch_fd = live.epoll_fd;
 		callbacks.stage_path = live.staging.layers;
 		run_plan(session->plan, &callbacks, ret_result);

@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
+_Static_assert(NOTIFY_NO_RULE == EFFECTS_NO_RULE, "both say that there is no rule");
 #define SAID_MAX 400
 
 /* Refusals of every kind meet in `notify`, which holds the breakers; where there is a gate, its
@@ -29,6 +30,7 @@ struct metering {
 	bool killed;
 	uint64_t started_ms;
 	struct effects effects;
+	size_t trips_before; /* so many are from before the run was last let go on */
 };
 
 static uint64_t now_ms(void)
@@ -64,20 +66,32 @@ static void wake(struct metering *m)
 	(void)!write(m->wake_fd, &one, sizeof(one));
 }
 
+static void count_trip(struct effects *e, const struct trip *trip)
+{
+	bool breaker = trip->kind == TRIP_KIND_BREAKER;
+	bool cap = trip->kind == TRIP_KIND_CAP || (trip->kind == TRIP_KIND_STEP && !trip->warning);
+
+	e->caps_crossed += cap;
+	e->breakers_tripped += breaker;
+	e->emergencies += (cap || breaker) && trip->phase == PHASE_EMERGENCY;
+}
+
 static void add_trip(struct metering *m, struct trip trip)
 {
 	struct effects *e = &m->effects;
 
 	trip.posture = posture_of(m, &trip.phase);
 	trip.after_ms = now_ms() - m->started_ms;
-	/* The kernel and the notify state tell of the same entry where both see it. */
-	for (size_t i = 0; i < e->trip_count; i++) {
+	/* The kernel and the notify state tell of the same entry where both see it. One that comes
+	 * again after somebody let the run go on is another one. */
+	for (size_t i = m->trips_before; i < e->trip_count; i++) {
 		const struct trip *old = &e->trips[i];
 
 		if (trip.kind < TRIP_KIND_OPERATOR && old->kind == trip.kind &&
 			old->rule == trip.rule && old->counter == trip.counter)
 			return;
 	}
+	count_trip(e, &trip);
 	if (e->trip_count == EFFECTS_TRIPS_MAX) {
 		e->trips_not_kept++;
 		return;
@@ -133,13 +147,27 @@ static void on_kernel_trip(void *context, const struct trip *trip)
 	add_trip(m, *trip);
 }
 
-/* The rule that the posture is due to: the last thing that changed it. */
-static uint32_t rule_of_posture(const struct metering *m)
+/* What the posture is due to: the last thing that changed it. NULL: nothing did. */
+static const struct trip *restricted_by(const struct metering *m)
 {
 	for (size_t i = m->effects.trip_count; i-- > 0;)
 		if (!m->effects.trips[i].warning)
-			return m->effects.trips[i].rule;
-	return EFFECTS_NO_RULE;
+			return &m->effects.trips[i];
+	return NULL;
+}
+
+enum trip_kind metering_restricted_by(const struct metering *m)
+{
+	const struct trip *trip = restricted_by(m);
+
+	return trip ? trip->kind : TRIP_KIND_CAP;
+}
+
+static uint32_t rule_of_posture(const struct metering *m)
+{
+	const struct trip *trip = restricted_by(m);
+
+	return trip ? trip->rule : EFFECTS_NO_RULE;
 }
 
 static void on_kernel_denial(
@@ -312,6 +340,8 @@ int metering_set(struct metering *m, unsigned posture, struct error *err)
 		phase = PHASE_PRIMARY;
 	notify_set(m->notify, posture, phase);
 	add_trip(m, (struct trip){.kind = TRIP_KIND_OPERATOR, .rule = EFFECTS_NO_RULE});
+	if (before & ~posture)
+		m->trips_before = m->effects.trip_count;
 	/* A program that is stopped before anything is refused to it can go on afterwards as if
 	 * nothing had been; a shell whose fork is refused ends. */
 	if (posture & POSTURE_FROZEN_BIT)

@@ -15,7 +15,8 @@ struct metering;
 /* What the session wants to hear. Called from within the functions below and from the run loop. */
 struct metering_sink {
 	void *context;
-	/* An operation was refused by the meter. rule: index into Plan.rules. */
+	/* An operation was refused by the meter. rule: index into Plan.rules; EFFECTS_NO_RULE where
+	 * what the run is in refused it, and no rule of the plan had brought that about. */
 	void (*refused)(void *context, const char *operation, const char *target, uint32_t rule);
 	/* Something was let through. NULL: nobody wants to know, which costs less. */
 	void (*activity)(void *context, const struct activity *activity);
@@ -42,6 +43,9 @@ void metering_destroy(struct metering *metering); /* NULL is fine */
 int metering_enter(
 	struct metering *metering, const struct run_entry *entry, struct error *err) must_check;
 int metering_gate(struct metering *metering, const struct gate_call *call);
+
+/* What changed last what the run may do. */
+enum trip_kind metering_restricted_by(const struct metering *metering);
 void metering_undo(struct metering *metering, const struct gate_call *call);
 /* A wall refused something: what that means for the breakers. */
 void metering_denied(struct metering *metering, const struct denial_event *event);

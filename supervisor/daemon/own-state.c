@@ -6,9 +6,11 @@
 #include "daemon/runs.h"
 #include "daemon/state-directory.h"
 
+#include <grp.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 enum own_path {
 	OWN_STATE,
@@ -16,23 +18,48 @@ enum own_path {
 	OWN_RUNS,       /* as root, or of XDG_RUNTIME_DIR */
 	OWN_RUNS_OTHER, /* where that is not set, as for cron(8) */
 	OWN_RUNS_LEAST, /* where neither is */
+	/* Of whom root works for: the tool has the rights of that user on files. */
+	OWN_CALLERS_STATE,
+	OWN_CALLERS_RUNS,
+	OWN_CALLERS_RUNS_LEAST,
 	OWN_PATHS
 };
 static_assert(OWN_PATHS == SESSION_OWN_PATHS, "one place each");
 
-static const char *const reasons[OWN_PATHS] = {
-	[OWN_STATE] = "berm's own records and keys",
-	[OWN_USUAL_STATE] = "berm's own records and keys",
-	[OWN_RUNS] = "where berm finds its runs",
-	[OWN_RUNS_OTHER] = "where berm finds its runs",
-	[OWN_RUNS_LEAST] = "where berm finds its runs",
+static const struct {
+	const char *reason;
+	bool is_state, of_caller;
+} rows[OWN_PATHS] = {
+	[OWN_STATE] = {"berm's own records and keys", .is_state = true},
+	[OWN_USUAL_STATE] = {"berm's own records and keys", .is_state = true},
+	[OWN_RUNS] = {"where berm finds its runs"},
+	[OWN_RUNS_OTHER] = {"where berm finds its runs"},
+	[OWN_RUNS_LEAST] = {"where berm finds its runs"},
+	[OWN_CALLERS_STATE] = {"the caller's own records and keys of berm", true, true},
+	[OWN_CALLERS_RUNS] = {"where the caller's own berm finds its runs", .of_caller = true},
+	[OWN_CALLERS_RUNS_LEAST] = {"where the caller's own berm finds its runs",
+		.of_caller = true},
 };
 
-static char *numbered(const char *format_head, const char *tail)
+static char *numbered(const char *head, uid_t uid, const char *tail)
 {
 	char *path = NULL;
 
-	return asprintf(&path, "%s%u%s", format_head, (unsigned)geteuid(), tail) < 0 ? NULL : path;
+	return asprintf(&path, "%s%u%s", head, (unsigned)uid, tail) < 0 ? NULL : path;
+}
+
+/* Where places.c has these for that user; what the user's own environment says is not known here.
+ */
+static bool find_of_caller(const struct caller *caller, char **own)
+{
+	if (caller->uid == geteuid())
+		return true;
+	if (caller->home[0])
+		own[OWN_CALLERS_STATE] = path_join(caller->home, ".local/state/berm");
+	own[OWN_CALLERS_RUNS] = numbered("/run/user/", caller->uid, "/" RUNS_PARENT);
+	own[OWN_CALLERS_RUNS_LEAST] = numbered(RUNS_LEAST_PARENT, caller->uid, "");
+	return own[OWN_CALLERS_RUNS] && own[OWN_CALLERS_RUNS_LEAST] &&
+	       (own[OWN_CALLERS_STATE] || !caller->home[0]);
 }
 
 int own_state_find(struct session *session, struct error *err)
@@ -50,9 +77,10 @@ int own_state_find(struct session *session, struct error *err)
 		own[OWN_RUNS] = strdup(RUNS_ROOT_PARENT);
 	else if (runtime && path_is_normal(runtime))
 		own[OWN_RUNS] = path_join(runtime, RUNS_PARENT);
-	own[OWN_RUNS_OTHER] = numbered("/run/user/", "/" RUNS_PARENT);
-	own[OWN_RUNS_LEAST] = numbered(RUNS_LEAST_PARENT, "");
-	failed = !own[OWN_RUNS_OTHER] || !own[OWN_RUNS_LEAST] || (places->state && !own[OWN_STATE]);
+	own[OWN_RUNS_OTHER] = numbered("/run/user/", geteuid(), "/" RUNS_PARENT);
+	own[OWN_RUNS_LEAST] = numbered(RUNS_LEAST_PARENT, geteuid(), "");
+	failed = !own[OWN_RUNS_OTHER] || !own[OWN_RUNS_LEAST] ||
+		 (places->state && !own[OWN_STATE]) || !find_of_caller(&session->caller, own);
 	return failed ? error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory") : 0;
 }
 
@@ -67,23 +95,51 @@ static bool overlap(const char *a, const char *b)
 	return path_is_beneath(a, b) || path_is_beneath(b, a);
 }
 
-/* A run could make it. */
-static bool is_granted(const struct session *session, const char *path)
+static bool is_among(const struct path_rules *rules, const char *path)
 {
-	const struct path_rules *write = &session->profile->fs.write;
-
-	for (size_t i = 0; i < write->count; i++)
-		if (overlap(write->items[i].path, path))
+	for (size_t i = 0; i < rules->count; i++)
+		if (overlap(rules->items[i].path, path))
 			return true;
 	return false;
 }
 
-static void make_state(const char *state)
+/* A run could make it, or read it as soon as it is made. */
+static bool is_granted(const struct session *session, const char *path)
+{
+	const struct profile *p = session->profile;
+
+	return is_among(&p->fs.write, path) || is_among(&p->fs.read, path);
+}
+
+static void make(const char *path, bool is_state)
 {
 	struct error ignored = {0};
-	int fd = state_directory_open(state, &ignored);
+	int fd = -1;
 
+	/* A runtime directory that is absent is nobody's to make. */
+	if (!is_state)
+		(void)!mkdir(path, 0700);
+	else
+		fd = state_directory_open(path, &ignored);
 	own_close(&fd);
+}
+
+/* With the rights of that user alone, in a process of its own: the way there is the user's, who
+ * could have laid links on it. */
+static void make_as(const struct caller *caller, const char *path, bool is_state)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		if (setgroups(0, NULL) == 0 &&
+			setresgid(caller->gid, caller->gid, caller->gid) == 0 &&
+			setresuid(caller->uid, caller->uid, caller->uid) == 0)
+			make(path, is_state);
+		_exit(0);
+	}
+	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
 }
 
 void own_state_prepare(const struct session *session)
@@ -100,11 +156,10 @@ void own_state_prepare(const struct session *session)
 			if (recorder_place_open(path, &place, &ignored) == 0)
 				recorder_place_close(&place);
 		} else if (is_granted(session, path)) {
-			/* A runtime directory that is absent is nobody's to make. */
-			if (i == OWN_USUAL_STATE)
-				make_state(path);
+			if (rows[i].of_caller)
+				make_as(&session->caller, path, rows[i].is_state);
 			else
-				(void)!mkdir(path, 0700);
+				make(path, rows[i].is_state);
 		}
 	}
 }
@@ -144,8 +199,10 @@ int own_state_deny(struct session *session, struct error *err)
 
 		if (!is_reached(session, path))
 			continue;
-		session->own_deny[deny->count++] = (struct path_rule){
-			.path = path, .written = path, .reason = reasons[i], .at = {.file = ""}};
+		session->own_deny[deny->count++] = (struct path_rule){.path = path,
+			.written = path,
+			.reason = rows[i].reason,
+			.at = {.file = ""}};
 	}
 	return 0;
 }

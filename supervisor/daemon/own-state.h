@@ -6,7 +6,9 @@
 
 /* What is berm's own is out of every run's reach, whatever its profile grants: what it keeps of its
  * runs (the log, its keys, agents and their budgets, the recorder's socket), also where that is
- * unless somebody names another place, and the directories by which runs are found and killed. */
+ * unless somebody names another place, and the directories by which runs are found and killed.
+ * Where root works for somebody else (sudo), the same of that user too: the tool has that user's
+ * rights on files. */
 
 /* Find where that is, in session.own_paths; nothing is made. */
 int own_state_find(struct session *session, struct error *err) must_check;

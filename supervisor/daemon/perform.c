@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/perform.h"
 
+#include "base/limits.h"
+#include "daemon/planner.h"
 #include "daemon/status.h"
+
+#include <signal.h>
 
 #define EXIT_BAD_INPUT 2
 #define EXIT_SETUP 125
@@ -15,6 +19,11 @@ static const int exit_codes[ERROR_KIND_COUNT] = {
 	[ERROR_REFUSED] = EXIT_REFUSED,
 	[ERROR_NOT_FOUND] = EXIT_NOT_FOUND,
 };
+
+int perform_exit_code(const struct error *err)
+{
+	return err->kind < ERROR_KIND_COUNT ? exit_codes[err->kind] : EXIT_SETUP;
+}
 
 static void put_words(const struct performance_wanted *wanted, const struct status *status,
 	struct performance *performance)
@@ -35,13 +44,14 @@ static void tell_failure(const struct performance_wanted *wanted, struct session
 		.outcome = err->kind == ERROR_REFUSED || err->kind == ERROR_NOT_FOUND
 				   ? RUN_REFUSED
 				   : RUN_SETUP_FAILED,
-		.code = err->kind < ERROR_KIND_COUNT ? exit_codes[err->kind] : EXIT_SETUP,
+		.code = perform_exit_code(err),
 		.error = err->text,
 		.profile = session->profile,
 		.plan = session->plan,
 		.denials = &session->denials,
 		.effects = &session->effects,
 		.agent = session_agent(session),
+		.chain = &session->chain,
 	};
 
 	if (session->diagnostics.length && err->kind == ERROR_INPUT)
@@ -51,6 +61,7 @@ static void tell_failure(const struct performance_wanted *wanted, struct session
 	session_refused(
 		session, &(struct run_result){
 				 .outcome = status.outcome, .code = status.code, .error = *err});
+	performance->was_refused = true;
 	status.recorder = recording_words(session);
 	put_words(wanted, &status, performance);
 }
@@ -73,6 +84,7 @@ static void tell_result(const struct performance_wanted *wanted, const struct se
 		.duration_ms = result->duration_ms,
 		.recorder = recording_words(session),
 		.agent = session_agent(session),
+		.chain = &session->chain,
 		.outputs = session->outputs,
 		.output_count = session->output_count,
 	};
@@ -92,24 +104,49 @@ static void tell_result(const struct performance_wanted *wanted, const struct se
 	put_words(wanted, &status, performance);
 }
 
-int perform(const struct session_request *request, const struct performance_wanted *wanted,
-	struct performance *ret_performance)
+/* *ret_signal: what ended the run while it was held, or 0. */
+static void perform_session(const struct session_request *request,
+	const struct performance_wanted *wanted, struct performance *ret_performance,
+	int *ret_signal)
 {
 	autosession struct session session = {0};
 	struct run_result result = {0};
 	struct error err = {0};
-	int r = session_load(request, &session, &err);
+	int r;
 
-	*ret_performance = (struct performance){0};
+	limits_take_off();
+	r = session_load(request, &session, &err);
 	if (r == 0)
 		r = session_check(&session, &err);
 	if (r == 0)
 		r = session_compile(&session, &err);
+	/* A person can take hours; what was read for the same plan again is read by another. */
+	if (r == 0)
+		r = planners_done(&err);
+	if (r == 0)
+		r = session_approve(&session, &err);
+	if (r == 0)
+		r = planners_done(&err);
 	if (r < 0) {
 		tell_failure(wanted, &session, &err, ret_performance);
 	} else {
 		session_run(&session, &result);
 		tell_result(wanted, &session, &result, ret_performance);
+	}
+	*ret_signal = session.held ? session.held->answers.signal : 0;
+}
+
+int perform(const struct session_request *request, const struct performance_wanted *wanted,
+	struct performance *ret_performance)
+{
+	int signal_number = 0;
+
+	*ret_performance = (struct performance){0};
+	perform_session(request, wanted, ret_performance, &signal_number);
+	/* All is told and given back: now it may end this process, as it would have. */
+	if (signal_number) {
+		signal(signal_number, SIG_DFL);
+		raise(signal_number);
 	}
 	return ret_performance->code;
 }

@@ -13,7 +13,8 @@ struct performance_wanted {
 
 /* What came of a run. Zero-initialise; release with performance_finish(). */
 struct performance {
-	int code; /* what berm run exits with */
+	int code;         /* what berm run exits with */
+	bool was_refused; /* nothing was set up */
 	/* In the order in which they are said on stderr; each empty where there is nothing to say.
 	 */
 	struct text diagnostics;     /* of the profile */
@@ -24,5 +25,7 @@ struct performance {
 /* Do all that the request asks for. Returns ret_performance->code. */
 int perform(const struct session_request *request, const struct performance_wanted *wanted,
 	struct performance *ret_performance);
+/* What berm run exits with where it failed so. */
+int perform_exit_code(const struct error *err);
 void performance_finish(struct performance *performance);
 #define autoperformance __attribute__((cleanup(performance_finish)))

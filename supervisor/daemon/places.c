@@ -104,6 +104,14 @@ static int find_ceilings(const char *ceiling, struct places *places, struct erro
 	return 0;
 }
 
+bool places_ceiling_is_same(const struct places *places)
+{
+	const char *first = places->ceilings[0];
+	bool had = first && strcmp(first, OPERATOR_CEILING) == 0;
+
+	return had == (faccessat(AT_FDCWD, OPERATOR_CEILING, F_OK, AT_EACCESS) == 0);
+}
+
 /* The directory of a profile that was named by its path, or NULL where it was named by its name. */
 static char *beside(const char *profile)
 {

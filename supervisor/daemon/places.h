@@ -35,6 +35,8 @@ struct places_request {
 int places_find(const struct caller *caller, const struct places_request *request,
 	struct places *ret_places, struct error *err) must_check;
 void places_finish(struct places *places);
+/* The operator's ceiling is there where it was there. */
+bool places_ceiling_is_same(const struct places *places) must_check;
 
 /* The real path of a directory for the run to start in: dir as given with -C, or the working
  * directory where dir is NULL. Links of /proc that stand for open descriptors and other processes'

@@ -3,11 +3,9 @@
 
 #include "base/number.h"
 #include "base/path.h"
-#include "policy/document.h"
+#include "daemon/operator-file.h"
 #include "policy/keys.h"
-#include "policy/trust.h"
 
-#include <fcntl.h>
 #include <string.h>
 
 #define LOG_BYTES_LEAST (256ULL << 20) /* some segments */
@@ -21,66 +19,9 @@ struct reading {
 	bool no_memory;
 };
 
-/* A key of a mapping, and who reads what stands there. */
-struct part {
-	const char *name;
-	void (*read)(struct reading *r, const struct node *node);
-};
-
 static void wrong(struct reading *r, const struct node *node, const char *what)
 {
 	diagnostics_report(&r->d, CODE_WRONG_TYPE, node->at, "%s", what);
-}
-
-/* Each entry to its reader; a key that is none of them is told, with the one that may be meant. */
-static void read_mapping(
-	struct reading *r, const struct node *mapping, const struct part *keys, size_t count)
-{
-	const char *names[8], *near;
-
-	assert(count <= array_size(names));
-	for (size_t i = 0; i < count; i++)
-		names[i] = keys[i].name;
-	for (const struct node *entry = mapping->first; entry; entry = entry->next) {
-		size_t i = 0;
-
-		while (i < count && strcmp(keys[i].name, entry->key) != 0)
-			i++;
-		if (i < count) {
-			keys[i].read(r, entry);
-			continue;
-		}
-		near = text_nearest(entry->key, names, count);
-		diagnostics_report(&r->d, CODE_UNKNOWN_KEY, entry->key_at,
-			"unknown key `%s`%s%s%s; take it out", entry->key,
-			near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
-	}
-}
-
-/* False, and told, where it is no list of words with a program first. words: borrowed ones. */
-static bool read_command(struct reading *r, const struct node *list,
-	const char *words[RECORDER_FILE_COMMAND_MAX + 1])
-{
-	size_t count = 0;
-
-	if (list->kind != NODE_LIST || !list->first || list->count > RECORDER_FILE_COMMAND_MAX) {
-		wrong(r, list,
-			"command: a list of a program and its arguments, at most 32 words: "
-			"[/usr/local/bin/program, --word]");
-		return false;
-	}
-	for (const struct node *word = list->first; word; word = word->next) {
-		if (word->kind != NODE_SCALAR) {
-			wrong(r, word, "command: words alone, no lists and no mappings");
-			return false;
-		}
-		words[count++] = word->text;
-	}
-	words[count] = NULL;
-	if (path_is_normal(words[0]))
-		return true;
-	wrong(r, list->first, "command: name the program by its absolute path");
-	return false;
 }
 
 /* ---- sinks ---- */
@@ -143,7 +84,7 @@ static void add_sink(struct reading *r, const struct node *entry)
 {
 	const struct node *type_node = node_get(entry, "type"), *path, *command, *size;
 	const struct node *format_node = node_get(entry, "format");
-	const char *words[RECORDER_FILE_COMMAND_MAX + 1];
+	const char *words[OPERATOR_COMMAND_MAX + 1];
 	struct sink_target target = {.format = SINK_OCSF};
 	int type, format;
 
@@ -158,7 +99,7 @@ static void add_sink(struct reading *r, const struct node *entry)
 	path = node_get(entry, "path");
 	command = node_get(entry, "command");
 	size = node_get(entry, "max_size");
-	if (command && !read_command(r, command, words))
+	if (command && !operator_command(&r->d, command, words))
 		return;
 	target.type = (enum sink_type)type;
 	target.format = (enum sink_format)format;
@@ -176,8 +117,10 @@ static void add_sink(struct reading *r, const struct node *entry)
 		r->file->sink_count++;
 }
 
-static void read_sinks(struct reading *r, const struct node *sinks)
+static void read_sinks(void *context, const struct node *sinks)
 {
+	struct reading *r = context;
+
 	if (node_is_null(sinks))
 		return;
 	if (sinks->kind != NODE_LIST) {
@@ -190,8 +133,10 @@ static void read_sinks(struct reading *r, const struct node *sinks)
 
 /* ---- the anchor ---- */
 
-static void read_anchor_directory(struct reading *r, const struct node *node)
+static void read_anchor_directory(void *context, const struct node *node)
 {
+	struct reading *r = context;
+
 	if (node->kind != NODE_SCALAR || !path_is_normal(node->text)) {
 		wrong(r, node, "directory: an absolute path, without . and ..");
 		return;
@@ -209,23 +154,20 @@ static void read_anchor_directory(struct reading *r, const struct node *node)
 	r->no_memory |= !r->file->anchor_directory;
 }
 
-static void read_anchor_command(struct reading *r, const struct node *node)
+static void read_anchor_command(void *context, const struct node *node)
 {
-	const char *words[RECORDER_FILE_COMMAND_MAX + 1] = {0};
+	struct reading *r = context;
+	const char *words[OPERATOR_COMMAND_MAX + 1] = {0};
 
-	if (!read_command(r, node, words))
+	if (!operator_command(&r->d, node, words))
 		return;
-	r->file->anchor_command =
-		calloc(RECORDER_FILE_COMMAND_MAX + 1, sizeof(*r->file->anchor_command));
-	for (size_t i = 0; r->file->anchor_command && words[i]; i++) {
-		r->file->anchor_command[i] = strdup(words[i]);
-		r->no_memory |= !r->file->anchor_command[i];
-	}
+	r->file->anchor_command = operator_command_copy(words);
 	r->no_memory |= !r->file->anchor_command;
 }
 
-static void read_anchor_required(struct reading *r, const struct node *node)
+static void read_anchor_required(void *context, const struct node *node)
 {
+	struct reading *r = context;
 	bool yes = node->kind == NODE_SCALAR && node->plain && strcmp(node->text, "true") == 0;
 
 	if (!yes && (node->kind != NODE_SCALAR || !node->plain || strcmp(node->text, "false") != 0))
@@ -233,9 +175,10 @@ static void read_anchor_required(struct reading *r, const struct node *node)
 	r->file->anchor_required = yes;
 }
 
-static void read_anchor(struct reading *r, const struct node *anchor)
+static void read_anchor(void *context, const struct node *anchor)
 {
-	static const struct part keys[] = {
+	struct reading *r = context;
+	static const struct operator_part keys[] = {
 		{"directory", read_anchor_directory},
 		{"command", read_anchor_command},
 		{"required", read_anchor_required},
@@ -247,7 +190,7 @@ static void read_anchor(struct reading *r, const struct node *anchor)
 			"/mnt/witness}");
 		return;
 	}
-	read_mapping(r, anchor, keys, array_size(keys));
+	operator_mapping(&r->d, anchor, keys, array_size(keys), r);
 	if (!node_get(anchor, "directory") && !node_get(anchor, "command"))
 		diagnostics_report(&r->d, CODE_MISSING_KEY, anchor->at,
 			"anchor: it has neither directory nor command: add one, or take anchor "
@@ -256,89 +199,36 @@ static void read_anchor(struct reading *r, const struct node *anchor)
 
 /* ---- the file ---- */
 
-static void read_version(struct reading *r, const struct node *version)
+static void read_max_size(void *context, const struct node *size)
 {
-	if (version->kind != NODE_SCALAR || strcmp(version->text, "1") != 0)
-		diagnostics_report(&r->d, CODE_VERSION, version->at,
-			"this berm reads version 1 of this file: write `version: 1`");
-}
+	struct reading *r = context;
 
-static void read_max_size(struct reading *r, const struct node *size)
-{
 	r->file->max_bytes = read_size(
 		r, size, LOG_BYTES_LEAST, "max_size: a size such as 20GiB, at least 256MiB");
 }
 
-static void read_root(struct reading *r, const struct node *root, const char *path)
-{
-	static const struct part keys[] = {
-		{"version", read_version},
-		{"sinks", read_sinks},
-		{"max_size", read_max_size},
-		{"anchor", read_anchor},
-	};
-	const struct source beginning = {path, 1, 1};
-
-	if (!root || node_is_null(root)) {
-		diagnostics_report(&r->d, CODE_VERSION, root ? root->at : beginning,
-			"the file is empty: write `version: 1`, or remove it");
-		return;
-	}
-	if (root->kind != NODE_MAPPING) {
-		wrong(r, root, "the file must be a mapping that begins with `version: 1`");
-		return;
-	}
-	if (!node_get(root, "version"))
-		diagnostics_report(
-			&r->d, CODE_VERSION, root->at, "`version` is missing: add `version: 1`");
-	read_mapping(r, root, keys, array_size(keys));
-}
-
-static int tell_first(struct reading *r, const char *path)
-{
-	const char *words = text_string(r->d.out);
-
-	if (!*words)
-		return error_set(r->err, -EINVAL, ERROR_INPUT, "%s cannot be read", path);
-	if (r->d.errors == 1)
-		return error_set(
-			r->err, -EINVAL, ERROR_INPUT, "%.*s", (int)strcspn(words, "\n"), words);
-	return error_set(r->err, -EINVAL, ERROR_INPUT, "%.*s (the first of %u errors)",
-		(int)strcspn(words, "\n"), words, r->d.errors);
-}
-
-static int read_file(struct reading *r, struct arena *arena, const char *path, uid_t owner)
-{
-	struct source_file *file = NULL;
-	struct node *root = NULL;
-	bool linked;
-	int result = trust_read(arena, path, owner, &file, &linked, r->err);
-
-	if (result < 0)
-		return result;
-	r->d.files = file;
-	result = document_parse(arena, &r->d, file, &root);
-	if (result == 0)
-		read_root(r, root, file->name);
-	if (result == -ENOMEM || r->no_memory)
-		return error_set(r->err, -ENOMEM, ERROR_INTERNAL, "out of memory");
-	return result == 0 && r->d.errors == 0 ? 0 : tell_first(r, path);
-}
+static const struct operator_part parts[] = {
+	{"sinks", read_sinks},
+	{"max_size", read_max_size},
+	{"anchor", read_anchor},
+};
 
 int recorder_file_read(const char *state, uid_t owner, struct recorder_file *ret_file,
 	struct text *diagnostics, struct error *err)
 {
 	autorecorderfile struct recorder_file file = {0};
-	autoarena struct arena arena = {0};
 	autofree char *path = path_join(state, RECORDER_FILE);
 	struct reading r = {.d = {.out = diagnostics}, .state = state, .file = &file, .err = err};
-	int result = 0;
+	struct operator_file what = {
+		.owner = owner, .parts = parts, .count = array_size(parts), .optional = true};
+	int result;
 
 	if (!path)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
-	if (faccessat(AT_FDCWD, path, F_OK, AT_EACCESS) == 0 ||
-		(errno != ENOENT && errno != ENOTDIR))
-		result = read_file(&r, &arena, path, owner);
+	what.path = path;
+	result = operator_file_read(&what, &r.d, &r, err);
+	if (r.no_memory)
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
 	if (result < 0)
 		return result;
 	*ret_file = file;
@@ -350,9 +240,7 @@ void recorder_file_finish(struct recorder_file *file)
 {
 	for (int i = 0; i < file->sink_count; i++)
 		sink_destroy(file->sinks[i]);
-	for (size_t i = 0; file->anchor_command && file->anchor_command[i]; i++)
-		free(file->anchor_command[i]);
-	free(file->anchor_command);
+	operator_command_free(file->anchor_command);
 	free(file->anchor_directory);
 	*file = (struct recorder_file){0};
 }

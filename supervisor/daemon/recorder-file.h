@@ -8,7 +8,6 @@
 
 #define RECORDER_FILE "recorder.yaml"
 #define RECORDER_FILE_SINKS_MAX 8
-#define RECORDER_FILE_COMMAND_MAX 32 /* words */
 
 struct recorder_file {
 	struct sink *sinks[RECORDER_FILE_SINKS_MAX]; /* owned: every record goes to them */

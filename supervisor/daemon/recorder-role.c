@@ -231,11 +231,24 @@ static bool nobody_is_left(struct role *role, struct error *err)
 	return recorder_place_show(role->place.state_fd) < 0;
 }
 
+/* An answer of the anchor is heard when it comes, not with the next record of a run. */
+static int look_at_anchor(struct role *role, struct error *err)
+{
+	return anchor_client_turned(&role->anchor_client) ? recorder_server_seal(role->server, err)
+							  : 0;
+}
+
+static int sooner(int patience_ms, int other_ms)
+{
+	return other_ms < 0 || (patience_ms >= 0 && patience_ms < other_ms) ? patience_ms
+									    : other_ms;
+}
+
 /* Until there is nothing to do for long, or somebody ends it. 0, or why the recorder failed. */
 static int serve(struct role *role, struct error *err)
 {
 	struct pollfd fds[] = {{.fd = recorder_server_fd(role->server), .events = POLLIN},
-		{.fd = role->signal_fd, .events = POLLIN}};
+		{.fd = role->signal_fd, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
 	bool rested = false;
 
 	for (;;) {
@@ -245,6 +258,8 @@ static int serve(struct role *role, struct error *err)
 			return err->code;
 		if (patience > MEMORY_IDLE_MS && !rested)
 			patience = MEMORY_IDLE_MS;
+		patience = sooner(patience, anchor_client_patience_ms(&role->anchor_client));
+		fds[2].fd = anchor_client_fd(&role->anchor_client);
 		if (poll(fds, array_size(fds), patience) == 0 && !rested &&
 			recorder_server_clients(role->server) == 0) {
 			memory_release_program();
@@ -255,6 +270,8 @@ static int serve(struct role *role, struct error *err)
 		if (fds[1].revents)
 			return 0;
 		r = recorder_server_handle(role->server, err);
+		if (r == 0)
+			r = look_at_anchor(role, err);
 		if (r < 0)
 			return r;
 	}

@@ -320,6 +320,22 @@ int recorder_server_handle(struct recorder_server *s, struct error *err)
 	return r;
 }
 
+int recorder_server_seal(struct recorder_server *s, struct error *err)
+{
+	struct error local = {0};
+	int r = recorder_seal(s->options.recorder, &local);
+
+	if (r < 0) {
+		*err = local;
+		return fail(s, &local);
+	}
+	/* What the seal found out is a record of its own. */
+	r = commit(s, err);
+	if (r == 0)
+		arm(s);
+	return r;
+}
+
 void recorder_server_refuse(struct recorder_server *s, const struct error *why)
 {
 	for (unsigned i = 0; i < s->highest; i++)

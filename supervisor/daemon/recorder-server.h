@@ -39,6 +39,8 @@ int recorder_server_fd(const struct recorder_server *server);
  * An error means that the recorder has failed: everybody was told, last words are in the log where
  * there was room, and only recorder_server_destroy() is left. */
 int recorder_server_handle(struct recorder_server *server, struct error *err) must_check;
+/* Seal what is on the disk, which tells of an anchor that fails or works again. Errors as above. */
+int recorder_server_seal(struct recorder_server *server, struct error *err) must_check;
 /* Tell everybody why nothing more is taken. */
 void recorder_server_refuse(struct recorder_server *server, const struct error *why);
 

@@ -4,11 +4,14 @@
 #include "daemon/run-id.h"
 #include "record/canonical.h"
 #include "wire/effects.h"
+#include "wire/strict.h"
 
 #include <string.h>
 
 /* All of a request but its records: names, and a few numbers. */
 #define REST_MAX 2048
+/* Records are taken out before; what is not known is asked for, and refused, afterwards. */
+#define BOUNDS ((struct message_bounds){.may_grow = true, .repeated = 16})
 
 /* What the log says about itself (heads, seals, losses …) is the recorder's alone. */
 static const struct {
@@ -185,7 +188,8 @@ int recorder_request_read(const uint8_t *packet, size_t length,
 	wrong = find_records(packet, length, ret_request, rest, &rest_length);
 	if (wrong)
 		return malformed(err, wrong);
-	ret_request->parts = berm__wire__recorder_request__unpack(NULL, rest_length, rest);
+	ret_request->parts =
+		message_read(&berm__wire__recorder_request__descriptor, rest, rest_length, BOUNDS);
 	if (!ret_request->parts)
 		return malformed(err, "its form");
 	wrong = wrong_request(ret_request);
@@ -226,7 +230,8 @@ int recorder_reply_read(const uint8_t *packet, size_t length, struct recorder_re
 	Berm__Wire__RecorderReply *reply = NULL;
 
 	if (length > 0 && length <= RECORDER_REPLY_MAX)
-		reply = berm__wire__recorder_reply__unpack(NULL, length, packet);
+		reply = message_read(
+			&berm__wire__recorder_reply__descriptor, packet, length, BOUNDS);
 	if (!reply)
 		return -EPROTO;
 	*ret_reply = (struct recorder_reply){.begun = reply->begun,

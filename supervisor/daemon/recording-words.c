@@ -66,14 +66,14 @@ static ProtobufCBinaryData bytes_of_text(const struct text *text)
 
 /* The command line as it was asked for, without its secrets, cut where it is too long to be kept.
  */
-static size_t fill_argv(
-	const struct text *words, ProtobufCBinaryData *rows, size_t most, bool *ret_cut)
+static size_t fill_argv(const struct text *words, ProtobufCBinaryData *rows, size_t most,
+	size_t limit_bytes, bool *ret_cut)
 {
 	size_t count = 0, bytes = 0;
 
 	for (; count < most; count++) {
 		rows[count] = bytes_of_text(&words[count]);
-		if (bytes + rows[count].len > RECORDING_ARGV_BYTES)
+		if (bytes + rows[count].len > limit_bytes)
 			break;
 		bytes += rows[count].len + 4;
 	}
@@ -95,7 +95,8 @@ static void fill_caller(
 {
 	start->has_caller_uid = start->has_caller_pid = true;
 	start->caller_uid = session->caller.uid;
-	start->caller_pid = (uint32_t)getppid();
+	start->caller_pid =
+		(uint32_t)(session->request->client ? session->request->client->pid : getppid());
 	if (session->caller.name[0])
 		start->caller_name = words_of(session->caller.name);
 	if (session->directory) {
@@ -135,6 +136,7 @@ void recording_tell_start(struct recording *recording, const struct session *ses
 	Berm__Wire__RunStart start = BERM__WIRE__RUN_START__INIT;
 	Berm__Wire__DecisionChain chain = BERM__WIRE__DECISION_CHAIN__INIT;
 	const Berm__Wire__Agent *agent = session_agent(session);
+	struct recording_chain above;
 	size_t count = count_words(argv);
 	autofree ProtobufCBinaryData *rows = calloc(count + 1, sizeof(*rows));
 	autofree struct text *words = calloc(count + 1, sizeof(*words));
@@ -147,7 +149,9 @@ void recording_tell_start(struct recording *recording, const struct session *ses
 	if (words)
 		redact_words(recording->redactor, argv, count, words);
 	if (rows && words)
-		start.n_argv = fill_argv(words, rows, count, &cut);
+		start.n_argv = fill_argv(words, rows, count,
+			session->was_refused ? RECORDING_REFUSED_ARGV_BYTES : RECORDING_ARGV_BYTES,
+			&cut);
 	start.argv = rows;
 	start.has_argv_cut = cut;
 	start.argv_cut = cut;
@@ -168,6 +172,11 @@ void recording_tell_start(struct recording *recording, const struct session *ses
 		start.has_keep_ms = true;
 		start.keep_ms = plan->recorder->keep_ms;
 		fill_sinks(plan->recorder, &start);
+	}
+	recording_fill_chain(&session->chain, &above, &start);
+	if (session->chain.count) {
+		chain.action_type = words_of("delegation");
+		record.chain = &chain;
 	}
 	if (agent) {
 		chain.agent_nhi = agent->name;

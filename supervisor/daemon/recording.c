@@ -111,6 +111,8 @@ int recording_begin(struct session *session, struct error *err)
 	else
 		recording_tell_start(recording, session);
 	if (!recording->failed)
+		recording_tell_approvals(recording, session);
+	if (!recording->failed)
 		sinks_launch(session->places.state, session->plan);
 	return 0;
 }
@@ -185,6 +187,7 @@ void recording_refused(struct session *session, const struct run_result *result)
 
 	if (session->recording || !session->run_id[0])
 		return;
+	session->was_refused = true;
 	if (recording_begin(session, &ignored) < 0 || recording_ready(session, &ignored) < 0)
 		return;
 	(void)!recording_end(session, result, &ignored);

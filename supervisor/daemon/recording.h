@@ -48,6 +48,9 @@ void recording_denials(struct session *session);
 /* Tell what is new: refusals, trips, postures. by: who changed the posture from outside, or NULL.
  */
 void recording_look(struct session *session, const char *by);
+struct session_hold;
+/* Who was asked while the run lasted, and what they said. */
+void recording_write_approval(struct session *session, const struct session_hold *held);
 /* The profile asks for what was let through, too. */
 bool recording_wants_activity(const struct session *session);
 /* What was let through; sent by recording_handle(). */

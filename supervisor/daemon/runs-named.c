@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/runs-named.h"
 
-#include "daemon/agents.h"
+#include "daemon/agent-lost.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -70,6 +70,7 @@ static int add_all(const struct agents *agents, struct runs_named *named, struct
 
 	named->count = 0;
 	named->unsure = (struct error){0};
+	named->state = run_state_of(agents->state);
 	switch (named->scope) {
 	case NAMED_AGENT:
 		return add_agent(agents, named, err);
@@ -91,6 +92,27 @@ int runs_named_refresh(const char *state, struct runs_named *named, struct error
 		return 0;
 	r = agents_open(state, &agents, err);
 	return r < 0 ? r : add_all(&agents, named, err);
+}
+
+unsigned runs_named_unfound(const char *state, const struct runs_named *named,
+	bool (*is_known)(const void *context, const char *run_id), const void *context)
+{
+	autoagents struct agents agents = AGENTS_NONE;
+	struct error err = {0};
+	autoclose int marks =
+		agents_open(state, &agents, &err) < 0 ? -1 : agent_marks_open(&agents, &err);
+	unsigned count = 0;
+
+	for (size_t i = 0; i < named->count; i++) {
+		if (is_known(context, named->ids[i]))
+			continue;
+		/* What cannot be asked is not said to have ended. */
+		if (marks >= 0 && !agent_mark_is_held(marks, agent_mark_of(named->ids[i])))
+			continue;
+		/* Its berm may be there still, stopped, of a run that was killed before. */
+		count += runs_sign_of(named->ids[i]) != RUN_SIGN_ENDED;
+	}
+	return count;
 }
 
 /* ---- which ---- */
@@ -121,8 +143,16 @@ static int is_agent(
 	named->scope = NAMED_AGENT;
 	snprintf(named->of, sizeof(named->of), "%s", agent->id);
 	snprintf(named->words, sizeof(named->words), "agent %s", agent->name);
+	named->state = run_state_of(agents->state);
 	r = add_runs(named, agent, err);
 	return r < 0 ? r : 1;
+}
+
+void runs_named_group(const char *name, struct runs_named *ret_named)
+{
+	*ret_named = (struct runs_named){.scope = NAMED_GROUP};
+	snprintf(ret_named->of, sizeof(ret_named->of), "%s", name);
+	snprintf(ret_named->words, sizeof(ret_named->words), "group %s", name);
 }
 
 /* 1: an agent is in that group. */
@@ -134,9 +164,8 @@ static int is_group(
 
 	if (!agent_name_is_good(word))
 		return 0;
-	named->scope = NAMED_GROUP;
-	snprintf(named->of, sizeof(named->of), "%s", word);
-	snprintf(named->words, sizeof(named->words), "group %s", word);
+	runs_named_group(word, named);
+	named->state = run_state_of(agents->state);
 	r = add_group(agents, named, &seen, err);
 	return r < 0 ? r : seen;
 }
@@ -199,6 +228,31 @@ static int find_in(const char *state, enum runs_named_scope scope, const char *w
 	return guess(&agents, word, named, err);
 }
 
+/* "0" and more may be the beginning of an id, and the name of an agent or a group. */
+static int find_digits(
+	const char *state, const char *word, struct runs_named *named, struct error *err)
+{
+	autonamed struct runs_named other = {0};
+	struct error why = {0};
+	int r;
+
+	if (!state || !agent_name_is_good(word))
+		return is_run(named, word, err);
+	r = find_in(state, NAMED_EVERYTHING, word, &other, &why);
+	if (r < 0 && r != -ENOTUNIQ)
+		return is_run(named, word, err);
+	if (r == 0 && (other.scope == NAMED_RUN || !is_run_word(word))) {
+		*named = other;
+		other = (struct runs_named){0};
+		return 0;
+	}
+	return error_set(err, -ENOTUNIQ, ERROR_REFUSED,
+		"%s is an agent or a group, and may be the beginning of a run's id: write "
+		"agent:%s, "
+		"group:%s or run:%s",
+		word, word, word, word);
+}
+
 int runs_named_find(
 	const char *state, const char *word, struct runs_named *ret_named, struct error *err)
 {
@@ -214,9 +268,12 @@ int runs_named_find(
 		word += length;
 		break;
 	}
-	/* Ids begin with 0 for some hundred years. Who means a run waits for no file of agents. */
-	if (scope == NAMED_RUN || (scope == NAMED_EVERYTHING && word[0] == '0'))
+	if (scope == NAMED_RUN)
 		return is_run(ret_named, word, err);
+	/* Ids begin with 0 for some hundred years. Who means a run is kept up by no file of agents
+	 * that cannot be read. */
+	if (scope == NAMED_EVERYTHING && word[0] == '0')
+		return find_digits(state, word, ret_named, err);
 	if (!state)
 		return error_set(err, -ENOENT, ERROR_INTERNAL,
 			"no state directory is known: name it with --state-dir");
@@ -227,6 +284,15 @@ void runs_named_finish(struct runs_named *named)
 {
 	free(named->ids);
 	*named = (struct runs_named){0};
+}
+
+/* What a run was begun as counts, and what its agent is now. */
+static bool says_so(const struct runs_named *named, const struct run_found *run)
+{
+	const char *of = named->scope == NAMED_AGENT ? run->agent : run->group;
+
+	return named->state.inode != 0 && run->state.inode == named->state.inode &&
+	       run->state.device == named->state.device && strcmp(of, named->of) == 0;
 }
 
 bool runs_named_has(const struct runs_named *named, const struct run_found *run)
@@ -244,5 +310,5 @@ bool runs_named_has(const struct runs_named *named, const struct run_found *run)
 	for (size_t i = 0; i < named->count; i++)
 		if (strcmp(named->ids[i], run->run_id) == 0)
 			return true;
-	return false;
+	return says_so(named, run);
 }

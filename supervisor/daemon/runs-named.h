@@ -30,7 +30,8 @@ struct runs_named {
 	 * have been killed since. Owned. */
 	char (*ids)[RUN_ID_LENGTH + 1];
 	size_t count;
-	struct run_state state; /* of everything: only that of this directory; inode 0: of any */
+	struct run_state state; /* of everything: only that of this directory; inode 0: of any.
+				   Of an agent or a group: where these are; inode 0: not known */
 	struct error unsure;    /* code 0, or why there may be more of them */
 };
 
@@ -39,8 +40,16 @@ struct runs_named {
  * the name of more than one thing. A run is not looked for here. */
 int runs_named_find(const char *state, const char *word, struct runs_named *ret_named,
 	struct error *err) must_check;
+/* The group of that name; its runs are read by runs_named_refresh(), and where that fails those are
+ * known still that began in it. */
+void runs_named_group(const char *name, struct runs_named *ret_named);
 /* Read the runs of the same agent or group anew: there may be more by now. */
 int runs_named_refresh(const char *state, struct runs_named *named, struct error *err) must_check;
+/* Of an agent or a group: how many of the runs that it is known to have last, as the kernel says
+ * (daemon/agent-lost.h), and cannot be found by a place, or began only now. Those that `is_known`
+ * says are passed over. */
+unsigned runs_named_unfound(const char *state, const struct runs_named *named,
+	bool (*is_known)(const void *context, const char *run_id), const void *context);
 void runs_named_finish(struct runs_named *named);
 #define autonamed __attribute__((cleanup(runs_named_finish)))
 

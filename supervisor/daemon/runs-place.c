@@ -3,6 +3,8 @@
 
 #include "base/io.h"
 #include "base/number.h"
+#include "wire/effects.h"
+#include "wire/strict.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -15,8 +17,11 @@
 
 #define PLACE ".place"
 #define KILLED ".killed"
+#define POSTURE ".posture"
+#define POSTURE_BYTES 2 /* and the phase */
 #define NAME_BYTES (RUN_ID_LENGTH + 16)
 #define PLACE_BYTES_MAX 4096
+#define PLACE_REPEATED_MAX 16
 /* Where other users' berms have their directories; NULL: between these the uid stands. */
 #define USER_RUNTIME "/run/user"
 #define USER_FALLBACK "/tmp"
@@ -39,7 +44,7 @@ static int put_in_place(
 	fd = openat(
 		directory_fd, hidden, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return error_errno(err, "the run's place");
+		return error_errno(err, "the run's place, by which \"berm kill\" finds it");
 	r = io_write_all(fd, bytes, length);
 	if (r == 0 && renameat(directory_fd, hidden, directory_fd, name) < 0)
 		r = -errno;
@@ -59,6 +64,18 @@ struct run_state run_state_of(const char *path)
 	return (struct run_state){st.st_dev, st.st_ino};
 }
 
+void runs_place_posture(const struct run_socket *socket, unsigned posture, unsigned phase)
+{
+	const uint8_t bytes[POSTURE_BYTES] = {(uint8_t)posture, (uint8_t)phase};
+	char name[NAME_BYTES];
+	autoclose int fd = -1;
+
+	name_of(name, socket->run_id, POSTURE);
+	fd = openat(socket->directory_fd, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		(void)!pwrite(fd, bytes, sizeof(bytes), 0);
+}
+
 int runs_place_write(const struct run_socket *socket, pid_t init_pid, int cgroup_fd,
 	const struct run_owner *owner, struct error *err)
 {
@@ -74,6 +91,10 @@ int runs_place_write(const struct run_socket *socket, pid_t init_pid, int cgroup
 	place.uid = owner->uid;
 	place.state_device = owner->state.device;
 	place.state_inode = owner->state.inode;
+	place.agent = (char *)(uintptr_t)(owner->agent ? owner->agent : "");
+	place.group = (char *)(uintptr_t)(owner->group ? owner->group : "");
+	place.supervised = owner->supervised;
+	place.staged = owner->staged;
 	name_of(name, socket->run_id, PLACE);
 	if (berm__wire__run_place__get_packed_size(&place) > sizeof(bytes))
 		r = error_set(err, -E2BIG, ERROR_INTERNAL, "the run's place: too long a path");
@@ -91,6 +112,8 @@ void runs_place_remove(int directory_fd, const char *run_id)
 	name_of(name, run_id, PLACE);
 	unlinkat(directory_fd, name, 0);
 	name_of(name, run_id, KILLED);
+	unlinkat(directory_fd, name, 0);
+	name_of(name, run_id, POSTURE);
 	unlinkat(directory_fd, name, 0);
 }
 
@@ -162,8 +185,27 @@ static int read_place(int directory_fd, const char *name, Berm__Wire__RunPlace *
 	n = read(fd, bytes, sizeof(bytes));
 	if (n < 0)
 		return -errno;
-	*ret_place = berm__wire__run_place__unpack(NULL, (size_t)n, bytes);
+	/* Of another berm, maybe a later one, and maybe of another user. */
+	*ret_place = message_read(&berm__wire__run_place__descriptor, bytes, (size_t)n,
+		(struct message_bounds){.repeated = PLACE_REPEATED_MAX, .may_grow = true});
 	return *ret_place ? 0 : -EBADMSG;
+}
+
+/* Not in the place: whoever looks for runs while names are exchanged could miss one. */
+static void read_posture(struct run_found *found)
+{
+	char name[NAME_BYTES];
+	uint8_t bytes[POSTURE_BYTES] = {0};
+	autoclose int fd = -1;
+	struct stat st;
+
+	name_of(name, found->run_id, POSTURE);
+	fd = openat(found->directory_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+		read(fd, bytes, sizeof(bytes)) != (ssize_t)sizeof(bytes))
+		return;
+	found->posture = bytes[0] & POSTURE_ALL;
+	found->phase = bytes[1] < PHASE_COUNT ? bytes[1] : PHASE_EMERGENCY;
 }
 
 /* Another user may say what they like about their own processes, and about nobody else's: a cgroup
@@ -195,10 +237,15 @@ static int open_place(
 	Berm__Wire__RunPlace *place = NULL;
 	int r = read_place(found->directory_fd, name, &place);
 
-	if (r < 0)
+	if (r < 0 || !place)
 		return error_set(&found->error, r, ERROR_INTERNAL, "%s: %s", name, strerror(-r));
 	found->uid = search->foreign ? owner : place->uid;
 	found->state = (struct run_state){place->state_device, place->state_inode};
+	snprintf(found->agent, sizeof(found->agent), "%s", place->agent);
+	snprintf(found->group, sizeof(found->group), "%s", place->group);
+	found->supervised = place->supervised;
+	read_posture(found);
+	found->staged = place->staged;
 	/* A cgroup may hold others too, and the way there is one that the user chose. */
 	if (search->foreign && place->cgroup[0])
 		place->cgroup[0] = '\0';
@@ -320,11 +367,105 @@ static int look_at_users(
 	return r;
 }
 
-static int find_own(struct search *search, struct error *err)
+/* Where this user's runs may be besides runs_directory(), which depends on the environment. */
+static int open_elsewhere(unsigned place)
 {
-	int fd = runs_directory(err);
+	char path[64];
+	struct stat st;
+	autoclose int fd = -1;
 
-	return fd < 0 ? fd : look_through(search, fd);
+	if (place == 0)
+		snprintf(path, sizeof(path), RUNS_LEAST_PARENT "%u", (unsigned)geteuid());
+	else
+		snprintf(path, sizeof(path), USER_RUNTIME "/%u/" RUNS_PARENT, (unsigned)geteuid());
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid() || st.st_mode & 022)
+		return -1;
+	return openat(fd, "runs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+#define ELSEWHERE 2
+
+/* Each directory of this user's runs once; -1 where there is none at that number. */
+static void open_own_directories(int fds[1 + ELSEWHERE], struct error *err)
+{
+	struct stat seen[1 + ELSEWHERE];
+
+	for (unsigned i = 0; i <= ELSEWHERE; i++) {
+		fds[i] = i == 0 ? runs_directory(err) : open_elsewhere(i - 1);
+		if (fds[i] < 0 || fstat(fds[i], &seen[i]) < 0) {
+			own_close(&fds[i]);
+			seen[i] = (struct stat){0};
+		}
+		for (unsigned before = 0; before < i && fds[i] >= 0; before++)
+			if (seen[before].st_dev == seen[i].st_dev &&
+				seen[before].st_ino == seen[i].st_ino)
+				own_close(&fds[i]);
+	}
+}
+
+static int find_own(struct search *search, bool anywhere, struct error *err)
+{
+	int fds[1 + ELSEWHERE], r = 0;
+
+	if (!anywhere) {
+		fds[0] = runs_directory(err);
+		return fds[0] < 0 ? fds[0] : look_through(search, fds[0]);
+	}
+	open_own_directories(fds, err);
+	for (unsigned i = 0; i <= ELSEWHERE; i++) {
+		if (fds[i] < 0)
+			continue;
+		if (r == 0)
+			r = look_through(search, take_fd(&fds[i]));
+		own_close(&fds[i]);
+	}
+	return r;
+}
+
+enum run_sign runs_sign_of(const char *run_id)
+{
+	const struct search search = {.prefix = run_id};
+	enum run_sign sign = RUN_SIGN_NONE;
+	char name[NAME_BYTES];
+	int fds[1 + ELSEWHERE];
+	struct error err = {0};
+
+	name_of(name, run_id, PLACE);
+	open_own_directories(fds, &err);
+	for (unsigned i = 0; i <= ELSEWHERE; i++) {
+		struct run_found found = {.directory_fd = fds[i], .outside = OUTSIDE_NONE};
+		int r = fds[i] < 0 ? -ENOENT : open_place(&search, name, geteuid(), &found);
+
+		outside_close(&found.outside);
+		own_close(&fds[i]);
+		if (r == -ESRCH)
+			sign = RUN_SIGN_ENDED;
+		else if (r != -ENOENT)
+			sign = RUN_SIGN_LASTS;
+	}
+	return sign;
+}
+
+unsigned runs_without_place(const char *prefix)
+{
+	struct error err = {0};
+	autoclose int fd = runs_directory(&err);
+	char(*ids)[RUN_ID_LENGTH + 1] = NULL;
+	size_t count = 0;
+	unsigned without = 0;
+
+	if (fd < 0 || runs_list(&ids, &count, &err) < 0)
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		char name[NAME_BYTES];
+
+		name_of(name, ids[i], PLACE);
+		without += strncmp(ids[i], prefix, strlen(prefix)) == 0 &&
+			   faccessat(fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+	}
+	free(ids);
+	return without;
 }
 
 static int find_others(struct search *search)
@@ -343,7 +484,8 @@ int runs_find(const char *prefix, enum runs_whose whose,
 	struct error *err)
 {
 	struct search search = {.prefix = prefix, .each = each, .context = context};
-	int r = whose == RUNS_OWN ? find_own(&search, err) : find_others(&search);
+	int r = whose == RUNS_OTHERS ? find_others(&search)
+				     : find_own(&search, whose == RUNS_OWN_ANYWHERE, err);
 
 	*ret_more |= search.more;
 	return r;

@@ -44,14 +44,16 @@ static int open_own(int parent_fd, const char *path, mode_t mode, struct error *
 	return take_fd(&fd);
 }
 
-static int open_runs(const char *parent, mode_t parent_mode, mode_t mode, struct error *err)
+static int open_place(
+	const char *parent, mode_t parent_mode, const char *name, mode_t mode, struct error *err)
 {
 	autoclose int fd = open_own(AT_FDCWD, parent, parent_mode, err);
 
-	return fd < 0 ? fd : open_own(fd, "runs", mode, err);
+	return fd < 0 || !name ? take_fd(&fd) : open_own(fd, name, mode, err);
 }
 
-int runs_directory(struct error *err)
+/* The runtime directory of berm, or the directory of that name in it. */
+static int open_runtime(const char *name, struct error *err)
 {
 	const char *own = getenv("XDG_RUNTIME_DIR");
 	autofree char *parent = NULL;
@@ -59,20 +61,30 @@ int runs_directory(struct error *err)
 
 	/* Root of a user namespace is not the one whose directory that is. */
 	if (geteuid() == 0) {
-		fd = open_runs(RUNS_ROOT_PARENT, 0755, 0711, err);
+		fd = open_place(RUNS_ROOT_PARENT, 0755, name, 0711, err);
 		if (fd >= 0)
 			return fd;
 	}
 	if (geteuid() != 0 && own && path_is_normal(own)) {
 		parent = path_join(own, RUNS_PARENT);
-		fd = parent ? open_runs(parent, 0700, 0700, err) : -ENOMEM;
+		fd = parent ? open_place(parent, 0700, name, 0700, err) : -ENOMEM;
 		if (fd >= 0)
 			return fd;
 		own_free(&parent);
 	}
 	if (asprintf(&parent, RUNS_LEAST_PARENT "%u", (unsigned)geteuid()) < 0)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
-	return open_runs(parent, 0700, 0700, err);
+	return open_place(parent, 0700, name, 0700, err);
+}
+
+int runs_runtime_directory(struct error *err)
+{
+	return open_runtime(NULL, err);
+}
+
+int runs_directory(struct error *err)
+{
+	return open_runtime("runs", err);
 }
 
 /* The address of a name in an open directory: short whatever the directory's path is. */

@@ -20,6 +20,8 @@
 /* The directory of runs that this user starts, made where it is absent: an open descriptor, or
  * -errno. A directory that somebody else owns or may write to is refused. */
 int runs_directory(struct error *err) must_check;
+/* The directory around it. */
+int runs_runtime_directory(struct error *err) must_check;
 
 /* One run's entry in that directory. */
 struct run_socket {

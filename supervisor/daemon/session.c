@@ -2,15 +2,21 @@
 #include "daemon/session.h"
 
 #include "base/log.h"
+#include "daemon/agent-delegated.h"
 #include "daemon/halts.h"
 #include "daemon/live.h"
 #include "daemon/metering.h"
 #include "daemon/network-file.h"
 #include "daemon/outputs.h"
 #include "daemon/own-state.h"
+#include "daemon/planned.h"
+#include "daemon/planner.h"
 
 #include <signal.h>
 #include <string.h>
+#include <time.h>
+
+#define EXIT_REFUSED 126
 
 extern char **environ;
 
@@ -66,7 +72,16 @@ const Berm__Wire__Agent *session_agent(const struct session *session)
 	return session->agent_run ? session->agent_run->agent : NULL;
 }
 
-static int load_profile(struct session *session, struct error *err)
+static uint64_t now_ms(void)
+{
+	struct timespec ts = {0};
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static int load_profile(const struct session *session, struct profile **ret_profile,
+	struct text *diagnostics, struct error *err)
 {
 	const char *const named[] = {session->request->ceiling, NULL};
 	const Berm__Wire__Agent *agent = session_agent(session);
@@ -76,11 +91,42 @@ static int load_profile(struct session *session, struct error *err)
 		.ceilings = session->request->for_comparing ? named : session->places.ceilings,
 		.variables = session_variables(session),
 		/* Who starts an agent has no say in what it may do. */
+		.operator_uid = geteuid(),
 		.trusted_uid =
 			agent || session->request->of_operator ? geteuid() : session->caller.uid,
 	};
 
-	return profile_load(&request, &session->profile, &session->diagnostics, err);
+	return planners_are_used() ? planned_load(&request, ret_profile, diagnostics, err)
+				   : profile_load(&request, ret_profile, diagnostics, err);
+}
+
+int session_reload_check(const struct session *session, struct error *err)
+{
+	autoprofile struct profile *now = NULL;
+	autotext struct text diagnostics = {0};
+	struct error why = {0};
+	int r;
+
+	if (now_ms() - session->loaded_ms < SESSION_FRESH_MS)
+		return 0;
+	r = places_ceiling_is_same(&session->places)
+		    ? load_profile(session, &now, &diagnostics, &why)
+		    : -ESTALE;
+	if (r == 0 && now &&
+		memcmp(now->digest, session->profile->digest, sizeof(now->digest)) == 0)
+		return 0;
+	return error_set(err, -EAGAIN, ERROR_REFUSED,
+		"the profile or the ceiling was changed while the run was prepared; start it "
+		"again");
+}
+
+/* Once more without the run above: what that takes away can be told from what is denied anyhow. */
+static int load_delegated(struct session *session, struct error *err)
+{
+	autotext struct text said = {0};
+	int r = load_profile(session, &session->own_profile, &said, err);
+
+	return r < 0 ? r : agent_delegated_narrow(session, err);
 }
 
 /* An agent's own directory is where its runs start, unless its operator says otherwise. What its
@@ -92,6 +138,8 @@ static int find_directory(struct session *session, struct error *err)
 
 	if (!directory && agent && agent->directory[0])
 		return places_directory_kept(agent->directory, &session->directory, err);
+	if (session->request->delegated)
+		directory = session->request->delegated->from->directory;
 	return places_directory(directory, &session->directory, err);
 }
 
@@ -103,6 +151,8 @@ int session_begin(const struct session_request *request, struct session *session
 	int r;
 
 	session->request = request;
+	if (request->delegated)
+		session->chain = request->delegated->chain;
 	caller_identify(&session->caller);
 	places.state_dir = agent_run_state_dir(session);
 	snprintf(session->uid, sizeof(session->uid), "%u", (unsigned)session->caller.uid);
@@ -126,20 +176,42 @@ int session_load(const struct session_request *request, struct session *session,
 {
 	int r = session_begin(request, session, err);
 
+	session->loaded_ms = now_ms();
 	if (r == 0)
-		r = load_profile(session, err);
+		r = load_profile(session, &session->profile, &session->diagnostics, err);
+	if (r == 0 && request->delegated)
+		r = load_delegated(session, err);
 	/* Asked once more when the run has its place; here a refusal costs nothing. */
 	if (r == 0 && request->record)
 		r = session_may_start(session, err);
 	return r == 0 && session->agent_run ? agent_run_admit(session, err) : r;
 }
 
+int session_load_again(const struct session *first, struct session *session, struct error *err)
+{
+	int r = session_begin(first->request, session, err);
+
+	memcpy(session->run_id, first->run_id, sizeof(session->run_id));
+	if (r == 0)
+		r = load_profile(session, &session->profile, &session->diagnostics, err);
+	if (r == 0 && first->request->delegated)
+		r = load_delegated(session, err);
+	if (r == 0)
+		r = session_may_start(session, err);
+	return r == 0 && session->agent_run ? agent_run_admit_again(session, first, err) : r;
+}
+
 int session_may_start(const struct session *session, struct error *err)
 {
 	const Berm__Wire__Agent *agent = session_agent(session);
-
-	return halts_check(
+	int r = halts_check(
 		session->places.state, agent ? agent->id : NULL, agent ? agent->group : NULL, err);
+
+	/* A run that somebody's run asks for is one of theirs, too. */
+	for (size_t i = 0; r == 0 && i < session->chain.count; i++)
+		r = halts_check(session->places.state, session->chain.hops[i].agent_id,
+			session->chain.hops[i].group, err);
+	return r;
 }
 
 static size_t count_words(const char *const *words)
@@ -223,6 +295,15 @@ int session_check(struct session *session, struct error *err)
 	return profile_check_paths(session->profile, session->facts, &session->diagnostics, err);
 }
 
+static int compile(struct session *session, const struct plan_request *request, struct error *err)
+{
+	int (*const how)(const struct profile *, const Berm__Wire__HostFacts *,
+		const struct plan_request *, Berm__Wire__Plan **, struct text *, struct error *) =
+		planners_are_used() ? planned_compile : plan_compile;
+
+	return how(session->profile, session->facts, request, &session->plan, &session->notes, err);
+}
+
 int session_compile(struct session *session, struct error *err)
 {
 	const struct session_request *asked = session->request;
@@ -239,17 +320,19 @@ int session_compile(struct session *session, struct error *err)
 		.trace_denials = asked->trace_denials,
 		.agent = session_agent(session),
 	};
-	int r = plan_compile(
-		session->profile, session->facts, &request, &session->plan, &session->notes, err);
+	int r = compile(session, &request, err);
 
+	if (r < 0 && agent_run_cannot_stage(session, err)) {
+		text_finish(&session->notes);
+		r = compile(session, &request, err);
+	}
 	if (r == 0 && own_state_is_reached(session)) {
 		r = own_state_deny(session, err);
 		plan_destroy(session->plan);
 		session->plan = NULL;
 		text_finish(&session->notes);
 		if (r == 0)
-			r = plan_compile(session->profile, session->facts, &request, &session->plan,
-				&session->notes, err);
+			r = compile(session, &request, err);
 	}
 	if (r < 0)
 		return r;
@@ -260,9 +343,41 @@ int session_compile(struct session *session, struct error *err)
 		     : 0;
 }
 
+int session_approve(struct session *session, struct error *err)
+{
+	int r = session_hold(session, err);
+
+	session->approved = r == 0;
+	return r;
+}
+
+/* The only door to a tool: who forgot to ask gets nothing started. */
+static bool may_run(const struct session *session, struct run_result *result)
+{
+	if (session->approved || !session_is_held(session))
+		return true;
+	*result = (struct run_result){.outcome = RUN_REFUSED, .code = EXIT_REFUSED};
+	error_set(&result->error, -EPERM, ERROR_REFUSED, "nobody was asked, and %s has to be",
+		session->plan->approvals ? "somebody (approvals, gates)" : "a person");
+	return false;
+}
+
+/* They were for a run that is over: what would end berm before it has said how is taken away. */
+static void drop_pending(const sigset_t *held)
+{
+	const struct timespec at_once = {0};
+	siginfo_t info;
+
+	while (sigtimedwait(held, &info, &at_once) > 0 || errno == EINTR)
+		;
+}
+
 void session_run(struct session *session, struct run_result *ret_result)
 {
 	sigset_t held, before;
+
+	if (!may_run(session, ret_result))
+		return;
 
 	/* An agent's run that dies between its end and its being told counts as all that it could
 	 * have done: signals wait for that. The tool has a mask of its own. */
@@ -272,6 +387,8 @@ void session_run(struct session *session, struct run_result *ret_result)
 	sigprocmask(SIG_BLOCK, &held, &before);
 	live_run(session, ret_result);
 	agent_run_end(session, ret_result);
+	if (session->agent_run)
+		drop_pending(&held);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -289,6 +406,12 @@ void session_take_outputs(struct session *session, const struct run_result *resu
 
 void session_refused(struct session *session, const struct run_result *result)
 {
+	const struct agent_run *run = session->agent_run;
+
+	/* Anybody can be refused as often as they like: who may start nothing writes nothing into
+	 * the log either. The supervisor counts them. */
+	if (run && run->is_stranger && session->request->client)
+		return;
 	if (session->request && session->request->record)
 		recording_refused(session, result);
 }
@@ -304,8 +427,10 @@ void session_finish(struct session *session)
 	if (session->facts)
 		berm__wire__host_facts__free_unpacked(session->facts, NULL);
 	profile_destroy(session->profile);
+	profile_destroy(session->own_profile);
 	agent_run_finish(session->agent_run);
 	own_state_finish(session);
+	session_hold_finish(session->held);
 	own_free(&session->own_deny);
 	own_free(&session->outputs);
 	own_free(&session->directory);

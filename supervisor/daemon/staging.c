@@ -3,9 +3,17 @@
 
 #include "base/log.h"
 #include "base/path.h"
+#include "daemon/changes-hold.h"
 
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+
+/* What is staged lies on the disk of berm's own state, where the recorder writes, too: no run may
+ * take the last of it. */
+#define KEPT_PART 20 /* of all blocks, and of all inodes */
+#define KEPT_BYTES_MAX (512ULL << 20)
+#define KEPT_INODES_MAX 10000ULL
 
 struct guards {
 	Berm__Wire__ChangeHead *head;
@@ -43,23 +51,44 @@ static void guard(struct guards *g, const char *path)
 	push(g, &g->head->guarded, &g->head->n_guarded, path);
 }
 
-static void guard_rules(struct guards *g, const struct path_rules *rules)
+/* Through a link to the workspace the profile has another name for what lies in it. */
+static void guard_rules(struct guards *g, const struct path_rules *rules, const struct profile *p,
+	const Berm__Wire__Mount *bind)
 {
-	for (size_t i = 0; i < rules->count; i++)
-		guard(g, rules->items[i].path);
+	const char *written = p->workspace.path ? p->workspace.path : bind->target;
+	struct stat st;
+
+	for (size_t i = 0; i < rules->count; i++) {
+		const struct path_rule *rule = &rules->items[i];
+		autofree char *there = NULL;
+
+		/* One that counts only where it exists when the run starts. */
+		if (rule->optional && !rule->is_glob && lstat(rule->path, &st) < 0)
+			continue;
+		guard(g, rule->path);
+		if (strcmp(written, bind->source) == 0 || !path_is_beneath(rule->path, written))
+			continue;
+		if (asprintf(&there, "%s%s", bind->source, rule->path + strlen(written)) < 0)
+			there = NULL;
+		if (there)
+			guard(g, there);
+		else
+			g->failed = true;
+	}
 }
 
 /* As the profile names them, for names that do not exist yet, and as the plan does, where links
  * lead. */
-static void guard_all(struct guards *g, const struct session *session)
+static void guard_all(
+	struct guards *g, const struct session *session, const Berm__Wire__Mount *bind)
 {
 	const struct profile *p = session->profile;
 	const Berm__Wire__Plan *plan = session->plan;
 
-	guard_rules(g, &p->fs.deny);
-	guard_rules(g, &p->fs.protect);
-	guard_rules(g, &p->fs.ask);
-	guard_rules(g, &p->fs.canaries);
+	guard_rules(g, &p->fs.deny, p, bind);
+	guard_rules(g, &p->fs.protect, p, bind);
+	guard_rules(g, &p->fs.ask, p, bind);
+	guard_rules(g, &p->fs.canaries, p, bind);
 	for (size_t i = 0; i < plan->n_mounts; i++) {
 		const Berm__Wire__Mount *m = plan->mounts[i];
 
@@ -74,15 +103,10 @@ static void guard_all(struct guards *g, const struct session *session)
 static int describe(const struct session *session, const Berm__Wire__Mount *bind,
 	Berm__Wire__ChangeHead *head, struct error *err)
 {
+	const Berm__Wire__Agent *agent = session_agent(session);
 	struct guards g = {.head = head};
-	struct stat st;
 
-	if (stat(bind->source, &st) < 0)
-		return error_errno(err, "look at %s", bind->source);
-	head->dev = bind->source_dev;
 	head->ino = bind->source_ino;
-	head->owner_uid = st.st_uid;
-	head->owner_gid = st.st_gid;
 	head->run = strdup(session->run_id);
 	head->profile = strdup(session->plan->profile_name);
 	head->plan_digest.data = malloc(PLAN_DIGEST_BYTES);
@@ -90,25 +114,70 @@ static int describe(const struct session *session, const Berm__Wire__Mount *bind
 		head->plan_digest.len = PLAN_DIGEST_BYTES;
 		memcpy(head->plan_digest.data, session->plan_digest, PLAN_DIGEST_BYTES);
 	}
-	guard_all(&g, session);
+	guard_all(&g, session, bind);
+	if (agent && agent->group[0]) {
+		head->agent = strdup(agent->id);
+		head->group = strdup(agent->group);
+		g.failed |= !head->agent || !head->group;
+	}
+	g.failed |= changes_hold_keep(session, head) < 0;
 	if (g.failed || !head->run || !head->profile || !head->plan_digest.data ||
 		changes_bytes(&head->workspace, bind->source) < 0)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
 	return 0;
 }
 
-static int make_set(const struct session *session, const Berm__Wire__ChangeHead *head,
-	struct staging *staging, struct error *err)
+/* Words for what is short, or NULL. */
+static const char *shortage(int fd)
+{
+	struct statvfs st;
+	uint64_t block, bytes, inodes;
+
+	if (fstatvfs(fd, &st) < 0)
+		return NULL;
+	block = st.f_frsize ? st.f_frsize : st.f_bsize;
+	bytes = (uint64_t)st.f_blocks * block / KEPT_PART;
+	inodes = (uint64_t)st.f_files / KEPT_PART;
+	if ((uint64_t)st.f_bavail * block < (bytes < KEPT_BYTES_MAX ? bytes : KEPT_BYTES_MAX))
+		return "the disk that it is staged on is nearly full";
+	/* 0 where the file system makes inodes as it needs them. */
+	if (inodes && st.f_favail < (inodes < KEPT_INODES_MAX ? inodes : KEPT_INODES_MAX))
+		return "the disk that it is staged on has nearly no inodes left";
+	return NULL;
+}
+
+bool staging_is_full(struct staging *staging)
+{
+	const char *why = staging->set.fd < 0 || staging->full ? NULL : shortage(staging->set.fd);
+
+	if (!why)
+		return false;
+	staging->full = true;
+	log_line("run %s is ended: %s, and berm needs the rest for itself (--state-dir names "
+		 "another one)",
+		staging->set.run, why);
+	return true;
+}
+
+static int make_set(const struct session *session, const Berm__Wire__Mount *bind,
+	const Berm__Wire__ChangeHead *head, struct staging *staging, struct error *err)
 {
 	const Berm__Wire__Identity *id = session->plan->identity;
 	autoclose int place = -1;
 	int r = changes_place(session->places.state, true, &place, err);
+	const char *why = r == 0 ? shortage(place) : NULL;
 
+	if (why)
+		return error_set(err, -ENOSPC, ERROR_REFUSED,
+			"%s: %s; --state-dir names another one", session->places.state, why);
 	if (r == 0)
 		r = changes_begin(
 			place, head, id->outside_uid, id->outside_gid, &staging->set, err);
 	if (r < 0)
 		return r;
+	if (staging->set.work_dev != bind->source_dev)
+		return error_set(err, -ESTALE, ERROR_REFUSED,
+			"%s is another directory than when the run was planned", bind->source);
 	if (asprintf(&staging->layers, "%s/%s/%s/%s", session->places.state, CHANGES_DIRECTORY,
 		    staging->set.run, CHANGES_LAYERS) < 0) {
 		staging->layers = NULL;
@@ -140,9 +209,16 @@ int staging_begin(const struct session *session, struct staging *staging, struct
 	berm__wire__change_head__init(head);
 	r = describe(session, bind, head, err);
 	if (r == 0)
-		r = make_set(session, head, staging, err);
+		r = make_set(session, bind, head, staging, err);
 	changes_message_free(head);
 	return r;
+}
+
+static int drop(struct change_set *set, struct error *err)
+{
+	int r = changes_rollback(set, err);
+
+	return r < 0 ? r : changes_clean(set, err);
 }
 
 void staging_end(struct staging *staging, bool keep)
@@ -153,7 +229,7 @@ void staging_end(struct staging *staging, bool keep)
 	int r = 0;
 
 	if (set->fd >= 0)
-		r = keep ? changes_seal(set, &empty, &err) : changes_rollback(set, &err);
+		r = keep ? changes_seal(set, &empty, &err) : drop(set, &err);
 	if (r < 0)
 		log_line("the changes of run %s: %s", set->run, err.text);
 	else if (!empty)

@@ -9,7 +9,11 @@
 struct staging {
 	struct change_set set;
 	char *layers; /* for run_callbacks.stage_path; NULL: the plan stages nothing */
+	bool full;    /* said once */
 };
+
+/* How often staging_is_full() is to be asked while the run lasts. */
+#define STAGING_WATCH_MS 100
 
 #define STAGING_INIT                                                                               \
 	{                                                                                          \
@@ -19,6 +23,9 @@ struct staging {
 /* Make the change set, where the plan has a STAGE step. */
 int staging_begin(
 	const struct session *session, struct staging *staging, struct error *err) must_check;
+/* True once, and said on stderr, where the run has to be ended: the file system of the state
+ * directory has no more room than berm itself needs, whoever took it. */
+bool staging_is_full(struct staging *staging);
 /* The run is over: write down what changed and say so on stderr. Safe where nothing was begun.
  * keep: else the set goes, as where nothing was started. */
 void staging_end(struct staging *staging, bool keep);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/state-file.h"
 
+#include "base/failpoint.h"
+#include "wire/strict.h"
+
 #include <endian.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -15,8 +18,7 @@
 #define HASH_BYTES 32
 #define FILE_MODE 0600
 #define UNFINISHED ".new" /* as storage_replace() has it */
-#define NEST_MAX 8
-#define STEP_MS_MAX 20 /* between two looks at the lock */
+#define STEP_MS_MAX 20    /* between two looks at the lock */
 
 static const uint8_t personal[crypto_generichash_blake2b_PERSONALBYTES] = "berm state file";
 
@@ -72,50 +74,6 @@ int state_file_encode(
 	return 0;
 }
 
-/* A field that is not known might be a limit. */
-static bool has_unknown(const ProtobufCMessage *message, unsigned depth)
-{
-	const ProtobufCMessageDescriptor *type = message->descriptor;
-
-	if (message->n_unknown_fields || depth == NEST_MAX)
-		return true;
-	for (unsigned i = 0; i < type->n_fields; i++) {
-		const ProtobufCFieldDescriptor *field = &type->fields[i];
-		const char *at = (const char *)message + field->offset;
-		const ProtobufCMessage *const *inner;
-		size_t count = 1;
-
-		if (field->type != PROTOBUF_C_TYPE_MESSAGE)
-			continue;
-		if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF &&
-			*(const uint32_t *)((const char *)message + field->quantifier_offset) !=
-				field->id)
-			continue;
-		if (field->label == PROTOBUF_C_LABEL_REPEATED) {
-			count = *(const size_t *)((const char *)message + field->quantifier_offset);
-			inner = *(const ProtobufCMessage *const *const *)at;
-		} else {
-			inner = (const ProtobufCMessage *const *)at;
-		}
-		for (size_t n = 0; n < count; n++)
-			if (inner[n] && has_unknown(inner[n], depth + 1))
-				return true;
-	}
-	return false;
-}
-
-/* One message, one form: what packs to other bytes was not written by us. */
-static bool is_as_written(const ProtobufCMessage *message, const uint8_t *bytes, size_t length)
-{
-	autofree uint8_t *again = NULL;
-
-	if (has_unknown(message, 0) || protobuf_c_message_get_packed_size(message) != length)
-		return false;
-	again = malloc(length + 1);
-	return again && protobuf_c_message_pack(message, again) == length &&
-	       memcmp(again, bytes, length) == 0;
-}
-
 static int damaged(const char *name, const char *how, struct error *err)
 {
 	return error_set(err, -EBADMSG, ERROR_INTERNAL, "the state file %s %s", name, how);
@@ -141,7 +99,7 @@ int state_file_decode(const uint8_t *bytes, size_t length, const ProtobufCMessag
 	bytes += STATE_FILE_HEADER_BYTES;
 	length -= STATE_FILE_HEADER_BYTES;
 	message = protobuf_c_message_unpack(type, NULL, length, bytes);
-	if (!message || !is_as_written(message, bytes, length)) {
+	if (!message || !message_is_as_written(message, bytes, length)) {
 		if (message)
 			protobuf_c_message_free_unpacked(message, NULL);
 		return damaged(name, "says something that this berm does not know", err);
@@ -150,7 +108,10 @@ int state_file_decode(const uint8_t *bytes, size_t length, const ProtobufCMessag
 	return 0;
 }
 
-int state_file_write(const struct state_place *place, const char *name,
+typedef int replace_fn(const struct storage *s, int dir, const char *name, unsigned mode,
+	const void *data, size_t length);
+
+static int write_with(replace_fn *replace, const struct state_place *place, const char *name,
 	const ProtobufCMessage *message, struct error *err)
 {
 	autofree uint8_t *bytes = NULL;
@@ -159,10 +120,22 @@ int state_file_write(const struct state_place *place, const char *name,
 
 	if (r < 0)
 		return r;
-	r = storage_replace(place->storage, place->dir, name, FILE_MODE, bytes, length);
+	r = replace(place->storage, place->dir, name, FILE_MODE, bytes, length);
 	return r < 0 ? error_set(err, r, ERROR_INTERNAL, "cannot write the state file %s: %s", name,
 			       strerror(-r))
 		     : 0;
+}
+
+int state_file_write(const struct state_place *place, const char *name,
+	const ProtobufCMessage *message, struct error *err)
+{
+	return write_with(storage_replace, place, name, message, err);
+}
+
+int state_file_write_alone(const struct state_place *place, const char *name,
+	const ProtobufCMessage *message, struct error *err)
+{
+	return write_with(storage_replace_alone, place, name, message, err);
 }
 
 static int check_stat(const struct storage_stat *st, const char *name, struct error *err)
@@ -229,8 +202,11 @@ int state_file_read(const struct state_place *place, const char *name,
 int state_file_remove(const struct state_place *place, const char *name, struct error *err)
 {
 	const struct storage *s = place->storage;
-	int r = s->ops->remove(s->context, place->dir, name);
+	int r;
 
+	failpoint("state.removing");
+	r = s->ops->remove(s->context, place->dir, name);
+	failpoint("state.removed");
 	if (r == 0)
 		r = s->ops->sync_dir(s->context, place->dir);
 	if (r == 0)
@@ -279,27 +255,26 @@ static void rest(unsigned step_ms)
 	nanosleep(&time, NULL);
 }
 
-static int open_lock(int state_fd, struct error *err)
+static int open_lock(int dir_fd, const char *name, struct error *err)
 {
-	autoclose int fd = openat(state_fd, STATE_LOCK,
+	autoclose int fd = openat(dir_fd, name,
 		O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, FILE_MODE);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_errno(err, "open %s", STATE_LOCK);
+		return error_errno(err, "open %s", name);
 	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 077)
 		return error_set(err, -EPERM, ERROR_REFUSED,
-			"%s belongs to somebody else, or others may hold it", STATE_LOCK);
+			"%s belongs to somebody else, or others may hold it", name);
 	return take_fd(&fd);
 }
 
 /* What was locked may have lost its name to another file meanwhile. */
-static bool is_named(int state_fd, int fd)
+static bool is_named(int dir_fd, const char *name, int fd)
 {
 	struct stat here, there;
 
-	return fstat(fd, &here) == 0 &&
-	       fstatat(state_fd, STATE_LOCK, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	return fstat(fd, &here) == 0 && fstatat(dir_fd, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       here.st_dev == there.st_dev && here.st_ino == there.st_ino;
 }
 
@@ -348,36 +323,46 @@ static void give_back(int *fd)
 	own_close(fd);
 }
 
-int state_lock(int state_fd, unsigned wait_ms, struct error *err)
+int state_lock_named(int dir_fd, const char *name, unsigned wait_ms, struct error *err)
 {
 	int r;
 	uint64_t end = now_ms() + wait_ms;
 	unsigned step = 1;
-	autoclose int fd = open_lock(state_fd, err);
+	autoclose int fd = open_lock(dir_fd, name, err);
 
 	for (;;) {
 		if (fd < 0)
 			return fd;
 		r = try_lock(fd);
 		if (r == 0) {
-			if (is_named(state_fd, fd))
+			if (is_named(dir_fd, name, fd)) {
+				failpoint("state.locked");
 				return take_fd(&fd);
+			}
 			give_back(&fd);
-			fd = open_lock(state_fd, err);
+			fd = open_lock(dir_fd, name, err);
 			continue;
 		}
 		if (r != -EWOULDBLOCK && r != -EINTR)
-			return error_set(
-				err, r, ERROR_INTERNAL, "lock %s: %s", STATE_LOCK, strerror(-r));
+			return error_set(err, r, ERROR_INTERNAL, "lock %s: %s", name, strerror(-r));
 		if (now_ms() >= end)
 			return error_set(err, -ETIMEDOUT, ERROR_INTERNAL,
-				"another berm holds %s for more than %u ms", STATE_LOCK, wait_ms);
+				"another berm holds %s for more than %u ms", name, wait_ms);
 		rest(step);
 		step = step < STEP_MS_MAX ? step * 2 : STEP_MS_MAX;
 	}
 }
 
+int state_lock(int state_fd, unsigned wait_ms, struct error *err)
+{
+	return state_lock_named(state_fd, STATE_LOCK, wait_ms, err);
+}
+
 void state_unlock(int *fd)
 {
+	if (*fd < 0)
+		return;
+	failpoint("state.unlocking");
 	give_back(fd);
+	failpoint("state.unlocked");
 }

@@ -34,6 +34,9 @@ struct state_place {
  * Whoever writes holds the lock below. */
 int state_file_write(const struct state_place *place, const char *name,
 	const ProtobufCMessage *message, struct error *err) must_check;
+/* The same for whoever cannot wait for the lock. Of several at once the last one's file stays. */
+int state_file_write_alone(const struct state_place *place, const char *name,
+	const ProtobufCMessage *message, struct error *err) must_check;
 /* Read a message of that type (caller frees with its free_unpacked). Strict: a regular file of our
  * own, mode 0600 or narrower, one version, whole, and with no field that this berm
  * does not know. -ENOENT (kind NOT_FOUND) where there is none; -EPERM (REFUSED) where somebody
@@ -61,6 +64,9 @@ int state_file_decode(const uint8_t *bytes, size_t length, const ProtobufCMessag
  * with the lock in its hand. One at a time in a process.
  * Returns a descriptor; -ETIMEDOUT, or -EPERM (kind REFUSED) where others could hold it. */
 int state_lock(int state_fd, unsigned wait_ms, struct error *err) must_check;
+/* The same with a file of that name in that directory, which guards something of its own. Who holds
+ * one of them may take another one, and lets go of that first. */
+int state_lock_named(int dir_fd, const char *name, unsigned wait_ms, struct error *err) must_check;
 /* Let go, at once also where a child has the descriptor too. Does nothing for -1. */
 void state_unlock(int *fd);
 #define autounlock __attribute__((cleanup(state_unlock)))

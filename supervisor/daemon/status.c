@@ -2,6 +2,7 @@
 #include "daemon/status.h"
 
 #include "base/json.h"
+#include "govern/delegation.h"
 #include "policy/decide.h"
 
 #include <string.h>
@@ -42,7 +43,8 @@ static void advise(
 	const struct status *status, const struct denial *denial, struct verdict *ret_verdict)
 {
 	*ret_verdict = (struct verdict){.decision = DECISION_DENY};
-	if (!status->profile)
+	/* No line of this profile would allow it. */
+	if (!status->profile || strncmp(denial->rule.key, "delegation.", 11) == 0)
 		return;
 	for (size_t i = 0; i < array_size(operations); i++)
 		if (strcmp(operations[i].word, denial->operation) == 0)
@@ -216,6 +218,19 @@ static void record_digest(const uint8_t *digest, struct json *j)
 		json_put_null(j, "plan_digest");
 }
 
+static void delegation_json(struct json *j, const struct delegation_chain *chain)
+{
+	json_array_begin(j, "delegated_by");
+	for (size_t i = 0; chain && i < chain->count; i++) {
+		json_object_begin(j, NULL);
+		json_put_string(j, "run", chain->hops[i].run);
+		json_put_string(j, "agent", chain->hops[i].agent);
+		json_put_string(j, "agent_id", chain->hops[i].agent_id);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
 void status_record(const struct status *status, struct text *out)
 {
 	struct json j = {.out = out};
@@ -227,6 +242,7 @@ void status_record(const struct status *status, struct text *out)
 	json_put_string(&j, "agent_id", status->agent ? status->agent->id : NULL);
 	json_put_string(&j, "group",
 		status->agent && status->agent->group[0] ? status->agent->group : NULL);
+	delegation_json(&j, status->chain);
 	json_put_string(&j, "outcome", status_outcome_word(status->outcome));
 	json_put_i64(&j, "code", status->code);
 	if (status->signal)

@@ -22,8 +22,9 @@ struct status {
 	const struct denials *denials;
 	const struct effects *effects; /* or NULL */
 	uint64_t duration_ms;
-	const char *recorder;           /* recording_words(), or NULL */
-	const Berm__Wire__Agent *agent; /* whose run it is, or NULL */
+	const char *recorder;                 /* recording_words(), or NULL */
+	const Berm__Wire__Agent *agent;       /* whose run it is, or NULL */
+	const struct delegation_chain *chain; /* who delegated it */
 	const struct output *outputs;
 	size_t output_count;
 };

@@ -15,7 +15,6 @@ const char *admission_rule_name(enum admission_rule rule)
 		[ADMISSION_NOT_YOURS] = "may_start",
 		[ADMISSION_RETIRED] = "retired",
 		[ADMISSION_GROUP] = "group",
-		[ADMISSION_APPROVAL] = "approval",
 		[ADMISSION_RUNNING] = "running",
 		[ADMISSION_RATE] = "runs_per_hour",
 		[ADMISSION_TASK] = "task",
@@ -29,9 +28,14 @@ const char *admission_rule_name(enum admission_rule rule)
 
 void admission_of_phase(const struct pace_effects *effects, struct admission_group *ret_group)
 {
+	bool none = effects->read_only ||
+		    (effects->posture_staged & POSTURE_NO_WRITE) == POSTURE_NO_WRITE;
+
 	*ret_group = (struct admission_group){.no_start = !effects->may_start,
-		.read_only = effects->read_only || effects->approve_writes ||
-			     (effects->posture & POSTURE_NO_WRITE) == POSTURE_NO_WRITE,
+		.read_only = none,
+		.stage_writes =
+			!none && (effects->approve_writes ||
+					 (effects->posture & POSTURE_NO_WRITE) == POSTURE_NO_WRITE),
 		.approval = effects->approve_runs,
 		.halved = effects->thresholds_halved,
 		.why = effects->why};
@@ -110,13 +114,8 @@ static bool group_lets(const struct question *q)
 			q->agent->name, why);
 		return no(q, ADMISSION_GROUP, AGENT_UNLIMITED);
 	}
-	if (group->approval) {
-		snprintf(q->answer->words, WORDS,
-			"a person has to approve each run of the group %s, and nobody can be asked "
-			"yet: %s",
-			q->agent->group, why);
-		return no(q, ADMISSION_APPROVAL, AGENT_UNLIMITED);
-	}
+	if (group->approval)
+		q->answer->approval = why;
 	return true;
 }
 
@@ -135,6 +134,8 @@ static bool is_slow_enough(const struct question *q)
 {
 	uint64_t runs = agent_runs(q->agent, q->now), wait;
 
+	if (q->request->counted && runs)
+		runs--;
 	if (runs < q->agent->runs_per_hour)
 		return true;
 	wait = agent_wait_ms(q->agent, AGENT_HOUR, COUNTER_COUNT, q->now);
@@ -165,6 +166,21 @@ static const Berm__Wire__AgentFailure *failure_of(const struct question *q)
 			return f;
 	}
 	return NULL;
+}
+
+/* How long ago the call failed last, in whatever task: who starts it chooses the task's name. */
+static uint64_t failed_ms_ago(const struct question *q)
+{
+	uint64_t least = AGENT_UNLIMITED;
+
+	for (size_t i = 0; i < q->agent->n_failures; i++) {
+		const Berm__Wire__AgentFailure *f = q->agent->failures[i];
+		uint64_t age = agent_age_ms(f->last, q->now);
+
+		if (age < least && is_call(f->task, &f->call, f->task, q->request->call))
+			least = age;
+	}
+	return least;
 }
 
 /* Runs of the same call that last: they may fail as well. */
@@ -200,7 +216,7 @@ static uint64_t failed_in_task(const struct question *q, uint64_t *ret_wait_ms)
 static bool may_try_again(const struct question *q)
 {
 	const Berm__Wire__AgentFailure *failure = failure_of(q);
-	uint64_t cooldown = agent_cooldown_ms(q->agent);
+	uint64_t cooldown = agent_cooldown_ms(q->agent), ago = failed_ms_ago(q);
 	uint64_t failed = failure ? failure->count : 0, wait;
 
 	if (!q->request->task[0] && q->agent->task_required) {
@@ -228,8 +244,8 @@ static bool may_try_again(const struct question *q)
 		put_wait(q->answer->words, wait);
 		return no(q, ADMISSION_RETRIES, wait);
 	}
-	if (failure && agent_age_ms(failure->last, q->now) < cooldown) {
-		wait = cooldown - agent_age_ms(failure->last, q->now);
+	if (ago < cooldown) {
+		wait = cooldown - ago;
 		snprintf(q->answer->words, WORDS, "the same command has just failed (cooldown)");
 		put_wait(q->answer->words, wait);
 		return no(q, ADMISSION_COOLDOWN, wait);
@@ -307,6 +323,7 @@ void admit(const Berm__Wire__Agent *agent, const struct admission_group *group,
 
 	*ret_admission = (struct admission){.rule = ADMISSION_YES,
 		.read_only = group->read_only || agent_tier(agent->tier)->read_only,
+		.stage_writes = group->stage_writes,
 		.halved = group->halved};
 	for (unsigned i = 0; i < COUNTER_COUNT; i++)
 		ret_admission->caps[i] = AGENT_UNLIMITED;

@@ -11,13 +11,14 @@
 struct admission_group {
 	bool no_start;
 	bool read_only;
-	bool approval;   /* a person has to say yes to the run first */
-	bool halved;     /* its thresholds: half of each cap, breakers at half of the count */
-	const char *why; /* half a sentence, for those above */
+	bool stage_writes; /* a person has to say yes to each of them: they are staged */
+	bool approval;     /* a person has to say yes to the run first */
+	bool halved;       /* its thresholds: half of each cap, breakers at half of the count */
+	const char *why;   /* half a sentence, for those above */
 };
 
-/* That, from what a phase means for the agent. Writes that a person would have to approve before
- * they are kept are not made at all: a run that begins so is read-only. */
+/* That, from what a phase means for the agent. Writes that a person has to approve before they are
+ * kept are staged; a run that may not do even that is read-only. */
 void admission_of_phase(const struct pace_effects *effects, struct admission_group *ret_group);
 
 struct admission_request {
@@ -25,6 +26,7 @@ struct admission_request {
 	uint64_t mark;       /* AgentRun.mark */
 	uint32_t uid, gid;   /* who wants it */
 	bool is_operator;    /* the owner of the state directory */
+	bool counted;        /* it was admitted before, and is one of the runs of this hour */
 	const char *task;    /* "": none is named */
 	const uint8_t *call; /* AGENT_CALL_BYTES: digest of the command line */
 	/* What the profile lets one run do, by counter, or AGENT_UNLIMITED. */
@@ -36,7 +38,6 @@ enum admission_rule {
 	ADMISSION_NOT_YOURS,
 	ADMISSION_RETIRED,
 	ADMISSION_GROUP,
-	ADMISSION_APPROVAL,
 	ADMISSION_RUNNING,
 	ADMISSION_RATE,
 	ADMISSION_TASK,
@@ -51,7 +52,10 @@ struct admission {
 	uint64_t wait_ms;         /* until it is worth to ask again, or AGENT_UNLIMITED */
 	unsigned counter;         /* BUDGET */
 	bool read_only;           /* it is to be started so that it changes nothing */
-	bool halved;              /* as of the group */
+	bool stage_writes;    /* its writes are to be staged; where they cannot be, as read_only */
+	bool halved;          /* as of the group */
+	const char *approval; /* YES: why a person has to say yes before it starts, or NULL; of the
+				 group */
 	/* YES: what it may do, by counter, of those that have a budget; else AGENT_UNLIMITED. */
 	uint64_t caps[COUNTER_COUNT];
 	char words[320]; /* why not, for people */

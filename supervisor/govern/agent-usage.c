@@ -294,7 +294,8 @@ static int charge_slots(Berm__Wire__AgentSlot ***items, size_t *count, enum agen
 		grown[(*count)++] = slot;
 	}
 	slot->runs = plus(slot->runs, charge->runs);
-	r = set_moment(slot->last, now);
+	/* A charge in the past (a lost run's) makes nothing older than it was. */
+	r = agent_age_ms(slot->last, now) > 0 ? set_moment(slot->last, now) : 0;
 	return r < 0 ? r : add_amounts(&slot->amounts, &slot->n_amounts, charge->amounts);
 }
 

@@ -9,14 +9,15 @@
 #define HOUR_MS 3600000ULL
 
 /* MASO's tiers as far as a supervisor of processes can hold them: EC-1.1, EC-2.3, EC-2.4, ENV-14,
- * the fail postures and SESS-01. The rates (EC-1.3, EC-1.10) are the same in all of them. */
+ * the fail postures, SESS-01 and DEL-03. The rates (EC-1.3, EC-1.5a, EC-1.10) are the same in all
+ * of them, but that processes are counted only where a run is metered in any case. */
 /* clang-format off */
 static const struct agent_tier tiers[] = {
 	{.name = "supervised", .read_only = true},
 	{.name = "managed", .wants_caps = true, .wants_breaker = true,
-	 .cooldown_ms = 60000, .time_box_ms = 4 * HOUR_MS},
+	 .cooldown_ms = 60000, .time_box_ms = 4 * HOUR_MS, .starts_max = 10000, .delegations = 2},
 	{.name = "autonomous", .wants_caps = true, .wants_breaker = true, .never_degraded = true,
-	 .cooldown_ms = 60000, .time_box_ms = HOUR_MS / 2},
+	 .cooldown_ms = 60000, .time_box_ms = HOUR_MS / 2, .starts_max = 10000, .delegations = 3},
 };
 /* clang-format on */
 
@@ -32,6 +33,24 @@ uint64_t agent_cooldown_ms(const Berm__Wire__Agent *agent)
 	return agent->cooldown_ms > least ? agent->cooldown_ms : least;
 }
 
+uint64_t agent_processes(const Berm__Wire__Agent *agent)
+{
+	return agent->processes_max ? agent->processes_max : AGENT_PROCESSES;
+}
+
+uint64_t agent_starts(const Berm__Wire__Agent *agent)
+{
+	return agent->starts_max ? agent->starts_max : agent_tier(agent->tier)->starts_max;
+}
+
+uint64_t agent_time_box_ms(const Berm__Wire__Agent *agent)
+{
+	uint64_t most = agent_tier(agent->tier)->time_box_ms;
+
+	return agent->time_box_ms && (!most || agent->time_box_ms < most) ? agent->time_box_ms
+									  : most;
+}
+
 bool agent_name_is_good(const char *name)
 {
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
@@ -44,20 +63,9 @@ bool agent_name_is_good(const char *name)
 bool agent_words_are_good(const char *words)
 {
 	size_t length = strlen(words);
-	bool seen = false;
 
-	if (length > AGENT_WORDS_MAX)
-		return false;
-	for (size_t i = 0; i < length;) {
-		uint32_t point = 0;
-		size_t n = text_decode(words + i, length - i, &point);
-
-		if (n == 0 || text_point_is_deceptive(point))
-			return false;
-		seen |= point != ' ';
-		i += n;
-	}
-	return seen;
+	return length <= AGENT_WORDS_MAX && words[strspn(words, " ")] != '\0' &&
+	       text_is_one_line(words, length);
 }
 
 bool agent_id_is_good(const char *id)
@@ -150,6 +158,17 @@ static const char *wrong_budget(const Berm__Wire__Agent *agent)
 	return NULL;
 }
 
+static const char *wrong_delegates(const Berm__Wire__Agent *agent)
+{
+	if (agent->n_delegate_to > AGENT_DELEGATES_MAX)
+		return "it may delegate to at most 64 agents";
+	/* Of one that was put into a lower tier the list may stay: it means nothing there. */
+	for (size_t i = 0; i < agent->n_delegate_to; i++)
+		if (!agent_id_is_good(agent->delegate_to[i]))
+			return "whom it may delegate to is no agent";
+	return NULL;
+}
+
 /* What a person chose. */
 static const char *wrong_choice(const Berm__Wire__Agent *agent)
 {
@@ -175,6 +194,8 @@ static const char *wrong_choice(const Berm__Wire__Agent *agent)
 		return "too many may start it";
 	if (agent->running_max > AGENT_RUNNING_MAX)
 		return "at most 1024 runs of one agent last at once";
+	if (wrong_delegates(agent))
+		return wrong_delegates(agent);
 	return wrong_budget(agent);
 }
 
@@ -183,7 +204,8 @@ static const char *wrong_state(const Berm__Wire__Agent *agent)
 {
 	if (agent->version != AGENT_VERSION)
 		return "its version is another one";
-	if (!agent_id_is_good(agent->id) || !moment_is_good(agent->created))
+	if (!agent_id_is_good(agent->id) || !moment_is_good(agent->created) ||
+		(agent->joined && !moment_is_good(agent->joined)))
 		return "it has no id or no beginning";
 	if (agent->retired &&
 		(!moment_is_good(agent->retired) || !agent_words_are_good(agent->retired_reason)))

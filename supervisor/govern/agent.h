@@ -12,6 +12,7 @@
 #define AGENT_WORDS_MAX 200 /* role, accountable human, reason, task */
 #define AGENT_CALL_BYTES 32
 #define AGENT_STARTERS_MAX 256
+#define AGENT_DELEGATES_MAX 64
 #define AGENT_BUDGETS_MAX (COUNTER_COUNT * AGENT_WINDOW_COUNT)
 #define AGENT_RUNNING_MAX 1024 /* runs of one agent at once, whatever it may */
 #define AGENT_FAILURES_MAX 2048
@@ -27,6 +28,8 @@ struct agent_tier {
 	bool never_degraded;  /* nothing that the host lacks may be done without */
 	uint64_t cooldown_ms; /* for a call that just failed; 0: none */
 	uint64_t time_box_ms; /* of a run; 0: none */
+	unsigned delegations; /* runs that may follow one of its own, one by the other (DEL-03) */
+	uint64_t starts_max;  /* processes that one run may start; 0: as its profile says */
 };
 
 /* tier: 1 to 3. */
@@ -35,6 +38,7 @@ const struct agent_tier *agent_tier(unsigned tier);
 #define AGENT_RUNS_PER_HOUR 100
 #define AGENT_RETRIES 3
 #define AGENT_RUNNING 10
+#define AGENT_PROCESSES 512        /* of one run at once */
 #define AGENT_TASK_FAILURES_MAX 20 /* of all commands of one task, within a day */
 
 /* True for what an agent, a group, a task, a key, a person or a source may be called: 1 to
@@ -51,6 +55,13 @@ int agent_check(const Berm__Wire__Agent *agent, struct error *err) must_check;
 
 /* How long a command that failed waits: as the agent says, and never less than its tier does. */
 uint64_t agent_cooldown_ms(const Berm__Wire__Agent *agent);
+
+/* How many processes one run may have at once, and how many it may start (0: as its profile says).
+ */
+uint64_t agent_processes(const Berm__Wire__Agent *agent);
+uint64_t agent_starts(const Berm__Wire__Agent *agent);
+/* How long one run may last: the lesser of what the agent and its tier say; 0: neither says it. */
+uint64_t agent_time_box_ms(const Berm__Wire__Agent *agent);
 
 /* True for what a berm wrote of one run. */
 bool agent_receipt_is_good(const Berm__Wire__AgentReceipt *receipt);

@@ -52,21 +52,6 @@ size_t authority_encode(const struct authority_statement *statement,
 	return w.length;
 }
 
-static bool is_one_line(const char *text, size_t length)
-{
-	size_t at = 0;
-
-	while (at < length) {
-		uint32_t point;
-		size_t step = text_decode(text + at, length - at, &point);
-
-		if (step == 0 || text_point_is_deceptive(point))
-			return false;
-		at += step;
-	}
-	return true;
-}
-
 bool authority_statement_is_good(const struct authority_statement *s)
 {
 	size_t length = strnlen(s->reason, sizeof(s->reason));
@@ -75,7 +60,7 @@ bool authority_statement_is_good(const struct authority_statement *s)
 	       s->from < PHASE_COUNT && s->to < PHASE_COUNT && s->trigger < PACE_TRIGGER_COUNT &&
 	       s->role < PACE_AUTHORITY_COUNT && (AUTHORITY_ROLES & 1U << s->role) &&
 	       s->review <= PACE_REVIEW_ALL && length <= AUTHORITY_REASON_MAX &&
-	       is_one_line(s->reason, length);
+	       text_is_one_line(s->reason, length);
 }
 
 static const struct authority_key *find_key(
@@ -95,13 +80,24 @@ static enum authority_refusal check_time(uint64_t signed_ms, uint64_t wall_ms)
 								      : AUTHORITY_FINE;
 }
 
+/* What restricts holds wherever the group has gone on the same way since: an agent that trips its
+ * breaker between the signature and its use must not make a kill void. */
+static bool is_on_the_way(
+	const struct authority_statement *statement, const struct pace_group *group)
+{
+	return statement->to > statement->from && statement->trigger != PACE_DISMISSED &&
+	       statement->trigger != PACE_EXPLAINED && group->phase >= statement->from &&
+	       group->phase < statement->to && group->changes >= statement->changes;
+}
+
 /* Whether the group is the one that it was signed for, and as it was then. */
 static enum authority_refusal check_group(
 	const struct authority_statement *statement, const struct pace_group *group)
 {
 	uint8_t subject[PACE_DIGEST_BYTES];
 
-	if (statement->from != group->phase || statement->changes != group->changes)
+	if (!is_on_the_way(statement, group) &&
+		(statement->from != group->phase || statement->changes != group->changes))
 		return AUTHORITY_OTHER_PHASE;
 	(void)pace_subject(group, statement->trigger, statement->to, subject);
 	return memcmp(subject, statement->subject, sizeof(subject)) == 0 ? AUTHORITY_FINE

@@ -39,6 +39,17 @@ void pace_clock_start(struct pace_clock *clock, const struct pace_now *now);
  * where it seems to go back (a snapshot of a machine taken up again). After a reboot the first one
  * advances by the new boot's age, the second one by what the wall clock says where that is more. */
 void pace_clock_advance(struct pace_clock *clock, const struct pace_now *now);
+/* The way from where the clock stands to now: first the time off, in which only the second clock
+ * goes on, then the boot of now, in which both do. */
+struct pace_way {
+	uint64_t off_ms, on_ms;
+};
+struct pace_way pace_clock_way(const struct pace_clock *clock, const struct pace_now *now);
+/* Go a part of it: at most off_ms, and of on_ms only what comes after all of off_ms. The rest of
+ * the way is there as before. */
+void pace_clock_walk(
+	struct pace_clock *clock, const struct pace_now *now, const struct pace_way *part);
+
 /* Let both clocks go on by ms: for questions about the future. */
 void pace_clock_skip(struct pace_clock *clock, uint64_t ms);
 

@@ -53,6 +53,15 @@ uint64_t pace_step_missing_ms(const struct pace_group *group)
 	return pace_time_missing(group, PACE_IF_SUPERVISED);
 }
 
+bool pace_is_same_source(const struct pace_request *request, const struct pace_event *event)
+{
+	const char *source = event->source ? event->source : "";
+
+	if (request->source[0] || source[0])
+		return strcmp(request->source, source) == 0;
+	return strcmp(request->agent, event->agent ? event->agent : "") == 0;
+}
+
 static enum pace_refusal timed(
 	const struct pace_group *group, unsigned condition, struct pace_outcome *outcome)
 {
@@ -76,9 +85,7 @@ static enum pace_refusal check_one(const struct pace_group *group, const struct 
 	case PACE_IF_ASKED:
 		return unless(request != NULL, PACE_NOT_ASKED);
 	case PACE_IF_OTHER_SOURCE:
-		return unless(
-			request && strcmp(request->source, event->source ? event->source : "") != 0,
-			PACE_NOT_ASKED);
+		return unless(request && !pace_is_same_source(request, event), PACE_NOT_ASKED);
 	case PACE_IF_OBSERVER_ASKED:
 		return unless(request && request->authority == PACE_BY_OBSERVER, PACE_NOT_ASKED);
 	case PACE_IF_CYCLES_USED:

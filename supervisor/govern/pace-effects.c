@@ -59,6 +59,15 @@ static bool is_named(const char *id, const char *agent)
 	return agent[0] && strcmp(id, agent) == 0;
 }
 
+bool pace_request_holds(const struct pace_request *request, const char *agent)
+{
+	bool holds = request->open && (!request->agent[0] || is_named(request->agent, agent));
+
+	for (size_t i = 0; request->open && i < request->more_count; i++)
+		holds |= !request->more[i].agent[0] || is_named(request->more[i].agent, agent);
+	return holds;
+}
+
 static const char *why_isolated(const struct pace_group *group, const char *agent)
 {
 	if (group->all_isolated)
@@ -66,12 +75,9 @@ static const char *why_isolated(const struct pace_group *group, const char *agen
 	for (size_t i = 0; i < group->isolated_count; i++)
 		if (is_named(group->isolated[i].agent, agent))
 			return "it is isolated";
-	for (size_t i = 0; i < PACE_SLOT_COUNT; i++) {
-		const struct pace_request *r = &group->requests[i];
-
-		if (r->open && (!r->agent[0] || is_named(r->agent, agent)))
+	for (size_t i = 0; i < PACE_SLOT_COUNT; i++)
+		if (pace_request_holds(&group->requests[i], agent))
 			return "it is held until somebody decides about its group";
-	}
 	return NULL;
 }
 

@@ -38,6 +38,8 @@ struct parts {
 	MomentMessage asked[PACE_SLOT_COUNT];
 	Berm__Wire__PaceRequest requests[PACE_SLOT_COUNT];
 	Berm__Wire__PaceRequest *request_list[PACE_SLOT_COUNT];
+	Berm__Wire__PaceFinding findings[PACE_SLOT_COUNT][PACE_FINDINGS_MAX];
+	Berm__Wire__PaceFinding *finding_list[PACE_SLOT_COUNT][PACE_FINDINGS_MAX];
 	Berm__Wire__PaceIsolated isolated[PACE_ISOLATED_MAX];
 	MomentMessage isolated_since[PACE_ISOLATED_MAX];
 	Berm__Wire__PaceIsolated *isolated_list[PACE_ISOLATED_MAX];
@@ -45,6 +47,7 @@ struct parts {
 	MomentMessage *return_list[PACE_RETURNS_MAX];
 	Berm__Wire__PaceNonce nonces[PACE_NONCES_MAX];
 	Berm__Wire__PaceNonce *nonce_list[PACE_NONCES_MAX];
+	Berm__Wire__PaceTakeover takeover;
 };
 
 static void fill_lists(const struct pace_group *g, struct parts *parts, GroupMessage *message)
@@ -91,9 +94,32 @@ static void fill_requests(const struct pace_group *g, struct parts *parts, Group
 		request->source = words(r->source);
 		request->agent = words(r->agent);
 		request->since = &parts->asked[i];
+		for (size_t n = 0; n < r->more_count; n++) {
+			Berm__Wire__PaceFinding *finding = &parts->findings[i][n];
+
+			berm__wire__pace_finding__init(finding);
+			finding->trigger = r->more[n].trigger;
+			finding->agent = words(r->more[n].agent);
+			parts->finding_list[i][n] = finding;
+		}
+		request->n_more = r->more_count;
+		request->more = parts->finding_list[i];
 		parts->request_list[message->n_requests++] = request;
 	}
 	message->requests = parts->request_list;
+}
+
+static void fill_takeover(const struct pace_group *g, struct parts *parts, GroupMessage *message)
+{
+	if (!g->takeover.change)
+		return;
+	berm__wire__pace_takeover__init(&parts->takeover);
+	parts->takeover.change = g->takeover.change;
+	parts->takeover.trigger = g->takeover.trigger;
+	parts->takeover.authority = g->takeover.authority;
+	parts->takeover.by = words(g->takeover.by);
+	parts->takeover.taken = g->takeover.taken;
+	message->takeover = &parts->takeover;
 }
 
 static void fill(const struct pace_group *g, struct parts *parts, GroupMessage *message)
@@ -123,6 +149,7 @@ static void fill(const struct pace_group *g, struct parts *parts, GroupMessage *
 	message->all_isolated = g->all_isolated;
 	fill_lists(g, parts, message);
 	fill_requests(g, parts, message);
+	fill_takeover(g, parts, message);
 	message->nonce_floor_ms = g->nonce_floor_ms;
 	message->changes = g->changes;
 }
@@ -230,6 +257,24 @@ static const char *take_setting(const GroupMessage *m, struct pace_group *g)
 	return NULL;
 }
 
+static bool take_findings(const Berm__Wire__PaceRequest *r, struct pace_request *to)
+{
+	if (r->n_more > PACE_FINDINGS_MAX)
+		return false;
+	for (size_t i = 0; i < r->n_more; i++) {
+		if (r->more[i]->trigger >= PACE_TRIGGER_COUNT ||
+			!take_id(r->more[i]->agent, true, to->more[i].agent))
+			return false;
+		to->more[i].trigger = r->more[i]->trigger;
+		for (size_t j = 0; j < i; j++)
+			if (to->more[i].trigger == to->more[j].trigger &&
+				strcmp(to->more[i].agent, to->more[j].agent) == 0)
+				return false;
+	}
+	to->more_count = r->n_more;
+	return true;
+}
+
 static bool take_request(const Berm__Wire__PaceRequest *r, struct pace_group *g)
 {
 	struct pace_request *to = &g->requests[r->to == PHASE_EMERGENCY ? PACE_SLOT_EMERGENCY
@@ -239,7 +284,7 @@ static bool take_request(const Berm__Wire__PaceRequest *r, struct pace_group *g)
 		to->open || r->trigger >= PACE_TRIGGER_COUNT ||
 		(r->authority != PACE_BY_BERM && r->authority != PACE_BY_OBSERVER) ||
 		!take_name(r->source, true, to->source) || !take_id(r->agent, true, to->agent) ||
-		!take_moment(r->since, &g->clock.moment, &to->since))
+		!take_moment(r->since, &g->clock.moment, &to->since) || !take_findings(r, to))
 		return false;
 	to->open = true;
 	to->to = r->to;
@@ -304,10 +349,27 @@ static const char *take_nonces(const GroupMessage *m, struct pace_group *g)
 	return NULL;
 }
 
+static const char *take_takeover(const GroupMessage *m, struct pace_group *g)
+{
+	const Berm__Wire__PaceTakeover *t = m->takeover;
+
+	if (!t)
+		return NULL;
+	if (!t->change || t->change > g->changes || t->trigger >= PACE_TRIGGER_COUNT ||
+		t->authority >= PACE_AUTHORITY_COUNT || !take_name(t->by, true, g->takeover.by))
+		return "takeover";
+	g->takeover.change = t->change;
+	g->takeover.trigger = t->trigger;
+	g->takeover.authority = t->authority;
+	g->takeover.taken = t->taken;
+	return NULL;
+}
+
 static const char *take(const GroupMessage *m, struct pace_group *g)
 {
 	static const char *(*const parts[])(const GroupMessage *, struct pace_group *) = {
-		take_setting, take_clock, take_requests, take_isolated, take_returns, take_nonces};
+		take_setting, take_clock, take_requests, take_isolated, take_returns, take_nonces,
+		take_takeover};
 
 	for (size_t i = 0; i < array_size(parts); i++) {
 		const char *bad = parts[i](m, g);

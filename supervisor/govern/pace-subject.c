@@ -7,7 +7,7 @@
 /* What an answer answers, as a digest: who signs "no" says it to one question, not to whatever will
  * be asked by the time the words arrive. */
 
-#define DOMAIN "berm pace subject v1"
+#define DOMAIN "berm pace subject v2"
 
 typedef crypto_generichash_state Hash;
 
@@ -56,6 +56,11 @@ bool pace_subject(const struct pace_group *group, unsigned trigger, unsigned to,
 		add_words(&hash, request->source);
 		add_words(&hash, request->agent);
 		add_moment(&hash, &request->since);
+		add_number(&hash, request->more_count);
+		for (size_t i = 0; i < request->more_count; i++) {
+			add_number(&hash, request->more[i].trigger);
+			add_words(&hash, request->more[i].agent);
+		}
 	} else {
 		add_moment(&hash, &group->disturbed);
 	}

@@ -54,7 +54,8 @@ extern const size_t pace_row_count;
 		1U << PACE_STABLE | 1U << PACE_CONFIGURED)
 /* Those that a meter or a source may raise about an agent. */
 #define PACE_SUSPICIONS                                                                            \
-	(1U << PACE_CAP | 1U << PACE_BREAKER | 1U << PACE_SCORE | 1U << PACE_EXTERNAL)
+	(1U << PACE_CAP | 1U << PACE_BREAKER | 1U << PACE_SCORE | 1U << PACE_EXTERNAL |            \
+		1U << PACE_TIME_BOX)
 /* Those that speak for an emergency. */
 #define PACE_EVIDENCE                                                                              \
 	(1U << PACE_CASCADE | 1U << PACE_EXFILTRATION | 1U << PACE_COORDINATION | 1U << PACE_ROGUE)
@@ -64,5 +65,8 @@ extern const size_t pace_row_count;
  * one that has not. */
 const struct pace_row *pace_find_row(const struct pace_group *group, const struct pace_event *event,
 	struct pace_outcome *outcome);
+/* Whether who says it is who asked for that decision: the source of that name; where berm itself
+ * says so, the agent whose run it was said of. */
+bool pace_is_same_source(const struct pace_request *request, const struct pace_event *event);
 /* What still has to pass before a condition holds that only time makes true; 0: it holds. */
 uint64_t pace_time_missing(const struct pace_group *group, unsigned condition);

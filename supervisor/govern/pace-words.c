@@ -32,6 +32,7 @@ static const struct naming triggers[PACE_TRIGGER_COUNT] = {
 	[PACE_STABLE] = {"stable", "stable for the whole window and explained"},
 	[PACE_REVIEWED] = {"reviewed", "a person took the group one step back"},
 	[PACE_CONFIGURED] = {"configured", "the operator's setting is more restrictive"},
+	[PACE_TIME_BOX] = {"time-box", "a run was not done when its time was over"},
 };
 
 static const struct naming authorities[PACE_AUTHORITY_COUNT] = {

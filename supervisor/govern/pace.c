@@ -2,6 +2,7 @@
 #include "govern/pace.h"
 
 #include "govern/pace-table.h"
+#include "govern/pace-time.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -54,6 +55,13 @@ static void isolate(struct pace_group *group, const char *agent)
 	id_copy(free_slot->agent, agent);
 	free_slot->since = group->clock.moment;
 	group->isolated_count++;
+}
+
+static void isolate_asked(struct pace_group *group, const struct pace_request *r)
+{
+	isolate(group, r->agent);
+	for (size_t i = 0; i < r->more_count; i++)
+		isolate(group, r->more[i].agent);
 }
 
 static void enter(struct pace_group *group, unsigned to)
@@ -122,6 +130,27 @@ static void ask(
 	id_copy(r->agent, event->agent);
 }
 
+/* Who is suspected takes nothing over. */
+static void take_over(struct pace_group *group, const struct pace_event *event)
+{
+	if (!group->backup[0] || is_isolated(group, group->backup))
+		return;
+	group->takeover = (struct pace_takeover){
+		.change = group->changes, .trigger = event->trigger, .authority = event->authority};
+	name_copy(group->takeover.by, event->source);
+}
+
+bool pace_takeover_is_due(const struct pace_group *group)
+{
+	return group->takeover.change && !group->takeover.taken &&
+	       group->takeover.change == group->changes && group->phase == PHASE_ALTERNATE;
+}
+
+bool pace_takeover_is_late(const struct pace_group *group)
+{
+	return pace_at_most_ms(&group->clock, &group->entered) > PACE_TAKEOVER_MS;
+}
+
 static void perform(struct pace_group *group, const struct pace_row *row,
 	const struct pace_event *event, struct pace_outcome *outcome)
 {
@@ -136,9 +165,11 @@ static void perform(struct pace_group *group, const struct pace_row *row,
 			/* Who was held for this decision is not forgotten with it. */
 			for (size_t i = 0; i < PACE_SLOT_COUNT; i++)
 				if (group->requests[i].open && group->requests[i].to <= row->to)
-					isolate(group, group->requests[i].agent);
+					isolate_asked(group, &group->requests[i]);
 		}
 		enter(group, row->to);
+		if (row->actions & PACE_START_BACKUP)
+			take_over(group, event);
 		break;
 	case PACE_ASK:
 		outcome->result = PACE_ASKED;
@@ -162,7 +193,7 @@ static void perform(struct pace_group *group, const struct pace_row *row,
 		outcome->actions &= ~(unsigned)PACE_ISOLATE;
 }
 
-static void attempt(
+void pace_attempt(
 	struct pace_group *group, const struct pace_event *event, struct pace_outcome *outcome)
 {
 	const struct pace_row *row;
@@ -184,8 +215,8 @@ static void attempt(
 	perform(group, row, event, outcome);
 }
 
-/* It speaks against a return, and whom it names is isolated; the phase stays. */
-static void note(
+/* It speaks against a return; the phase stays. */
+static void disturb(
 	struct pace_group *group, const struct pace_event *event, struct pace_outcome *outcome)
 {
 	*outcome = (struct pace_outcome){.result = PACE_NOTED,
@@ -195,43 +226,116 @@ static void note(
 		.authority = event->authority,
 		.wanted = group->phase};
 	id_copy(outcome->agent, event->agent);
-	if (event->agent && event->agent[0]) {
-		isolate(group, event->agent);
-		outcome->actions = PACE_ISOLATE;
-	}
 	group->disturbed = group->clock.moment;
 	group->explained = false;
 }
 
-/* What a suspicion is in alternate: another agent's, the backup's, or nothing new. False: nothing
- * new. */
-static bool refine_suspicion(const struct pace_group *group, struct pace_event *event)
+/* The same, and whom it names is isolated. */
+static void note(
+	struct pace_group *group, const struct pace_event *event, struct pace_outcome *outcome)
 {
-	if (group->phase == PHASE_PRIMARY)
-		return true;
-	if (group->phase != PHASE_ALTERNATE || !event->agent || is_isolated(group, event->agent) ||
-		pace_request_of(group, PHASE_CONTINGENCY))
-		return false;
-	event->to = PHASE_CONTINGENCY;
-	event->trigger = strcmp(event->agent, group->backup) == 0 ? PACE_BACKUP : PACE_SECOND_AGENT;
-	return event->trigger == PACE_BACKUP || group->isolated_count > 0;
+	disturb(group, event, outcome);
+	if (!event->agent || !event->agent[0])
+		return;
+	isolate(group, event->agent);
+	outcome->actions = PACE_ISOLATE;
 }
 
-/* The same for a signal that speaks for an emergency: a second one, or the first one again. */
-static bool refine_evidence(const struct pace_group *group, struct pace_event *event)
+static bool is_finding(
+	const char *agent, unsigned trigger, const struct pace_event *event, bool any_trigger)
+{
+	return strcmp(agent, event->agent ? event->agent : "") == 0 &&
+	       (any_trigger || trigger == event->trigger);
+}
+
+/* Whether the question says so already. Who is suspected is asked about once, whatever it is
+ * suspected of. */
+static bool is_in_question(const struct pace_request *r, const struct pace_event *event)
+{
+	bool suspicion = (PACE_SUSPICIONS & BIT(event->trigger)) != 0;
+
+	if (is_finding(r->agent, r->trigger, event, suspicion))
+		return true;
+	for (size_t i = 0; i < r->more_count; i++)
+		if (is_finding(r->more[i].agent, r->more[i].trigger, event, suspicion))
+			return true;
+	return false;
+}
+
+/* The question is another one with each thing that is new in it, so that nobody's "no" to the first
+ * one answers them all. It does not begin anew. */
+static void add_to_question(struct pace_group *group, const struct pace_event *event, unsigned to,
+	struct pace_outcome *outcome)
+{
+	bool suspicion = (PACE_SUSPICIONS & BIT(event->trigger)) != 0;
+	struct pace_request *r = slot_of(group, to);
+
+	disturb(group, event, outcome);
+	if (suspicion)
+		isolate(group, event->agent);
+	if (is_in_question(r, event))
+		return;
+	if (r->more_count < array_size(r->more)) {
+		struct pace_finding *more = &r->more[r->more_count++];
+
+		more->trigger = event->trigger;
+		id_copy(more->agent, event->agent);
+	} else {
+		r->agent[0] = '\0';
+	}
+	outcome->result = PACE_ASKED;
+	outcome->wanted = to;
+	outcome->actions = PACE_NOTIFY | PACE_CONTAIN | (suspicion ? PACE_ISOLATE : 0U);
+}
+
+/* What is made of a signal. */
+enum signal {
+	SIGNAL_NEW,  /* the table says */
+	SIGNAL_MORE, /* of what a decision is open about */
+	SIGNAL_NOTE, /* nothing new */
+};
+
+/* A suspicion in alternate: another agent's, the backup's, or nothing new. */
+static enum signal refine_suspicion(const struct pace_group *group, struct pace_event *event)
+{
+	if (group->phase == PHASE_PRIMARY)
+		return SIGNAL_NEW;
+	if (group->phase != PHASE_ALTERNATE || !event->agent || is_isolated(group, event->agent))
+		return SIGNAL_NOTE;
+	if (pace_request_of(group, PHASE_CONTINGENCY)) {
+		event->to = PHASE_CONTINGENCY;
+		return SIGNAL_MORE;
+	}
+	event->to = PHASE_CONTINGENCY;
+	event->trigger = strcmp(event->agent, group->backup) == 0 ? PACE_BACKUP : PACE_SECOND_AGENT;
+	return event->trigger == PACE_BACKUP || group->isolated_count > 0 ? SIGNAL_NEW
+									  : SIGNAL_NOTE;
+}
+
+/* The same for a signal that speaks for an emergency: a second one, or one more of the first. */
+static enum signal refine_evidence(const struct pace_group *group, struct pace_event *event)
 {
 	const struct pace_request *r = pace_request_of(group, PHASE_EMERGENCY);
 
 	if (group->phase == PHASE_EMERGENCY)
-		return false;
+		return SIGNAL_NOTE;
 	event->to = PHASE_EMERGENCY;
 	if (!r)
-		return true;
-	if (strcmp(r->source, event->source ? event->source : "") == 0)
-		return false;
+		return SIGNAL_NEW;
+	if (pace_is_same_source(r, event))
+		return SIGNAL_MORE;
 	event->trigger = PACE_SECOND_SIGNAL;
 	event->authority = PACE_BY_BERM;
-	return true;
+	return SIGNAL_NEW;
+}
+
+static enum signal refine(const struct pace_group *group, struct pace_event *event)
+{
+	if (event->authority != PACE_BY_BERM && event->authority != PACE_BY_OBSERVER)
+		return SIGNAL_NEW;
+	if (PACE_SUSPICIONS & BIT(event->trigger))
+		return refine_suspicion(group, event);
+	return PACE_EVIDENCE & BIT(event->trigger) ? refine_evidence(group, event) : SIGNAL_NEW;
 }
 
 static bool is_malformed(const struct pace_event *event)
@@ -285,6 +389,7 @@ static bool is_there(const struct pace_group *group, const struct pace_event *ev
 	case PACE_STABLE:
 	case PACE_REVIEWED:
 	case PACE_CONFIGURED:
+	case PACE_TIME_BOX:
 	case PACE_TRIGGER_COUNT:
 		break;
 	}
@@ -306,119 +411,40 @@ static bool find_decision(const struct pace_group *group, struct pace_event *eve
 	return true;
 }
 
+/* What is neither refused at first sight nor about where the group is already. */
+static void apply_good(struct pace_group *group, const struct pace_event *event,
+	struct pace_event *e, struct pace_outcome *outcome)
+{
+	switch (refine(group, e)) {
+	case SIGNAL_NOTE:
+		note(group, event, outcome);
+		return;
+	case SIGNAL_MORE:
+		add_to_question(group, event, e->to, outcome);
+		return;
+	case SIGNAL_NEW:
+		break;
+	}
+	if (is_there(group, e))
+		note(group, event, outcome);
+	else if (e->trigger == PACE_REVIEWED && e->to != PHASE_COUNT && e->to + 1 < group->phase)
+		refuse(group, event, PACE_NO_SKIPPING, outcome);
+	else
+		pace_attempt(group, e, outcome);
+}
+
 void pace_apply(struct pace_group *group, const struct pace_now *now,
 	const struct pace_event *event, struct pace_outcome *ret_outcome)
 {
 	struct pace_event e = *event;
-	bool signal = e.authority == PACE_BY_BERM || e.authority == PACE_BY_OBSERVER;
 
 	pace_clock_advance(&group->clock, now);
-	if (is_malformed(&e)) {
+	if (is_malformed(&e))
 		refuse(group, event, PACE_MALFORMED, ret_outcome);
-	} else if (!find_decision(group, &e)) {
+	else if (!find_decision(group, &e))
 		refuse(group, event, PACE_WHICH, ret_outcome);
-	} else if (PACE_INNER_TRIGGERS & BIT(e.trigger)) {
+	else if (PACE_INNER_TRIGGERS & BIT(e.trigger))
 		refuse(group, event, PACE_NO_RULE, ret_outcome);
-	} else if (signal &&
-		   (((PACE_SUSPICIONS & BIT(e.trigger)) && !refine_suspicion(group, &e)) ||
-			   ((PACE_EVIDENCE & BIT(e.trigger)) && !refine_evidence(group, &e)))) {
-		note(group, event, ret_outcome);
-	} else if (is_there(group, &e)) {
-		note(group, event, ret_outcome);
-	} else if (e.trigger == PACE_REVIEWED && e.to != PHASE_COUNT && e.to + 1 < group->phase) {
-		refuse(group, event, PACE_NO_SKIPPING, ret_outcome);
-	} else {
-		attempt(group, &e, ret_outcome);
-	}
-}
-
-/* What time and settings bring, the more restrictive first. */
-static const struct {
-	enum pace_trigger trigger;
-	enum pace_authority authority;
-	enum phase to;  /* COUNT: as configured */
-	unsigned waits; /* for these conditions */
-} timers[] = {
-	{PACE_CONFIGURED, PACE_BY_BERM, PHASE_COUNT, 0},
-	{PACE_UNANSWERED, PACE_BY_OBSERVER, PHASE_EMERGENCY, PACE_IF_UNANSWERED},
-	{PACE_WINDOW, PACE_BY_BERM, PHASE_EMERGENCY, PACE_IF_WINDOW_OVER},
-	{PACE_CYCLES, PACE_BY_BERM, PHASE_CONTINGENCY, 0},
-	{PACE_STAYED, PACE_BY_BERM, PHASE_CONTINGENCY, PACE_IF_STAYED},
-	{PACE_STABLE, PACE_BY_BERM, PHASE_PRIMARY, PACE_IF_STABLE},
-};
-
-static struct pace_event timer_event(const struct pace_group *group, size_t i)
-{
-	struct pace_event event = {
-		.trigger = timers[i].trigger, .authority = timers[i].authority, .to = timers[i].to};
-
-	if (event.to == PHASE_COUNT)
-		event.to = group->configured;
-	if (timers[i].to == PHASE_EMERGENCY && group->requests[PACE_SLOT_EMERGENCY].agent[0])
-		event.agent = group->requests[PACE_SLOT_EMERGENCY].agent;
-	return event;
-}
-
-void pace_tick(
-	struct pace_group *group, const struct pace_now *now, struct pace_outcome *ret_outcome)
-{
-	pace_clock_advance(&group->clock, now);
-	for (size_t i = 0; i < array_size(timers); i++) {
-		struct pace_event event = timer_event(group, i);
-		char agent[AGENT_ID_BYTES + 1];
-
-		/* The request that holds the id ends with the change. */
-		id_copy(agent, event.agent);
-		event.agent = agent[0] ? agent : NULL;
-		attempt(group, &event, ret_outcome);
-		if (ret_outcome->result != PACE_REFUSED)
-			return;
-	}
-	*ret_outcome = (struct pace_outcome){.result = PACE_NOTED,
-		.before = group->phase,
-		.after = group->phase,
-		.trigger = PACE_TRIGGER_COUNT,
-		.authority = PACE_BY_BERM,
-		.wanted = group->phase};
-}
-
-bool pace_settle(struct pace_group *group, const struct pace_now *now, unsigned steps)
-{
-	struct pace_outcome outcome;
-
-	for (unsigned i = 0; i < steps; i++) {
-		pace_tick(group, now, &outcome);
-		if (outcome.result != PACE_CHANGED)
-			return true;
-	}
-	return false;
-}
-
-uint64_t pace_next(const struct pace_group *group, struct pace_outcome *ret_outcome)
-{
-	uint64_t next = UINT64_MAX;
-
-	for (size_t i = 0; i < array_size(timers); i++) {
-		struct pace_event event = timer_event(group, i);
-		struct pace_group later = *group;
-		struct pace_outcome outcome;
-		uint64_t wait = pace_time_missing(group, timers[i].waits);
-
-		/* Were the wait over: would it change anything? */
-		pace_clock_skip(&later.clock, wait);
-		event.agent = NULL;
-		attempt(&later, &event, &outcome);
-		if (outcome.result != PACE_REFUSED && wait < next) {
-			next = wait;
-			*ret_outcome = outcome;
-		}
-	}
-	return next;
-}
-
-uint64_t pace_next_ms(const struct pace_group *group)
-{
-	struct pace_outcome outcome;
-
-	return pace_next(group, &outcome);
+	else
+		apply_good(group, event, &e, ret_outcome);
 }

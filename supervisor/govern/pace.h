@@ -22,6 +22,7 @@
 #define PACE_ID_BYTES 16 /* of a group */
 #define PACE_ISOLATED_MAX 32
 #define PACE_RETURNS_MAX 8
+#define PACE_FINDINGS_MAX 8   /* of one decision, besides the first one */
 #define PACE_KEYS_MAX 64      /* that may have signed within the time of a statement */
 #define PACE_NONCES_PER_KEY 8 /* within that time */
 #define PACE_NONCES_MAX (PACE_KEYS_MAX * PACE_NONCES_PER_KEY)
@@ -69,6 +70,7 @@ enum pace_trigger {
 	PACE_STABLE,        /* quiet for long enough and explained */
 	PACE_REVIEWED,      /* a person takes the group one step back */
 	PACE_CONFIGURED,    /* the operator's setting is more restrictive */
+	PACE_TIME_BOX,      /* a run was not done when its time was over */
 	PACE_TRIGGER_COUNT
 };
 
@@ -118,6 +120,12 @@ struct pace_isolated {
 	struct pace_moment since;
 };
 
+/* What else the one who asked has said since. */
+struct pace_finding {
+	unsigned trigger;               /* enum pace_trigger */
+	char agent[AGENT_ID_BYTES + 1]; /* "": the whole group */
+};
+
 struct pace_request {
 	bool open;
 	unsigned to;        /* enum phase */
@@ -126,6 +134,10 @@ struct pace_request {
 	char source[PACE_NAME_MAX + 1];
 	char agent[AGENT_ID_BYTES + 1]; /* "": the whole group */
 	struct pace_moment since;
+	/* A "no" to fewer of them is an answer to another question. Where there is no room for one
+	 * more, the whole group is concerned. */
+	struct pace_finding more[PACE_FINDINGS_MAX];
+	size_t more_count;
 };
 
 /* A decision about one phase does not make one about another go away: each has its place. */
@@ -136,6 +148,17 @@ struct pace_nonce {
 	uint8_t key[PACE_KEY_BYTES];
 	uint64_t signed_ms; /* wall clock of the signature */
 };
+
+/* The backup is to be started, since the change of that number. */
+struct pace_takeover {
+	uint64_t change;    /* 0: it is not */
+	unsigned trigger;   /* enum pace_trigger of that change */
+	unsigned authority; /* enum pace_authority */
+	char by[PACE_NAME_MAX + 1];
+	bool taken; /* a process has begun with it */
+};
+/* It is to take over from who was isolated: later than this nobody begins with it. */
+#define PACE_TAKEOVER_MS (5 * 60 * 1000ULL)
 
 /* A group. Plain: copying it is a snapshot. Kept as GroupState (pace-message.h), which says what
  * the fields are. */
@@ -163,6 +186,7 @@ struct pace_group {
 	size_t nonce_count;
 	uint64_t nonce_floor_ms;
 	uint64_t changes;
+	struct pace_takeover takeover;
 };
 
 /* What comes in. */
@@ -224,14 +248,22 @@ void pace_group_start(struct pace_group *group, const char *name, const uint8_t 
 /* One thing that happened. The group's clock is brought up to now, whatever comes of it. */
 void pace_apply(struct pace_group *group, const struct pace_now *now,
 	const struct pace_event *event, struct pace_outcome *ret_outcome);
-/* What time alone brings: at most one change; call it until it says NOTED. To be called before
- * anything else is asked of a group that was away. */
+/* What time alone brings: at most one change, the one that comes first, with the group's clock at
+ * the moment when it came; call it until it says NOTED: then the clock is at now. To be called
+ * before anything else is asked of a group that was away. */
 void pace_tick(
 	struct pace_group *group, const struct pace_now *now, struct pace_outcome *ret_outcome);
-/* All that is due: at most steps changes. False where more would come, which no whole group does:
- * what holds for it is not known then. */
+/* The same, where these changes (set of 1 << enum pace_trigger) cannot be brought about. */
+void pace_tick_without(struct pace_group *group, const struct pace_now *now, unsigned without,
+	struct pace_outcome *ret_outcome);
+/* Whether less is enforced afterwards. */
+bool pace_loosens(const struct pace_outcome *outcome);
+/* What holds now, as long as nobody has written it down: all that is due until the first that
+ * loosens. *ret_due: whether anything is; may be NULL. False where more than that many steps would
+ * come, which no whole group does: what holds for it is not known then. */
 #define PACE_STEPS_MAX 16
-bool pace_settle(struct pace_group *group, const struct pace_now *now, unsigned steps);
+bool pace_settle(
+	struct pace_group *group, const struct pace_now *now, unsigned steps, bool *ret_due);
 /* In how many ms pace_tick() may have something to do at the earliest; UINT64_MAX: never. */
 uint64_t pace_next_ms(const struct pace_group *group);
 /* The same, and what it will do unless something else comes before; left alone for never. */
@@ -264,6 +296,8 @@ void pace_effects_unknown(struct pace_effects *ret_effects);
  * group is not in primary. Without the leave of a recovery nobody takes it out of its group. */
 bool pace_holds(const struct pace_group *group, const char *agent);
 
+/* Whether this agent ("": none in particular) is held for that decision. */
+bool pace_request_holds(const struct pace_request *request, const char *agent);
 /* The decision about that phase, or NULL where none is open. */
 const struct pace_request *pace_request_of(const struct pace_group *group, unsigned to);
 bool pace_is_undecided(const struct pace_group *group);
@@ -272,6 +306,12 @@ bool pace_is_undecided(const struct pace_group *group);
  * False where there is nothing to answer; all 0 then, and for what is no answer. */
 bool pace_subject(const struct pace_group *group, unsigned trigger, unsigned to,
 	uint8_t ret_digest[PACE_DIGEST_BYTES]);
+
+/* Whether the backup is to be started, and nobody has begun with it: the group is in alternate
+ * since the change that asked for it. */
+bool pace_takeover_is_due(const struct pace_group *group);
+/* Whether that was too long ago. */
+bool pace_takeover_is_late(const struct pace_group *group);
 
 enum pace_nonce_answer {
 	PACE_NONCE_NEW,

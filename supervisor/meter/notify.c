@@ -310,7 +310,8 @@ void notify_tighten(struct notify *notify, uint32_t posture, uint32_t phase, uin
 
 void notify_set(struct notify *notify, uint32_t posture, uint32_t phase)
 {
-	memset(notify->posture_rule, 0, sizeof(notify->posture_rule));
+	for (unsigned i = 0; i < POSTURE_BITS; i++)
+		notify->posture_rule[i] = NOTIFY_NO_RULE;
 	notify->posture = posture & POSTURE_ALL;
 	notify->phase = phase < PHASE_COUNT ? phase : PHASE_EMERGENCY;
 }

@@ -41,11 +41,13 @@ struct notify_sink {
 	void (*event)(void *context, const struct notify_event *event); /* NULL: nobody listens */
 };
 
+#define NOTIFY_NO_RULE UINT32_MAX
+
 struct notify_verdict {
 	int errno_value;  /* 0: the call goes on; EPERM, or EAGAIN where a cap refuses a process */
 	bool by_posture;  /* refused: by what the run is in, not by a cap */
-	uint32_t rule;    /* refused: the cap's, or the one that the posture is due to; 0 where a
-			     person set it */
+	uint32_t rule;    /* refused: the cap's, or the one that the posture is due to;
+			     NOTIFY_NO_RULE where a person or a group set it */
 	uint32_t counter; /* refused by a cap: COUNTER_… */
 };
 
@@ -80,7 +82,8 @@ void notify_undo(struct notify *notify, uint32_t charge);
  * already. */
 void notify_denied(struct notify *notify, uint32_t class, uint64_t now_ms);
 
-/* Somebody else found a reason: postures and phases only add. rule: index into Plan.rules. */
+/* Somebody else found a reason: postures and phases only add. rule: index into Plan.rules, or
+ * NOTIFY_NO_RULE. */
 void notify_tighten(struct notify *notify, uint32_t posture, uint32_t phase, uint32_t rule);
 /* A person decides: the posture is this one from the next call on, also where it is less. Caps go
  * on to refuse; a cap or threshold that was crossed before does not bring its posture back. */

@@ -166,6 +166,7 @@ static int (*const steps[])(struct compiler *c) = {
 	plan_covers,
 	plan_requirements,
 	plan_recorder,
+	plan_approvals,
 	plan_meter,
 	recorder_level,
 	plan_identity,

@@ -66,6 +66,8 @@ enum rule_section {
 	RULES_RECORDER_SINKS,
 	RULES_RECORDER_OUTPUTS,
 	RULES_WORKSPACE_MODE,
+	RULES_APPROVALS_ON,
+	RULES_GATES,
 	RULES_SECTION_COUNT
 };
 
@@ -288,6 +290,9 @@ int plan_meter(struct compiler *c) must_check;
 /* meter-scope.c: places and families of sockets, once mounts and network are there; a meter that
  * has nothing to do goes. */
 int plan_meter_scope(struct compiler *c) must_check;
+
+/* approvals.c: Plan.approvals. */
+int plan_approvals(struct compiler *c) must_check;
 
 /* recorder.c: Plan.recorder; before the meter, which has to do with it. */
 int plan_recorder(struct compiler *c) must_check;

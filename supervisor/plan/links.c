@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan/compile.h"
 
+#include <string.h>
+
 /* A grant that goes through a symbolic link gives what the link points to. Where the tool, or
  * anybody but root and the caller, can replace the link, an earlier run chooses what the next one
  * is given (CVE-2024-42472, CVE-2025-53109): refused. A link such as /bin -> usr/bin is nobody's to
@@ -18,6 +20,14 @@ static const struct grant *write_grant_around(const struct compiler *c, const ch
 	return NULL;
 }
 
+/* What a run that asks for this one may have laid: a link that is not in the system's own places.
+ * Its rights were cut out of the words of paths, and not of what they lead to. */
+static bool is_of_who_asks(const struct compiler *c, const char *link)
+{
+	return c->profile->of_run && strchr(link + 1, '/') && !path_is_beneath(link, "/usr") &&
+	       !path_is_beneath(link, "/etc");
+}
+
 static int check_links(struct compiler *c, const Berm__Wire__PathFact *fact, uint32_t rule)
 {
 	for (size_t i = 0; i < fact->n_links_passed; i++) {
@@ -31,6 +41,11 @@ static int check_links(struct compiler *c, const Berm__Wire__PathFact *fact, uin
 				"path, %s",
 				rule_text(c, rule), link, rule_text(c, around->rule),
 				fact->resolved);
+		if (is_of_who_asks(c, link))
+			return error_set(c->err, -ELOOP, ERROR_INPUT,
+				"%s goes through %s, a symbolic link that the run that asks for "
+				"this one may have laid; write the real path, %s",
+				rule_text(c, rule), link, fact->resolved);
 	}
 	if (fact->loose_link[0])
 		return error_set(c->err, -ELOOP, ERROR_INPUT,

@@ -190,8 +190,8 @@ static bool is_idle(const struct compiler *c, const Berm__Wire__Meter *m)
 {
 	bool sees = m->programs != BERM__WIRE__METER_PROGRAMS__METER_PROGRAMS_NONE || m->gate;
 
-	return !m->n_caps && !m->n_breakers && !m->n_names && !m->n_addresses &&
-	       !(sees && recorded_needs_meter(c->profile));
+	return !meter_holds_writes(c->profile) && !m->n_caps && !m->n_breakers && !m->n_names &&
+	       !m->n_addresses && !(sees && recorded_needs_meter(c->profile));
 }
 
 int plan_meter_scope(struct compiler *c)

@@ -24,6 +24,8 @@
 	})
 
 /* meter.c */
+/* Somebody is asked before the first write, which has to wait for the answer. */
+bool meter_holds_writes(const struct profile *profile);
 /* True where the run has a meter and programs in the kernel see everything, files included. */
 bool meter_sees_all(const struct compiler *c);
 /* True where programs see at least the network. */

@@ -359,5 +359,6 @@ void plan_print(const Berm__Wire__Plan *plan, struct text *out)
 	print_canaries(plan, out);
 	print_meter(plan, out);
 	print_recorder(plan, out);
+	print_approvals(plan, out);
 	print_rules(plan, out);
 }

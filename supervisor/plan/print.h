@@ -15,6 +15,8 @@ void print_end_rule(struct text *out, size_t start, const Berm__Wire__Plan *plan
 /* "MOUNT_READ_ONLY" of the message definition as "read-only", in a column. */
 void print_enum(
 	struct text *out, const ProtobufCEnumDescriptor *type, int value, const char *prefix);
+/* Plan.approvals, where somebody is asked. */
+void print_approvals(const Berm__Wire__Plan *plan, struct text *out);
 void print_recorder(const Berm__Wire__Plan *plan, struct text *out);
 /* Plan.meter, where there is one. */
 void print_meter(const Berm__Wire__Plan *plan, struct text *out);

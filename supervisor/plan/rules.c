@@ -20,7 +20,9 @@ enum section_shape {
 	SHAPE_TRIGGERS,
 	SHAPE_RESPONSE,
 	SHAPE_LIMIT_WORD, /* a limit that holds the number of a word of the key */
-	SHAPE_SINKS
+	SHAPE_SINKS,
+	SHAPE_SET, /* a limit that holds a set of the words of the key */
+	SHAPE_GATES
 };
 
 /* clang-format off */
@@ -81,6 +83,8 @@ static const struct {
 	[RULES_RECORDER_SINKS]       = {"recorder.sinks",         SHAPE_SINKS,      AT(recorder.sinks)},
 	[RULES_RECORDER_OUTPUTS]     = {"recorder.outputs",       SHAPE_PATHS,      AT(recorder.outputs)},
 	[RULES_WORKSPACE_MODE]       = {"workspace.mode",         SHAPE_LIMIT_WORD, AT(workspace.mode)},
+	[RULES_APPROVALS_ON]         = {"approvals.on",           SHAPE_SET,        AT(approvals.on)},
+	[RULES_GATES]                = {"gates",                  SHAPE_GATES,      AT(gates)},
 };
 #undef AT
 /* clang-format on */
@@ -303,6 +307,27 @@ static void add_sinks(struct compiler *c, enum rule_section section, const struc
 	}
 }
 
+static void add_set(struct compiler *c, enum rule_section section, const struct limit *set)
+{
+	const char *const *words = key_resolve(lines[section].key, NULL)->words;
+	autotext struct text value = {0};
+
+	if (!set->value)
+		return;
+	for (unsigned i = 0; words[i]; i++)
+		if (set->value & 1ULL << i)
+			text_printf(&value, "%s%s", value.length ? ", " : "", words[i]);
+	c->out_of_memory |= value.failed;
+	add(c, section, text_string(&value), &set->at, NULL);
+}
+
+static void add_gates(
+	struct compiler *c, enum rule_section section, const struct judge_rules *gates)
+{
+	for (size_t i = 0; i < gates->count; i++)
+		add(c, section, gates->items[i].name, &gates->items[i].at, NULL);
+}
+
 static void add_section(struct compiler *c, enum rule_section section)
 {
 	const void *member = (const char *)c->profile + lines[section].offset;
@@ -338,6 +363,10 @@ static void add_section(struct compiler *c, enum rule_section section)
 		return add_response(c, section, member);
 	case SHAPE_SINKS:
 		return add_sinks(c, section, member);
+	case SHAPE_SET:
+		return add_set(c, section, member);
+	case SHAPE_GATES:
+		return add_gates(c, section, member);
 	}
 }
 

@@ -153,17 +153,19 @@ static void narrow_asks(
 	}
 }
 
-/* Programs do not run from where a run can write. Where the ceiling takes a write grant away and
- * leaves reading, or asking, programs must not begin to run by that. */
-static void keep_unexecutable(struct narrowing *n, struct path_rules *list)
+/* Beneath these grants programs do not run, also where the list has its entries from others. */
+static void keep_unexecutable(
+	struct narrowing *n, const struct path_rules *grants, bool all, struct path_rules *list)
 {
 	size_t count = list->count;
 
-	for (size_t i = 0; i < n->was->fs.write.count; i++) {
-		const struct path_rule *grant = &n->was->fs.write.items[i];
+	for (size_t i = 0; i < grants->count; i++) {
+		const struct path_rule *grant = &grants->items[i];
 		struct path_rule part = *grant;
 		bool around = false;
 
+		if (!all && !grant->no_exec)
+			continue;
 		for (size_t j = 0; j < count; j++) {
 			if (path_is_beneath(list->items[j].path, grant->path))
 				list->items[j].no_exec = true;
@@ -188,11 +190,21 @@ void narrow_fs(struct narrowing *n)
 	narrow_read(n);
 	narrow_asks(n, n->was, c);
 	narrow_asks(n, c, n->was);
-	keep_unexecutable(n, &now->fs.read);
-	keep_unexecutable(n, &now->fs.ask);
+	/* Programs do not run from where a run can write. Where the ceiling takes a write grant
+	 * away and leaves reading, or asking, programs must not begin to run by that. */
+	keep_unexecutable(n, &n->was->fs.write, true, &now->fs.read);
+	keep_unexecutable(n, &n->was->fs.write, true, &now->fs.ask);
 	narrow_add_all(n, &now->fs.deny, &c->fs.deny);
 	narrow_add_all(n, &now->fs.protect, &c->fs.protect);
 	narrow_add_all(n, &now->fs.canaries, &c->fs.canaries);
+}
+
+void narrow_unexecutable(struct narrowing *n)
+{
+	const struct profile *c = n->ceiling;
+
+	keep_unexecutable(n, &c->fs.write, true, &n->now->fs.read);
+	keep_unexecutable(n, &c->fs.read, false, &n->now->fs.read);
 }
 
 /* An ask of either side stands in the way of a socket too. Where that ask is gone from the result,

@@ -255,23 +255,50 @@ void narrow_env(struct narrowing *n)
 	narrow_add_all(n, &now->env.hide, &n->ceiling->env.hide);
 }
 
+static int apply(struct narrowing *n, bool of_run)
+{
+	narrow_scalars(n);
+	narrow_limits(n);
+	narrow_fs(n);
+	n->now->of_run |= of_run;
+	if (of_run)
+		narrow_unexecutable(n);
+	narrow_exec(n);
+	narrow_network(n);
+	narrow_syscalls(n);
+	narrow_env(n);
+	narrow_pace(n);
+	narrow_recorder(n);
+	narrow_workspace(n);
+	narrow_approvals(n);
+	narrow_add_all(n, &n->now->pending, &n->ceiling->pending);
+	/* In some of the lists an entry that is left out would allow something. */
+	if (n->too_many)
+		diagnostics_report(n->d, CODE_TOO_BIG,
+			(struct source){n->was->file ? n->was->file : n->was->name, 1, 1},
+			"a list of it has more than %d entries together with the ceiling's",
+			NARROW_ENTRIES_MAX);
+	return n->no_memory ? -ENOMEM : 0;
+}
+
 int ceiling_apply(struct profile *profile, const struct profile *ceiling, struct arena *arena,
 	struct diagnostics *d)
 {
 	struct profile was = *profile;
-	struct narrowing n = {
-		.was = &was, .ceiling = ceiling, .now = profile, .arena = arena, .d = d};
 
-	narrow_scalars(&n);
-	narrow_limits(&n);
-	narrow_fs(&n);
-	narrow_exec(&n);
-	narrow_network(&n);
-	narrow_syscalls(&n);
-	narrow_env(&n);
-	narrow_pace(&n);
-	narrow_recorder(&n);
-	narrow_workspace(&n);
-	narrow_add_all(&n, &profile->pending, &ceiling->pending);
-	return n.no_memory ? -ENOMEM : 0;
+	return apply(
+		&(struct narrowing){
+			.was = &was, .ceiling = ceiling, .now = profile, .arena = arena, .d = d},
+		false);
+}
+
+int ceiling_of_run(struct profile *profile, const struct profile *ceiling, struct arena *arena,
+	struct diagnostics *d)
+{
+	struct profile was = *profile;
+
+	return apply(
+		&(struct narrowing){
+			.was = &was, .ceiling = ceiling, .now = profile, .arena = arena, .d = d},
+		true);
 }

@@ -10,3 +10,9 @@
  * both places. What the result holds of the ceiling is borrowed from it. Returns 0, or -ENOMEM. */
 int ceiling_apply(struct profile *profile, const struct profile *ceiling, struct arena *arena,
 	struct diagnostics *d) must_check;
+
+/* The same with the effective profile of a run that lasts, for what that run starts: besides, no
+ * program runs from where that run can write, so that it runs nothing by others that it could not
+ * run itself. An operator's ceiling is a bound and says nothing of that kind. */
+int ceiling_of_run(struct profile *profile, const struct profile *ceiling, struct arena *arena,
+	struct diagnostics *d) must_check;

@@ -110,6 +110,7 @@ bool diff_knows_value(const char *key); /* "limits.memory" is one that diff_scal
 void diff_scalars(struct differ *d);
 void diff_pace(struct differ *d);
 void diff_recorder(struct differ *d);
+void diff_approvals(struct differ *d);
 void diff_pending(struct differ *d);
 void diff_workspace(struct differ *d);
 

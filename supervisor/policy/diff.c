@@ -328,6 +328,7 @@ int profile_diff(const struct profile *was, const struct profile *now, struct di
 		diff_scalars(&d);
 		diff_pace(&d);
 		diff_recorder(&d);
+		diff_approvals(&d);
 		diff_pending(&d);
 		diff_workspace(&d);
 		add_loose_lines(&d);

@@ -32,6 +32,13 @@ struct node {
 int document_parse(struct arena *arena, struct diagnostics *d, const struct source_file *file,
 	struct node **ret_root) must_check;
 
+/* From now on, in this process and its children, document_parse() is done by that function, which
+ * keeps its contract; NULL: as at first. For a process that has rights and lets one that has none
+ * look at what people wrote. */
+typedef int document_parser(struct arena *arena, struct diagnostics *d,
+	const struct source_file *file, struct node **ret_root);
+void document_parse_by(document_parser *parser);
+
 /* The entry of a mapping with that key, or NULL. */
 const struct node *node_get(const struct node *mapping, const char *key);
 /* Append what the node holds on one line, so that two nodes have the same words only where they say

@@ -57,40 +57,12 @@ const struct key keys_results[] = {
 	{0},
 };
 
-const struct key keys_approvals[] = {
-	{"channels", VALUE_WORD_LIST, WORDS("tty", "exec", "socket"), .example = "[tty, exec]",
-	 .help = "Ways to reach a person, tried in order."},
-	{"exec", VALUE_COMMAND, CONTENT_VALUE, .example = "[/usr/local/lib/berm/approve]",
-	 .help = "The program of the exec channel: the question on its input, the answer by its exit code."},
-	{"timeout", VALUE_DURATION, .least = SECOND_MS, .most = DAY_MS, .default_text = "2m", .example = "2m",
-	 .help = "How long an answer is waited for."},
-	{"on_timeout", VALUE_WORD, WORDS("deny"), .default_text = "deny", .example = "deny",
-	 .help = "What no answer means. It is always deny."},
-	{"widest", VALUE_WORD, WORDS("once", "run", "profile"), .default_text = "run", .example = "run",
-	 .help = "The widest scope that a person can give with one answer."},
-	{"rate", VALUE_OBJECT, .of = SECTION_RATE, .help = "Beyond it: denied without asking."},
-	{0},
-};
-
 const struct key keys_workspace[] = {
 	{"path", VALUE_STRING, CONTENT_PATH, .flags = KEY_REQUIRED, .example = "\"${WORKDIR}\"", STORED(workspace.path),
 	 AT(workspace.path_at), .help = "The directory. Where it is staged, it is one of fs.write."},
 	{"mode", VALUE_WORD, WORDS("direct", "staged"), .default_text = "direct", .example = "staged",
 	 STORED(workspace.mode),
 	 .help = "staged: writes land beside the directory until somebody keeps or drops them."},
-	{0},
-};
-
-const struct key keys_gate[] = {
-	{"name", VALUE_STRING, CONTENT_NAME, .flags = KEY_REQUIRED, .example = "judge", .help = "The gate's name in records."},
-	{"exec", VALUE_COMMAND, CONTENT_VALUE, .flags = KEY_REQUIRED, .example = "[/usr/local/lib/berm/judge]",
-	 .help = "The program that is asked."},
-	{"on", VALUE_WORD_LIST, WORDS("run", "write", "commit"), .flags = KEY_REQUIRED, .example = "[run, commit]",
-	 .help = "Before what."},
-	{"timeout", VALUE_DURATION, .least = 1, .most = DAY_MS, .default_text = "2m", .example = "30s",
-	 .help = "How long an answer is waited for."},
-	{"on_error", VALUE_WORD, WORDS("deny", "ask"), .default_text = "deny", .example = "deny",
-	 .help = "What a gate that fails means."},
 	{0},
 };
 

@@ -29,5 +29,5 @@
 
 extern const struct key keys_blast_radius[], keys_pace[], keys_phase[], keys_trigger[],
 	keys_response[], keys_recover[], keys_tools[], keys_server[], keys_argument[], keys_rate[],
-	keys_results[], keys_approvals[], keys_recorder[], keys_sink[], keys_workspace[],
-	keys_gate[];
+	keys_results[], keys_approvals[], keys_ask_rate[], keys_recorder[], keys_sink[],
+	keys_workspace[], keys_gate[];

@@ -302,6 +302,7 @@ int lint_finish(struct profile *p, const char *const *elsewhere, size_t count, s
 {
 	int r = add_pending_network(p, arena);
 
+	lint_approvals(p, d);
 	if (r == 0)
 		r = add_pending_commands(p, arena);
 	for (size_t i = 0; r == 0 && i < p->file_count; i++)

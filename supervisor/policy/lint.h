@@ -16,6 +16,8 @@ void lint_profile(const struct profile *profile, const char *home, struct diagno
 void lint_pace(const struct profile *profile, struct diagnostics *d);
 /* The part about recorder. */
 void lint_recorder(const struct profile *profile, struct diagnostics *d);
+/* approvals and gates, once the ceilings are in it. */
+void lint_approvals(const struct profile *profile, struct diagnostics *d);
 
 /* Why nobody may be granted to write to a path (normal, absolute); NULL where it is fine. home may
  * be NULL. */

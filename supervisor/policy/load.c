@@ -3,29 +3,23 @@
 
 #include "base/path.h"
 #include "policy/ceiling.h"
+#include "policy/files.h"
 #include "policy/lint.h"
+#include "policy/loaded.h"
 #include "policy/read.h"
-#include "policy/trust.h"
 
 #include <limits.h>
-#include <sodium.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define EXTENDS_DEPTH_MAX 5
 #define FILES_MAX 32 /* of one profile with everything it extends */
-#define DIGEST_DOMAIN "berm profile 1"
 #define PRIVATE_BYTES (256ULL << 20)
-
-/* What profile_destroy() frees: the profile is its first member, so one pointer is both. */
-struct loaded {
-	struct profile profile;
-	struct arena arena;
-};
 
 struct loader {
 	struct loaded *loaded;
 	const struct profile_request *request;
+	const struct profile_files *files;
+	unsigned trees; /* begun */
 	struct diagnostics d;
 	crypto_generichash_state digest;
 	struct error *err;
@@ -42,6 +36,7 @@ struct tree {
 	struct reader reader;
 	const struct source_file *files[FILES_MAX]; /* read completely or being read */
 	unsigned file_count;
+	unsigned number; /* 0: the profile; ceilings from 1 */
 	const struct source_file
 		*chain[EXTENDS_DEPTH_MAX + 1]; /* being read, the file asked for first */
 	unsigned depth;
@@ -52,16 +47,6 @@ struct tree {
 };
 
 static int load_file(struct tree *tree, const char *path, struct source at);
-
-static void digest_bytes(struct loader *l, const char *bytes, size_t length)
-{
-	unsigned char count[8];
-
-	for (unsigned i = 0; i < sizeof(count); i++)
-		count[i] = (unsigned char)((uint64_t)length >> (8 * i));
-	crypto_generichash_update(&l->digest, count, sizeof(count));
-	crypto_generichash_update(&l->digest, (const unsigned char *)bytes, length);
-}
 
 static bool is_path(const char *profile)
 {
@@ -92,7 +77,7 @@ static bool is_searched(const struct loader *l, const char *dir)
 /* Remember dir/name, or dir itself where name is NULL, as a place that decides what is read. */
 static void note_elsewhere(struct loader *l, const char *dir, const char *name)
 {
-	autofree char *real = realpath(dir, NULL), *path = NULL;
+	autofree char *real = l->files->real(l->files->context, dir), *path = NULL;
 	const char **grown;
 
 	/* A relative directory that is not there has no name that a rule could protect. */
@@ -137,8 +122,6 @@ static int protect_places(struct loader *l)
  * others than root and him are passed over; or NULL. */
 static char *search(struct loader *l, const char *name, const uid_t *owner)
 {
-	struct stat st;
-
 	for (const char *const *dir = l->request->search_path; dir && *dir; dir++) {
 		char path[PATH_MAX];
 		int n;
@@ -148,9 +131,7 @@ static char *search(struct loader *l, const char *name, const uid_t *owner)
 		n = snprintf(path, sizeof(path), "%s/%s.yaml", *dir, name);
 		if (n < 0 || (size_t)n >= sizeof(path))
 			continue;
-		/* A directory of that name may be the placeholder of another run, see below. */
-		if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode) &&
-			(!owner || trust_owner(st.st_uid, *owner)))
+		if (l->files->has(l->files->context, path, owner))
 			return arena_string(&l->loaded->arena, path);
 		note_elsewhere(l, *dir, path + strlen(*dir) + 1);
 	}
@@ -286,7 +267,8 @@ static int load_file(struct tree *tree, const char *path, struct source at)
 	struct source_file *file;
 	struct error why = {0};
 	bool linked;
-	int r = trust_read(&l->loaded->arena, path, tree->trusted_uid, &file, &linked, &why);
+	const struct profile_wanted wanted = {path, tree->number, tree->trusted_uid};
+	int r = l->files->read(l->files->context, &wanted, &l->loaded->arena, &file, &linked, &why);
 
 	if (r < 0) {
 		if (r == -ENOMEM)
@@ -310,7 +292,7 @@ static int load_file(struct tree *tree, const char *path, struct source at)
 		tree->trusted_uid = 0;
 	file->next = l->d.files;
 	l->d.files = file;
-	digest_bytes(l, file->data, file->length);
+	profile_digest_file(&l->digest, file);
 	tree->files[tree->file_count++] = file;
 	tree->chain[tree->depth++] = file;
 	r = read_tree(tree, file, linked);
@@ -342,6 +324,7 @@ static int load_tree(struct loader *l, const char *path, struct profile *profile
 		.loader = l,
 		.trusted_uid = l->request->trusted_uid,
 		.ceiling = ceiling,
+		.number = l->trees++,
 		.reader = {.arena = &l->loaded->arena,
 			.d = &l->d,
 			.request = l->request,
@@ -357,6 +340,11 @@ static int load_tree(struct loader *l, const char *path, struct profile *profile
 		r = finish_families(&tree.reader);
 	if (r == 0 && tree.file_count > 0)
 		profile->file = tree.files[0]->name;
+	/* Nobody wrote a line of it who has less to say here than this process. */
+	profile->of_operator = tree.file_count > 0;
+	for (unsigned i = 0; i < tree.file_count; i++)
+		profile->of_operator &= tree.files[i]->of_root ||
+					l->request->trusted_uid == l->request->operator_uid;
 	return r;
 }
 
@@ -409,7 +397,7 @@ static int load_all(struct loader *l, const char *path)
 		r = keep_files(l);
 	if (r == 0 && l->d.errors == 0)
 		r = protect_places(l);
-	crypto_generichash_final(&l->digest, p->digest, sizeof(p->digest));
+	profile_digest_end(&l->digest, p->digest);
 	return r;
 }
 
@@ -420,7 +408,7 @@ static const char *find_profile(struct loader *l)
 	autotext struct text where = {0};
 
 	if (is_path(profile)) {
-		if (access(profile, F_OK) == 0 || errno != ENOENT)
+		if (!l->files->is_absent(l->files->context, profile))
 			return profile;
 		error_set(l->err, -ENOENT, ERROR_INPUT, "no such profile: %s", profile);
 		return NULL;
@@ -439,7 +427,10 @@ static const char *find_profile(struct loader *l)
 int profile_load(const struct profile_request *request, struct profile **ret_profile,
 	struct text *diagnostics, struct error *err)
 {
-	struct loader l = {.request = request, .d.out = diagnostics, .err = err};
+	struct loader l = {.request = request,
+		.files = request->files ? request->files : &profile_files_here,
+		.d.out = diagnostics,
+		.err = err};
 	autoprofile struct profile *owner = NULL;
 	const char *path;
 	int r;
@@ -448,9 +439,7 @@ int profile_load(const struct profile_request *request, struct profile **ret_pro
 	if (!l.loaded)
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
 	owner = &l.loaded->profile;
-	crypto_generichash_init(&l.digest, NULL, 0, sizeof(owner->digest));
-	crypto_generichash_update(
-		&l.digest, (const unsigned char *)DIGEST_DOMAIN, sizeof(DIGEST_DOMAIN));
+	profile_digest_begin(&l.digest);
 	path = find_profile(&l);
 	if (!path)
 		return -ENOENT;
@@ -461,6 +450,22 @@ int profile_load(const struct profile_request *request, struct profile **ret_pro
 		return error_set(err, -EINVAL, ERROR_INPUT, "%s: %u error%s", path, l.d.errors,
 			l.d.errors == 1 ? "" : "s");
 	*ret_profile = take_ptr(&owner);
+	return 0;
+}
+
+int profile_narrow_to_run(struct profile *profile, const struct profile *run,
+	struct text *diagnostics, struct error *err)
+{
+	struct loaded *loaded = (struct loaded *)profile;
+	struct diagnostics d = {.out = diagnostics, .files = profile->sources};
+
+	if (ceiling_of_run(profile, run, &loaded->arena, &d) < 0)
+		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	if (d.errors)
+		return error_set(err, -EINVAL, ERROR_INPUT,
+			"what the run that delegates may do and this profile cannot be combined: "
+			"%u error%s",
+			d.errors, d.errors == 1 ? "" : "s");
 	return 0;
 }
 

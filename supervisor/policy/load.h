@@ -17,12 +17,18 @@ struct profile_variables {
 	const char *uid;     /* ${UID} */
 };
 
+struct profile_files;
+
 struct profile_request {
 	const char *profile; /* a path (holds "/" or ends in .yaml) or a name on the search path */
 	const char *const *search_path; /* directories, most specific first; NULL-terminated */
 	const char *const *ceilings; /* paths of the operator's profiles, NULL-terminated, or NULL;
 					each one narrows */
 	struct profile_variables variables;
+	const struct profile_files *files; /* policy/files.h; NULL: this process's own */
+	uid_t operator_uid; /* who this process is: what is that user's, or root's, is the
+			     * operator's
+			     */
 	uid_t trusted_uid; /* files must belong to root or to this uid and not be writable by others
 			    */
 };
@@ -34,6 +40,10 @@ struct profile_request {
  * file. Asks the file system for nothing but the profile files: whether the paths in it exist is
  * checked against facts, by profile_check_paths(). */
 int profile_load(const struct profile_request *request, struct profile **ret_profile,
+	struct text *diagnostics, struct error *err) must_check;
+/* Narrow a profile that was loaded to the effective profile of a run (ceiling_of_run()), which has
+ * to outlive it. Errors as of profile_load(). */
+int profile_narrow_to_run(struct profile *profile, const struct profile *run,
 	struct text *diagnostics, struct error *err) must_check;
 void profile_destroy(struct profile *profile); /* NULL is fine */
 static inline void profile_cleanup(struct profile **p)

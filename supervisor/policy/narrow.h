@@ -5,7 +5,7 @@
 
 /* Between the files of the ceiling only. Every part reads `was` and `ceiling` and writes `now`. */
 
-#define NARROW_ENTRIES_MAX 4096 /* of one list; what is beyond is left out, which only narrows */
+#define NARROW_ENTRIES_MAX 8192 /* of one list: twice what a file may have; more is an error */
 
 struct narrowing {
 	const struct profile *was;     /* the profile before */
@@ -13,7 +13,7 @@ struct narrowing {
 	struct profile *now;           /* the result */
 	struct arena *arena;
 	struct diagnostics *d;
-	bool no_memory;
+	bool no_memory, too_many;
 };
 
 /* Append a copy of *item to a list {items, count} of now. */
@@ -24,6 +24,7 @@ struct narrowing {
 			room_ ? arena_grow((n)->arena, (list)->items, (list)->count,               \
 					sizeof(*(list)->items))                                    \
 			      : NULL;                                                              \
+		(n)->too_many |= !room_;                                                           \
 		(n)->no_memory |= room_ && !grown_;                                                \
 		if (grown_) {                                                                      \
 			(list)->items = grown_;                                                    \
@@ -42,6 +43,9 @@ void narrow_note(struct narrowing *n, const char *key, const char *entry, struct
 	const char *part, const struct source *by);
 
 void narrow_fs(struct narrowing *n);
+/* For ceiling_of_run(), after narrow_fs(): no program runs from where the ceiling can write, or
+ * could before it was narrowed itself. */
+void narrow_unexecutable(struct narrowing *n);
 void narrow_exec(struct narrowing *n);
 void narrow_network(struct narrowing *n);
 void narrow_syscalls(struct narrowing *n);
@@ -52,6 +56,8 @@ void narrow_pace(struct narrowing *n);
 void narrow_workspace(struct narrowing *n);
 /* recorder; after pace, whose triggers count for what happens when it fails. */
 void narrow_recorder(struct narrowing *n);
+/* approvals and gates: what either side wants asked is asked. */
+void narrow_approvals(struct narrowing *n);
 
 /* The entries of rules that are covered by the ceiling's, for rules where only a path counts. */
 void narrow_unix(struct narrowing *n);

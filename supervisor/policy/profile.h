@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "wire/held.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -207,6 +209,31 @@ struct sink_rules {
 	size_t count;
 };
 
+#define GATES_MAX 16
+
+struct command_words {
+	const char **items; /* of them the first is a program */
+	size_t count;       /* 0: not written */
+	struct source at;
+};
+
+enum gate_error { GATE_ERROR_DENY, GATE_ERROR_ASK, GATE_ERROR_COUNT };
+
+struct judge_rule {
+	const char *name;
+	struct command_words exec;
+	struct limit on; /* set of HELD_… */
+	struct limit timeout_ms;
+	enum gate_error on_error;
+	bool operators; /* of an operator's ceiling: it runs as this process */
+	struct source at;
+};
+
+struct judge_rules {
+	struct judge_rule *items;
+	size_t count;
+};
+
 enum network_mode {
 	NETWORK_MODE_SCOPED, /* own namespace; what allow lists, nothing else */
 	NETWORK_MODE_HOST,   /* explicit: the host's network */
@@ -240,6 +267,8 @@ struct profile {
 	const char *name;
 	const char *description;
 	const char *file;   /* the file asked for */
+	bool of_run;        /* narrowed to a run, which asks for this one */
+	bool of_operator;   /* every file of it is root's, or the user's who this process is */
 	const char **files; /* every file read, in reading order, as real paths: ceilings last */
 	size_t file_count;
 	const struct source_file *sources; /* their text, to quote lines from; or NULL */
@@ -340,6 +369,19 @@ struct profile {
 		struct source path_at;
 		struct limit mode; /* enum workspace_mode; not set: direct */
 	} workspace;
+
+	struct {
+		struct limit on;       /* set of HELD_… */
+		struct limit channels; /* set of APPROVAL_…; see approvals_channels() */
+		struct command_words exec;
+		bool exec_is_operators;
+		bool exec_of_ceiling;    /* a ceiling had a say: no other program takes its
+					    place */
+		struct limit timeout_ms; /* not set: APPROVAL_TIMEOUT_DEFAULT_MS */
+		/* New questions of one agent; both or none. */
+		struct limit rate_max, rate_within_ms;
+	} approvals;
+	struct judge_rules gates;
 
 	struct {
 		struct pending *items;

@@ -134,14 +134,23 @@ static void read_string_list(
 	}
 }
 
-static void read_word_list(struct reader *r, const struct key *key, const struct node *node)
+/* Stored as a set: bit N is word N. The lists of files that extend each other add up. */
+static void read_word_list(
+	struct reader *r, const struct key *key, const struct node *node, void *base)
 {
-	unsigned index;
+	uint64_t bits = key->stored ? ((struct limit *)((char *)base + key->offset))->value : 0;
+	unsigned index = 0;
 
 	if (!value_is_list(r, node, key->type))
 		return;
-	for (const struct node *entry = node->first; entry; entry = entry->next)
-		(void)value_word(r, entry, key, &index);
+	for (const struct node *entry = node->first; entry; entry = entry->next) {
+		if (!value_word(r, entry, key, &index))
+			continue;
+		bits |= 1ULL << index;
+		if (key->word_needs && key->word_needs[index])
+			remember_pending(r, key->word_needs[index], entry);
+	}
+	store_number(key, base, bits, node->key_at);
 }
 
 /* Variables to set: the later file wins, so a name that is there already is overwritten. */
@@ -182,8 +191,8 @@ static void read_object(
 	read_section(r, key->of, node, key->stored ? (char *)base + key->offset : base);
 }
 
-/* Lists and maps of mappings. Only triggers and sinks are stored; the others belong to sections
- * that are checked only. */
+/* Lists and maps of mappings. Only triggers, sinks and gates are stored; the others belong to
+ * sections that are checked only. */
 static void read_objects(struct reader *r, const struct key *key, const struct node *node,
 	void *base, unsigned levels)
 {
@@ -206,21 +215,33 @@ static void read_objects(struct reader *r, const struct key *key, const struct n
 			read_trigger(r, entry, (void *)((char *)base + key->offset));
 		else if (entry->kind == NODE_MAPPING && key->of == SECTION_SINK)
 			read_sink(r, entry, (void *)((char *)base + key->offset));
+		else if (entry->kind == NODE_MAPPING && key->of == SECTION_GATE)
+			read_gate(r, entry, (void *)((char *)base + key->offset));
 		else if (entry->kind == NODE_MAPPING || node_is_null(entry))
 			read_section(r, key->of, entry, NULL);
 		pop(r);
 	}
 }
 
-static void read_command(struct reader *r, const struct key *key, const struct node *node)
+static void read_command(
+	struct reader *r, const struct key *key, const struct node *node, void *base)
 {
+	struct command_words words = {.at = node->key_at};
+
 	if (!value_is_list(r, node, key->type))
 		return;
 	if (node->count == 0)
 		diagnostics_report(
 			r->d, CODE_EMPTY, node->at, "`%s` is an empty list", reader_where(r));
-	for (const struct node *entry = node->first; entry; entry = entry->next)
-		(void)value_string(r, entry, key->content);
+	words.items = reader_alloc(r, (node->count + 1) * sizeof(*words.items));
+	for (const struct node *entry = node->first; entry; entry = entry->next) {
+		const char *text = value_string(r, entry, key->content);
+
+		if (text && words.items)
+			words.items[words.count++] = text;
+	}
+	if (key->stored && words.items)
+		memcpy((char *)base + key->offset, &words, sizeof(words));
 }
 
 static void read_ports(struct reader *r, const struct key *key, const struct node *node)
@@ -283,10 +304,10 @@ static void read_value(struct reader *r, const struct key *key, const struct nod
 		read_string_list(r, key, node, base);
 		return;
 	case VALUE_WORD_LIST:
-		read_word_list(r, key, node);
+		read_word_list(r, key, node, base);
 		return;
 	case VALUE_COMMAND:
-		read_command(r, key, node);
+		read_command(r, key, node, base);
 		return;
 	case VALUE_PORT_LIST:
 		read_ports(r, key, node);

@@ -55,6 +55,8 @@ void read_exec_rules(
 void read_trigger(struct reader *r, const struct node *entry, struct triggers *triggers);
 /* One entry of recorder.sinks, onto its list. */
 void read_sink(struct reader *r, const struct node *entry, struct sink_rules *sinks);
+/* One entry of gates, onto its list. */
+void read_gate(struct reader *r, const struct node *entry, struct judge_rules *gates);
 void read_tests(struct reader *r, const struct node *list);
 /* Split "OPERATION OBJECT", which is test->operation so far; false where it is no such line, which
  * is reported at the node. */

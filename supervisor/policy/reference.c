@@ -77,6 +77,14 @@ static const struct {
 	{"recorder.chain",                 "recorder"},
 	{"workspace.path",                 "as workspace.mode"},
 	{"workspace.mode",                 "overlay; without it the start is refused"},
+	{"approvals.on",                   "supervisor: before anything of the run is there"},
+	{"approvals.channels",             "supervisor"},
+	{"approvals.exec",                 "supervisor"},
+	{"approvals.timeout",              "supervisor"},
+	{"approvals.on_timeout",           "supervisor"},
+	{"approvals.widest",               "supervisor"},
+	{"approvals.rate",                 "supervisor"},
+	{"gates",                          "supervisor: before anything of the run is there"},
 };
 /* clang-format on */
 

@@ -2,6 +2,7 @@
 #include "record/export-internal.h"
 
 #include "base/own.h"
+#include "record/line.h"
 #include "record/recorder.h"
 #include "wire/effects.h"
 
@@ -335,7 +336,10 @@ static void fill_body(struct export_event *e, const Berm__Wire__Record *record)
 		break;
 	case BERM__WIRE__RECORD__BODY_APPROVAL:
 		e->object = record->approval->target;
-		e->decision = EXPORT_APPROVED;
+		e->decision = line_approval_is_yes(
+				      record->approval->answer ? record->approval->answer : "")
+				      ? EXPORT_APPROVED
+				      : EXPORT_DENIED;
 		break;
 	case BERM__WIRE__RECORD__BODY_KILL:
 		e->object = bytes_of(record->kill->killed);

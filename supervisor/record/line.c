@@ -218,23 +218,41 @@ static void fill_halt(struct line *l, const Berm__Wire__Record *record)
 	put_by(l, h->by);
 }
 
+bool line_approval_is_yes(const char *answer)
+{
+	/* A gate that asks for a person says neither; the person's answer is a record of its own.
+	 */
+	static const char *const good[] = {"once", "run", "profile", "allowed", "asked"};
+
+	for (size_t i = 0; i < array_size(good); i++)
+		if (strcmp(good[i], answer) == 0)
+			return true;
+	return false;
+}
+
 static void fill_approval(struct line *l, const Berm__Wire__Record *record)
 {
 	const Berm__Wire__Approval *a = record->approval;
 	const char *answer = a->answer ? a->answer : "";
 
 	l->area = area_of(a->operation);
+	if (a->operation && strcmp(a->operation, "run") == 0)
+		l->area = "RUN";
 	line_put(&l->operation, a->operation, LINE_WORD_BYTES);
 	line_put_bytes(&l->object, &a->target, LINE_OBJECT_BYTES_MAX);
 	text_puts(&l->more, "-> ");
 	line_put(&l->more, answer, LINE_WORD_BYTES);
-	put_by(l, a->approver);
+	if (a->gate) {
+		text_puts(&l->more, " by the gate ");
+		line_put(&l->more, a->gate, LINE_WORD_BYTES);
+	} else {
+		put_by(l, a->approver);
+	}
 	if (a->has_waited_ms) {
 		text_puts(&l->more, " ");
 		line_put_milliseconds(&l->more, a->waited_ms);
 	}
-	l->denied = strcmp(answer, "denied") == 0 || strcmp(answer, "timeout") == 0 ||
-		    strcmp(answer, "rate_limited") == 0;
+	l->denied = !line_approval_is_yes(answer);
 }
 
 /* What was done, or what the kernel answered. */
@@ -305,6 +323,10 @@ static void fill_run_start(struct line *l, const Berm__Wire__Record *record)
 		line_put(&l->more, s->caller_name, LINE_WORD_BYTES);
 	else if (s->has_caller_uid)
 		text_printf(&l->more, "uid %u", s->caller_uid);
+	for (size_t i = 0; i < s->n_delegated_by; i++) {
+		text_puts(&l->more, i ? " > " : " delegated by ");
+		line_put(&l->more, s->delegated_by[i]->agent, LINE_WORD_BYTES);
+	}
 	for (size_t i = 0; i < s->n_degraded; i++) {
 		text_puts(&l->more, i ? "," : " without ");
 		line_put(&l->more, s->degraded[i], LINE_WORD_BYTES);

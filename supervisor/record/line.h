@@ -28,6 +28,8 @@ void line_finish(struct line *line);
 
 /* "denial", "run_start" …: the name of the record's body in record.proto. Static. */
 const char *line_kind(const Berm__Wire__Record *record);
+/* True where an Approval.answer let what was held go on, or left it to somebody else. */
+bool line_approval_is_yes(const char *answer);
 /* "kernel ring", "queue" …; static. */
 const char *line_loss_source(Berm__Wire__LossSource source);
 

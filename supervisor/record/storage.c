@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sodium.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -215,15 +216,11 @@ int storage_create(const struct storage *s, int dir, const char *name, int flags
 		       : s->ops->open(s->context, dir, name, flags | O_CREAT | O_EXCL, mode);
 }
 
-int storage_replace(const struct storage *s, int dir, const char *name, unsigned mode,
+static int replace(const struct storage *s, int dir, const char *const names[2], unsigned mode,
 	const void *data, size_t length)
 {
-	char temporary[NAME_MAX + 1];
-	int file, r;
+	int file = storage_create(s, dir, names[0], O_WRONLY, mode), r;
 
-	if (snprintf(temporary, sizeof(temporary), "%s.new", name) >= (int)sizeof(temporary))
-		return -ENAMETOOLONG;
-	file = storage_create(s, dir, temporary, O_WRONLY, mode);
 	if (file < 0)
 		return file;
 	r = s->ops->write(s->context, file, data, length, 0);
@@ -233,9 +230,34 @@ int storage_replace(const struct storage *s, int dir, const char *name, unsigned
 	s->ops->close(s->context, file);
 	failpoint("replace.synced");
 	if (r == 0)
-		r = s->ops->rename(s->context, dir, temporary, name);
+		r = s->ops->rename(s->context, dir, names[0], names[1]);
 	failpoint("replace.named");
 	if (r == 0)
 		r = s->ops->sync_dir(s->context, dir);
 	return r;
+}
+
+int storage_replace(const struct storage *s, int dir, const char *name, unsigned mode,
+	const void *data, size_t length)
+{
+	char temporary[NAME_MAX + 1];
+	const char *const names[] = {temporary, name};
+
+	if (snprintf(temporary, sizeof(temporary), "%s.new", name) >= (int)sizeof(temporary))
+		return -ENAMETOOLONG;
+	return replace(s, dir, names, mode, data, length);
+}
+
+int storage_replace_alone(const struct storage *s, int dir, const char *name, unsigned mode,
+	const void *data, size_t length)
+{
+	char temporary[NAME_MAX + 1];
+	const char *const names[] = {temporary, name};
+	uint32_t random[2];
+
+	randombytes_buf(random, sizeof(random));
+	if (snprintf(temporary, sizeof(temporary), "%s.%08x%08x.new", name, random[0], random[1]) >=
+		(int)sizeof(temporary))
+		return -ENAMETOOLONG;
+	return replace(s, dir, names, mode, data, length);
 }

@@ -70,3 +70,7 @@ int storage_create(
  * disk: after a power loss it is there whole or as it was before. */
 int storage_replace(const struct storage *s, int dir, const char *name, unsigned mode,
 	const void *data, size_t length) must_check;
+/* The same where others may do it at that moment too: the last one's stays, whole. What a killed
+ * one left has a name of its own, which ends in ".new" and which nothing takes away. */
+int storage_replace_alone(const struct storage *s, int dir, const char *name, unsigned mode,
+	const void *data, size_t length) must_check;

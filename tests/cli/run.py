@@ -10,6 +10,7 @@ import sys
 import xml.etree.ElementTree
 
 import rows_log
+import rows_hooks
 import rows_pace
 import rows_sign
 from bench import GOOD, Bench, Wrong, expect, expect_result, harness
@@ -373,7 +374,7 @@ ROWS = [help_lists_every_verb, every_verb_explains_itself, wrong_verbs_are_named
         diff_compares_the_profiles_and_not_the_site, tests_of_a_profile_run, test_files_stand_beside_profiles,
         an_empty_run_of_tests_fails, tries_are_told_by_number, codes_are_explained,
         schema_and_reference_are_printed, a_full_disk_is_no_success, closed_streams_do_no_harm,
-        profiles_are_not_changed, *rows_sign.ROWS, *rows_log.ROWS, *rows_pace.ROWS]
+        profiles_are_not_changed, *rows_sign.ROWS, *rows_log.ROWS, *rows_pace.ROWS, *rows_hooks.ROWS]
 
 
 def main():

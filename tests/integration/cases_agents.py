@@ -149,6 +149,14 @@ def what_is_mandatory_is_demanded(world, sandbox, case):
                   base + human + role + ["--budget", "files_changed=5/week"],
                   base + human + role + ["--may-start", "nobody-has-this-name"],
                   base + human + role + ["--group", "../lab"],
+                  base + human + role + ["--runs-per-hour", "many"], base + human + role + ["--runs-per-hour", "-1"],
+                  base + human + role + ["--running", "x"], base + human + role + ["--running", "1025"],
+                  base + human + role + ["--retries", "x"], base + human + role + ["--retries", "-1"],
+                  base + human + role + ["--processes", "x"], base + human + role + ["--starts", "1e3"],
+                  base + human + role + ["--cooldown", "soon"], base + human + role + ["--cooldown", "-1s"],
+                  base + human + role + ["--time-box", "soon"], base + human + role + ["--time-box", "-1s"],
+                  base + human + role + ["--runs-per-hour", "0"], base + human + role + ["--running", "0"],
+                  base + human + role + ["--processes", "0"], base + human + role + ["--starts", "0"],
                   ["agent", "add", "../worker"] + base[3:] + human + role,
                   ["agent", "add", "Worker"] + base[3:] + human + role):
         result = world.berm(*words)
@@ -288,10 +296,55 @@ def the_same_call_again_has_to_wait(world, sandbox, case):
     case.code(world.shell("exit 0", "--task", "t3"), 0)
 
 
+@row("rates")
+def rates_are_those_of_the_agent(world, sandbox, case):
+    """Runs an hour, runs at once and the time box: as they were set, over runs and renames."""
+    case.code(world.add("worker", "--running", "1", "--runs-per-hour", "9", "--time-box", "1s", tier="2"), 0)
+    shown = world.show()
+    case.that((shown["running_max"], shown["runs_per_hour"], shown["time_box_ms"]) == (1, 9, 1000), shown)
+    case.code(world.berm("agent", "set", "worker", "--time-box", "none"), 0)
+    case.that(world.show()["time_box_ms"] == 4 * 3600000, world.show())
+    case.code(world.run(["true"]), 0)
+    path = sandbox.top + "/rates.out"
+    with open(path, "wb") as out:
+        process = subprocess.Popen(world.command(["/bin/sh", "-c", "read go"]), env=world.environment(),
+                                   cwd=sandbox.ws, stdin=subprocess.PIPE, stdout=out, stderr=out)
+    try:
+        wait_for(case, "the run", lambda: world.show()["running"], 60)
+        result = world.run(["true"])
+        case.that(result.code == 126 and "(running: 1)" in result.errors, *result.describe())
+    finally:
+        process.stdin.close()
+        process.wait(timeout=60 * harness.SLOWER)
+    # A tier's time box is the most that an agent can have, and less is kept.
+    case.code(world.berm("agent", "set", "worker", "--time-box", "9h"), 0)
+    case.that(world.show()["time_box_ms"] == 4 * 3600000, world.show())
+    case.code(world.berm("agent", "set", "worker", "--time-box", "1s", "--name", "other"), 0)
+    # On a slow machine it takes its time to begin, and there is nothing to look at before that.
+    for seconds in (1, 8, 64):
+        case.code(world.berm("agent", "set", "other", "--time-box", "%ds" % seconds), 0)
+        result = world.shell("echo began; exec sleep 60%d" % seconds, agent="other", timeout=120)
+        case.that(result.code == 124, *result.describe())
+        if "began" in result.text:
+            break
+    case.that("time box of " in result.errors and " is over" in result.errors, *result.describe())
+    case.that(len(os.listdir(world.state + "/evidence")) == 1, os.listdir(world.state + "/evidence"))
+    count = world.show("other")["runs_within_hour"]
+    case.that(count == world.show("other")["runs_total"] >= 3, world.show("other"))
+    case.code(world.berm("agent", "set", "other", "--runs-per-hour", str(count)), 0)
+    result = world.run(["true"], agent="other")
+    case.that(result.code == 126 and "(runs_per_hour: %d); try again in" % count in result.errors, *result.describe())
+    told = [json.loads(line)["detail"] for line in world.berm("log", "--json").text.splitlines()
+            if json.loads(line).get("kind") == "agent_change"]
+    case.that("time_box_ms 14400000 -> 1000" in str(told), told)
+
+
 @row("tier")
 def tiers_differ(world, sandbox, case):
     plain = sandbox.write_profile("agent-tier-plain")
     capped = sandbox.write_profile("agent-tier-capped", "blast_radius: {files_changed: 5}\n")
+    unrecorded = sandbox.write_profile("agent-tier-unrecorded", "blast_radius: {files_changed: 5}\nrecorder: "
+                                       "{on_failure: continue}\n" + BREAKER)
     case.code(world.add("one", tier="1"), 0)
     result = world.shell("cat seen; echo x > new || echo refused", agent="one")
     sandbox.file("seen", "mine\n")
@@ -326,6 +379,11 @@ def tiers_differ(world, sandbox, case):
             case.that(result.code == 126 and words in result.errors, when, *result.describe())
         case.code(world.berm("agent", "set", "one", "-p", world.profile), 0)
         case.code(world.shell("echo x > new-" + tier, agent="one"), 0)
+        # Fail posture: closed by default, and closed always.
+        case.code(world.berm("agent", "set", "one", "-p", unrecorded), 0)
+        result = world.shell("echo x > unrecorded-" + tier, agent="one")
+        case.that(result.code == {"2": 0, "3": 126}[tier], tier, *result.describe())
+        case.that(tier == "2" or "never runs without being recorded" in result.errors, *result.describe())
 
 
 @row("blind")
@@ -585,7 +643,8 @@ def a_change_that_is_refused_changes_nothing(world, sandbox, case):
 
     def told():
         lines = [json.loads(line) for line in world.berm("log", "--json").text.splitlines()]
-        return [line for line in lines if line.get("kind") == "agent_change"]
+        # Whether a seal covers a record already ("verified") is another matter: that comes a second later.
+        return [line["record"] for line in lines if line.get("kind") == "agent_change"]
 
     before, records = (content(), os.stat(path).st_ino), told()
     wider = ["--budget", "files_changed=99999999/day", "--may-start", "12345", "--tier", "3", "--role", "another"]
@@ -618,17 +677,31 @@ def what_a_run_is_made_of_is_what_is_admitted(world, sandbox, case):
         with open(path, "rb") as file:
             narrowed = file.read()
         replace(path, former)
-        with open(world.state + "/govern.lock", "rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            process = subprocess.Popen(world.command(["/bin/sh", "-c", "echo ran"]), env=world.environment(),
-                                       cwd=sandbox.ws, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                       stderr=subprocess.PIPE)
-            case.that(waits_for_lock(process.pid), options, "it never asked")
-            replace(path, narrowed)
-        out, errors = process.communicate(timeout=30)
-        case.that(process.returncode == 126 and b"was changed while" in errors and not out, options, out, errors)
+        kept_waiting(world, sandbox, case, lambda: replace(path, narrowed))
         replace(path, former)
+    with open(world.profile, encoding="utf-8") as file:
+        text = file.read()
+
+    def narrow():
+        # So long at least as counts.
+        time.sleep(1.2)
+        sandbox.write_text(world.profile, text.replace("files_changed: 5", "files_changed: 4"))
+
+    kept_waiting(world, sandbox, case, narrow)
     case.code(world.run(["true"]), 0)
+
+
+def kept_waiting(world, sandbox, case, change):
+    """A start that waits for the lock while something changes is refused."""
+    with open(world.state + "/govern.lock", "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = subprocess.Popen(world.command(["/bin/sh", "-c", "echo ran"]), env=world.environment(),
+                                   cwd=sandbox.ws, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        case.that(waits_for_lock(process.pid), "it never asked")
+        change()
+    out, errors = process.communicate(timeout=30)
+    case.that(process.returncode == 126 and b"changed while" in errors and not out, out, errors)
 
 
 @row("loosen")
@@ -716,6 +789,25 @@ def an_end_does_not_wait_for_the_lock(world, sandbox, case):
     case.that(world.show()["lost"] == [], world.show())
 
 
+@row("late")
+def a_run_that_is_over_says_how(world, sandbox, case):
+    """A signal that comes after its end, while its agent cannot be told, was for the run."""
+    case.code(world.add(), 0)
+    process = started(world, sandbox, "trap 'exit 7' EXIT", "--json")
+    with open(world.state + "/govern.lock", "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process.stdin.close()
+        wait_for(case, "the end", lambda: not children_of(process.pid))
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            process.send_signal(number)
+    errors = process.stderr.read()
+    process.wait(timeout=60 * harness.SLOWER)
+    process.stdout.close()
+    process.stderr.close()
+    told = [json.loads(line) for line in errors.splitlines() if line.startswith(b"{")]
+    case.that(process.returncode == 7 and len(told) == 1 and told[0]["code"] == 7, process.returncode, errors)
+
+
 @row("early", caps="blast_radius: {files_changed: 4}\n")
 def a_run_that_is_killed_before_its_tool_starts_costs_a_run(world, sandbox, case):
     case.code(world.add("worker", "--budget", "files_changed=10/day", "--cooldown", "1h"), 0)
@@ -790,16 +882,19 @@ def each_change_is_told_with_what_it_was(world, sandbox, case):
 def what_is_berms_own_is_out_of_every_runs_reach(world, sandbox, case):
     """The places by which berm kill finds runs, and the usual state directory where another one is named."""
     if sandbox.mode != "user":
-        raise Skip("as root these directories are another user's")
-    runtime, home = sandbox.top + "/runtime", sandbox.home + "/.local"
-    for directory in (runtime, home):
+        raise Skip("as root these directories are another user's: the next row")
+    # Of this row alone: another suite of this process may have made the sandbox's own.
+    runtime, own_home = sandbox.top + "/own-runtime", sandbox.top + "/own-home"
+    home = own_home + "/.local"
+    for directory in (runtime, own_home, home):
+        shutil.rmtree(directory, ignore_errors=True)
         os.mkdir(directory, 0o700)
     usual = home + "/state/berm"
     profile = sandbox.write_profile("own")
     with open(profile, encoding="utf-8") as file:
         text = file.read()
     sandbox.write_text(profile, text.replace('  write:\n', '  write:\n    - "%s"\n    - "%s"\n' % (runtime, home)))
-    values = dict(world.environment(), XDG_RUNTIME_DIR=runtime, HOME=sandbox.home)
+    values = dict(world.environment(), XDG_RUNTIME_DIR=runtime, HOME=own_home)
     values.pop("XDG_STATE_HOME", None)
 
     def run(script):
@@ -817,7 +912,124 @@ def what_is_berms_own_is_out_of_every_runs_reach(world, sandbox, case):
         case.that(names == ["mine", "mine"], names)
         case.that(sorted(os.listdir(runtime)) == ["berm", "mine"] and os.listdir(home + "/state") == ["berm"],
                   os.listdir(runtime), os.listdir(home))
-    shutil.rmtree(runtime)
+    for directory in (runtime, own_home):
+        shutil.rmtree(directory)
+
+
+# The home of whom root works for, a runtime directory of that user, and a /tmp, for one command.
+CALLERS_PLACES = """
+mount -t tmpfs -o mode=0755 none /run/user && mkdir -m 0700 /run/user/$1 && chown $1 /run/user/$1 || exit 99
+mount -t tmpfs -o mode=1777 none /tmp && mount --bind "$2" /etc/passwd && shift 2 || exit 99
+"$@"; code=$?
+find /run/user /tmp -printf 'left %p %U %m\\n'
+exit $code
+"""
+
+
+def beside_the_callers_own(world, sandbox, profile, script):
+    passwd = sandbox.write_text(sandbox.top + "/passwd", "root:x:0:0::/root:/bin/sh\nhelper:x:%d:%d::%s:/bin/sh\n"
+                                % (sandbox.uid, sandbox.uid, sandbox.home))
+    inventory.end_recorders(world.state)
+    return harness.run(["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation",
+                        "private", "/bin/sh", "-c", CALLERS_PLACES, "sh", str(sandbox.uid), passwd, sandbox.berm,
+                        "run", "-p", profile, "--", "/bin/sh", "-c", script],
+                       env=sandbox.environment(BERM_STATE_DIR=world.state), cwd=sandbox.ws, timeout=60)
+
+
+@row("callers")
+def whom_root_works_for_keeps_their_own(world, sandbox, case):
+    """By sudo the tool has the rights of that user: what their own berm keeps is not the tool's."""
+    if sandbox.mode != "root":
+        raise Skip("root works for itself here")
+    places = ["%s/.local/state/berm" % sandbox.home, "/run/user/%d/berm" % sandbox.uid, "/tmp/berm-%d" % sandbox.uid]
+    grants = "".join('    - "%s"\n' % path for path in (sandbox.home + "/.local", "/run/user/%d" % sandbox.uid, "/tmp"))
+    for grant in ("write", "read"):
+        os.mkdir(sandbox.home + "/.local", 0o700)
+        sandbox.own(sandbox.home + "/.local")
+        profile = sandbox.write_profile("callers-" + grant)
+        with open(profile, encoding="utf-8") as file:
+            text = file.read()
+        sandbox.write_text(profile, text.replace("  %s:\n" % grant, "  %s:\n%s" % (grant, grants)))
+        # Absent at first, there the second time.
+        for _ in range(2):
+            result = beside_the_callers_own(world, sandbox, profile, "; ".join(
+                "ls %s && echo seen; mkdir -p %s/x && echo made; mv %s %s.away && echo moved" % ((place,) * 4)
+                for place in places) + "; echo done")
+            lines = result.text.splitlines()
+            left = [line.split()[1:] for line in lines if line.startswith("left ")]
+            case.that([line for line in lines if not line.startswith("left ")] == ["done"], grant, *result.describe())
+            for place in places[1:]:
+                case.that([place, str(sandbox.uid), "700"] in left, grant, place, left)
+            case.that([one for one in left if "/x" in one[0] or "away" in one[0]] == [], grant, left)
+            case.that(os.path.isdir(places[0]) and os.stat(places[0]).st_uid == sandbox.uid, grant, places[0])
+            case.that(os.listdir(places[0]) == [], places[0])
+        shutil.rmtree(sandbox.home + "/.local")
+
+
+# Forks until it may not, keeping what it started; then, one after the other, as often as it may.
+SPAWN = """
+import os, signal, sys
+def fork():
+    try:
+        return os.fork()
+    except OSError:
+        return -1
+kept = []
+while sys.argv[1] == "at-once" and len(kept) < 200:
+    pid = fork()
+    if pid < 0:
+        break
+    if pid == 0:
+        signal.pause()
+    kept.append(pid)
+one = 0
+while sys.argv[1] == "in-all" and one < 200:
+    pid = fork()
+    if pid < 0:
+        break
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    one += 1
+print(len(kept) or one, flush=True)
+"""
+
+
+@row("spawn", caps="blast_radius: {files_changed: 5}\n")
+def a_run_starts_so_many_processes(world, sandbox, case):
+    case.code(world.berm("pace", "group", "--tier", "2", "crew"), 0)
+    case.code(world.add("worker", "--group", "crew", "--processes", "20", "--cooldown", "none"), 0)
+
+    def spawn(how):
+        return world.run(["/usr/bin/python3", "-c", SPAWN, how])
+
+    shown = world.show()
+    case.that(shown["processes_max"] == 20 and shown["starts_max"] == 10000, shown)
+    result = spawn("at-once")
+    case.that(result.code == 0 and 10 < int(result.text) <= 20, *result.describe())
+    case.that(world.show()["lifetime"]["processes_started"] >= int(result.text), world.show())
+    case.code(world.berm("agent", "set", "worker", "--processes", "100", "--starts", "30"), 0)
+    log = [json.loads(line) for line in world.berm("log", "--json").text.splitlines()]
+    case.that("processes_max 20 -> 100, starts_max 10000 -> 30" in json.dumps(log[-1]), log[-1])
+    path = sandbox.top + "/spawn.out"
+    with open(path, "wb") as out:
+        process = subprocess.Popen(world.command(["/usr/bin/python3", "-c", SPAWN, "in-all"]), stdout=out, stderr=out,
+                                   stdin=subprocess.DEVNULL, env=world.environment(), cwd=sandbox.ws)
+    try:
+        # Exactly so many, and its group knows that it wanted more: people look at what it is.
+        wait_for(case, "the word to the group",
+                 lambda: "knows of it (cap)" in inventory.read(path) or process.poll() is not None, 60)
+    finally:
+        process.terminate()
+        process.wait(timeout=60 * harness.SLOWER)
+    # Where nobody had time for it the next start tells.
+    world.run(["true"])
+    group = json.loads(world.berm("pace", "show", "--json", "crew").text)
+    case.that([one["agent"] for one in group["isolated"]] == ["worker"], group)
+    case.that(world.used() == {} and world.show()["running"] == [], world.show())
+    case.code(world.add("quiet", tier="1"), 0)
+    case.that(world.show("quiet")["processes_max"] == 512 and world.show("quiet")["starts_max"] is None,
+              world.show("quiet"))
 
 
 @row("full")
@@ -842,7 +1054,11 @@ ROWS = [
     ("of many starts at once exactly as many as the budget has are admitted", of_many_at_once_exactly_so_many_start),
     ("runs at once have no more together than the budget", runs_at_once_have_no_more_together),
     ("a run whose berm was killed counts as all that it had reserved", a_run_that_was_killed_is_not_free),
+    ("a run has so many processes at once and starts so many, and its group hears of more",
+     a_run_starts_so_many_processes),
     ("retries, cooldown and tasks", the_same_call_again_has_to_wait),
+    ("rates and the time box are as the agent has them, and an agent has no more than its tier",
+     rates_are_those_of_the_agent),
     ("tier 1 changes nothing, tiers 2 and 3 want caps and a breaker", tiers_differ),
     ("a budget of what nobody counts here refuses the start by name", what_nobody_counts_is_not_started),
     ("a damaged, forged, copied or replaced file is refused with words", a_file_that_is_not_ours_is_refused_with_words),
@@ -854,11 +1070,13 @@ ROWS = [
     ("who starts an agent may freeze its run, and not set it free", who_starts_an_agent_does_not_undo_its_breaker),
     ("a run that lost its recorder counts as one that failed", a_run_that_lost_its_recorder_did_run),
     ("a run that ends while the lock is held costs what it did", an_end_does_not_wait_for_the_lock),
+    ("a run that is over says how it ended, whatever signals come then", a_run_that_is_over_says_how),
     ("a run that is killed before its tool starts costs a run and nothing else",
      a_run_that_is_killed_before_its_tool_starts_costs_a_run),
     ("who knows what a lost run did settles it, on the record", a_lost_run_can_be_settled),
     ("each change is recorded with what it was before", each_change_is_told_with_what_it_was),
     ("where runs are found, and the usual state directory, are out of every run's reach",
      what_is_berms_own_is_out_of_every_runs_reach),
+    ("what the berm of the caller keeps is out of reach of runs by sudo", whom_root_works_for_keeps_their_own),
     ("a start that cannot be written down does not run", a_start_that_cannot_be_written_down_is_none),
 ]

@@ -173,7 +173,7 @@ def an_anchor_that_is_required_stops_runs(sandbox, case):
     case.that("No such file" in status["recorder"], *result.describe())
     path = keeper(sandbox, "refusing", "[ $1 != publish ] || exit 1")
     state, _ = prepare(sandbox, "refusing", "{command: [%s], required: true}" % path)
-    result, status = one_run(sandbox, case, state, 125, ("/bin/sleep", "30"))
+    result, status = one_run(sandbox, case, state, 125, ("/bin/sleep", "600"))
     case.that("ended with code 1" in status["recorder"], *result.describe())
     profile = sandbox.write_profile("unanchored", "recorder: {on_failure: continue}\n")
     result, status = one_run(sandbox, case, state, 0, ("/bin/sleep", "4"), profile=profile)
@@ -181,7 +181,7 @@ def an_anchor_that_is_required_stops_runs(sandbox, case):
     # A later head than ours ends it whether it is required or not.
     path = keeper(sandbox, "later", "[ $1 != publish ] || exit 3")
     state, _ = prepare(sandbox, "later", "{command: [%s]}" % path)
-    result, status = one_run(sandbox, case, state, 125, ("/bin/sleep", "30"))
+    result, status = one_run(sandbox, case, state, 125, ("/bin/sleep", "600"))
     case.that("knows a later head" in status["recorder"], *result.describe())
 
 

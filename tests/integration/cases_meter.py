@@ -344,6 +344,7 @@ def set_from_outside(sandbox, case):
         case.that(harness.wait_for(lambda: made() > before), "%s: it does not go on" % posture)
     _, errors = finish(process)
     case.that(b"was set to read-only from outside" in errors, errors)
+    case.that(b"by posture set from outside of the run" in errors and b"by berm itself" not in errors, errors)
 
 
 def not_metered(sandbox, case):

@@ -263,6 +263,39 @@ def is_quiet(path):
     return os.stat(path).st_mtime_ns == before
 
 
+# Four processes that send the first process of the run what it takes, and one whose children are that process's.
+BUSY = """
+import os, signal, time
+for number in range(6):
+    if os.fork() == 0:
+        while True:
+            if number < 4:
+                os.kill(1, signal.SIGRTMIN)
+            elif number == 4 and os.fork() == 0:
+                if os.fork() == 0:
+                    os._exit(0)
+                os._exit(0)
+            elif number == 4:
+                os.wait()
+            else:
+                open("alive", "w").write(str(time.monotonic()))
+                time.sleep(0.1)
+while True:
+    signal.pause()
+"""
+
+
+def signals_do_not_keep_the_time_away(sandbox, case):
+    """Who floods the first process of a run with signals, and with orphans, still ends in time without berm."""
+    process = sandbox.start(["/usr/bin/python3", "-c", BUSY], "--timeout", "3s")
+    wait_for(case, "the tool", lambda: os.path.exists(sandbox.ws + "/alive"))
+    process.send_signal(signal.SIGSTOP)
+    wait_for(case, "the end of the tool", lambda: is_quiet(sandbox.ws + "/alive"), 60)
+    process.send_signal(signal.SIGCONT)
+    process.communicate(timeout=60 * harness.SLOWER)
+    case.that(process.returncode == 124, process.returncode)
+
+
 def time_goes_on_while_berm_is_stopped(sandbox, case):
     """A terminal does not stop berm; who can stop it by force stops no clock with it."""
     script = ["/bin/sh", "-c", "while :; do date > alive; sleep 0.1; done"]
@@ -307,6 +340,7 @@ ROWS = [
     ("the tool's own exit code", own_codes),
     ("who reads a tree starts while those who write it come and go", who_reads_a_tree_starts_beside_who_writes_it),
     ("a run ends in time although its berm was stopped", time_goes_on_while_berm_is_stopped),
+    ("a run whose berm was stopped ends in time whatever signals it sends", signals_do_not_keep_the_time_away),
     ("128 + n for a signal", signal_codes),
     ("127 for what is not there", not_found),
     ("126 for what cannot be executed", not_executable),

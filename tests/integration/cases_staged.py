@@ -7,7 +7,9 @@ import stat
 import subprocess
 
 import harness
-from cases_changes import STAGED, changes, contents, picture, profile, row, rows, shell, show, the_run, waiting
+import inventory
+from cases_changes import (STAGED, changes, contents, picture, profile, row, rows, shell, show, the_run, told_of,
+                           waiting)
 from sandbox import Skip
 
 DEGRADED = "--allow-degraded=bpf,notify,landlock"
@@ -259,6 +261,37 @@ def a_full_disk_keeps_the_workspace_whole(sandbox, case):
         subprocess.run(["umount", sandbox.ws], check=True)
 
 
+FILLS = {"bytes": "head -c 35000000 /dev/zero > big; while head -c 200000 /dev/zero >> big; do sleep 1; done; exit 7",
+         "inodes": "for n in $(seq 165); do : > f$n; done; while : > f$n; do n=$((n+1)); sleep 1; done; exit 7"}
+
+
+@row
+def no_run_fills_the_state(sandbox, case):
+    """A run is ended before it has the last of the disk that berm's own state is on, and none begins there then."""
+    if sandbox.mode != "root":
+        raise Skip("only as root")
+    state = sandbox.top + "/small"
+    os.mkdir(state, 0o700)
+    for what, script in FILLS.items():
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0700,size=40m,nr_inodes=200", "none", state], check=True)
+        try:
+            environment = sandbox.environment(BERM_STATE_DIR=state)
+            result = shell(sandbox, script, env=environment)
+            case.that(result.code not in (0, 7) and "is ended: the disk" in result.errors, what, *result.describe())
+            there = os.statvfs(state)
+            case.that(there.f_bavail * there.f_bsize > 1 << 20 and there.f_favail > 5, what, there)
+            again = shell(sandbox, "echo ran", env=environment)
+            case.that(again.code == 125 and "ran" not in again.text and "nearly" in again.errors, *again.describe())
+            runs = json.loads(changes(sandbox, "--json", env=environment).text)["change_sets"]
+            case.that(len(runs) == 1 and "error" not in runs[0], runs)
+            case.code(changes(sandbox, "rollback", runs[0]["run"], env=environment), 0)
+            case.code(shell(sandbox, "true", env=environment), 0)
+        finally:
+            inventory.end_recorders(sandbox.token)
+            subprocess.run(["umount", state], check=True)
+    os.rmdir(state)
+
+
 @row
 def a_run_that_goes_on_is_left_alone(sandbox, case):
     sandbox.file("edit", "one\n")
@@ -294,6 +327,43 @@ def names_that_share_a_file_are_told(sandbox, case):
     case.that(stat.S_ISREG(os.lstat(sandbox.ws + "/c").st_mode), "c")
 
 
+@row
+def closed_directories_are_committed(sandbox, case):
+    """What package managers leave behind: directories that not even their owner may write to."""
+    sandbox.file("goes/in/file", "x\n", 0o444)
+    sandbox.file("shut/edit", "one\n")
+    for name in ("goes/in", "goes", "shut"):
+        os.chmod(sandbox.ws + "/" + name, 0o555)
+    case.code(shell(sandbox, "mkdir -p ro/deep && echo n > ro/deep/f && chmod 555 ro/deep ro && chmod -R u+w goes &&"
+                    " rm -r goes && chmod u+w shut && echo two > shut/edit && chmod 555 shut"), 0)
+    run = the_run(sandbox, case)
+    result = changes(sandbox, "commit", run)
+    case.that(result.code == 0 and not result.errors, *result.describe())
+    case.that(contents(sandbox.ws) == {"ro": "0o40555", "ro/deep": "0o40555", "ro/deep/f": "n\n", "shut": "0o40555",
+                                       "shut/edit": "two\n"}, contents(sandbox.ws))
+    case.that(told_of(sandbox, run) == ["commit"], told_of(sandbox, run))
+    case.that(not os.listdir(sandbox.state + "/changes"), os.listdir(sandbox.state + "/changes"))
+    subprocess.run(["chmod", "-R", "u+w", sandbox.ws], check=True)
+
+
+@row
+def whatever_a_tool_leaves_can_be_dropped(sandbox, case):
+    """Each of these once made a change set that no verb could look at or remove."""
+    deep = "import os\nfor i in range(700): os.mkdir('d'); os.chdir('d')\nos.chmod('.', 0o555)"
+    for script in ("mkdir -p d/e; echo x > d/e/f; chmod 0 d/e; chmod 555 d", "echo x >> in/src; chmod 0 in",
+                   "echo x > f; chmod 0 .", "python3 -c \"%s\"" % deep):
+        sandbox.fresh()
+        sandbox.file("in/src", "x\n")
+        before = contents(sandbox.ws)
+        case.code(shell(sandbox, script), 0)
+        run = the_run(sandbox, case)
+        shown = changes(sandbox, "show", run)
+        case.code(shown, 0)
+        case.code(changes(sandbox, "rollback", run), 0)
+        case.that(contents(sandbox.ws) == before, script, contents(sandbox.ws))
+        case.that(not os.listdir(sandbox.state + "/changes"), script, os.listdir(sandbox.state + "/changes"))
+
+
 METER_ROWS = [("staged: what is written to an overlay is counted once, and capped", metered)]
 ROWS = [
     ("staged: planted links and exchanged directories lead nowhere", planted_links_lead_nowhere),
@@ -303,6 +373,9 @@ ROWS = [
     ("staged: nothing takes or moves a protected name", nothing_takes_a_protected_name),
     ("staged: files of others stay theirs", files_of_others_stay_theirs),
     ("staged: a full disk keeps the workspace whole", a_full_disk_keeps_the_workspace_whole),
+    ("staged: no run takes the last of the disk that the state is on", no_run_fills_the_state),
     ("staged: the changes of a run that goes on are left alone", a_run_that_goes_on_is_left_alone),
+    ("staged: directories closed to their owner are committed, and the log says so", closed_directories_are_committed),
+    ("staged: whatever a tool leaves can be dropped", whatever_a_tool_leaves_can_be_dropped),
     ("staged: names that share a file are told, and become files", names_that_share_a_file_are_told),
 ]

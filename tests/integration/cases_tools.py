@@ -205,11 +205,25 @@ def stress(sandbox, case):
     case.that(result.code in (0, 3), *result.describe())
 
 
+def stressors(name):
+    """All that stress-ng has of a class, eight at a time: one by one they would take minutes."""
+    said = subprocess.run(["stress-ng", "--class", name + "?"], capture_output=True, text=True, check=False)
+    # vm-segv stops itself for a tracer, which no run can have: it would wait minutes for nobody.
+    names = [one for one in (said.stdout + said.stderr).partition("stressors:")[2].split() if one != "vm-segv"]
+    return [names[at:at + 8] for at in range(0, len(names), 8)]
+
+
 def stress_classes(sandbox, case):
+    need("stress-ng")
+    count = 0
     for name in ("filesystem", "vm", "pipe", "scheduler"):
-        result = sandbox.run(["stress-ng", "--class", name, "--sequential", "1", "--timeout", "1",
-                              "--temp-path", sandbox.ws], timeout=500)
-        case.that(not result.timed_out and result.code in (0, 1, 2, 3, 4, 5, 6, 137), name, *result.describe())
+        for some in stressors(name):
+            count += len(some)
+            words = [word for one in some for word in ("--" + one, "1")]
+            result = sandbox.run(["stress-ng", *words, "--timeout", "1", "--temp-path", sandbox.ws], timeout=500)
+            # What a wall refuses fails its stressor (2), also by a signal of its own: the storm is what matters here.
+            case.that(not result.timed_out and result.code in (0, 1, 2, 3, 4, 5, 6, 137), *some, *result.describe())
+    case.that(count > 100, f"stress-ng named {count} stressors")
     case.that(sandbox.run(["true"]).code == 0, "no run after the storm")
 
 

@@ -10,10 +10,21 @@ sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "support")]
 
 import cases_anchor  # noqa: E402
 import cases_agents  # noqa: E402
+import cases_busy  # noqa: E402
+import cases_backup  # noqa: E402
 import cases_changes  # noqa: E402
+import cases_crowd  # noqa: E402
+import cases_approvals  # noqa: E402
+import cases_commit  # noqa: E402
+import cases_delegation  # noqa: E402
+import cases_emergency  # noqa: E402
+import cases_failpoints  # noqa: E402
 import cases_learn  # noqa: E402
+import cases_gates  # noqa: E402
 import cases_halt  # noqa: E402
+import cases_history  # noqa: E402
 import cases_kill  # noqa: E402
+import cases_killswitch  # noqa: E402
 import cases_live  # noqa: E402
 import cases_meter  # noqa: E402
 import cases_outputs  # noqa: E402
@@ -21,26 +32,43 @@ import cases_pace  # noqa: E402
 import cases_pinned  # noqa: E402
 import cases_profiles  # noqa: E402
 import cases_record  # noqa: E402
+import cases_redteam  # noqa: E402
 import cases_retention  # noqa: E402
 import cases_run  # noqa: E402
+import cases_shown  # noqa: E402
 import cases_sinks  # noqa: E402
 import cases_staged  # noqa: E402
+import cases_supervise  # noqa: E402
+import cases_supervise_peer  # noqa: E402
+import cases_supervise_x  # noqa: E402
 import cases_tools  # noqa: E402
+import cases_trees  # noqa: E402
 import cases_world  # noqa: E402
+import cases_writes  # noqa: E402
 import harness  # noqa: E402
 import sandbox as sandboxes  # noqa: E402
 
 SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools.ROWS,
           "meter": cases_meter.ROWS + cases_staged.METER_ROWS,
-          "live": cases_live.ROWS, "kill": cases_kill.ROWS + cases_halt.ROWS,
+          "live": cases_live.ROWS,
+          "kill": cases_kill.ROWS + cases_halt.ROWS + cases_emergency.ROWS + cases_killswitch.ROWS +
+                  cases_busy.ROWS,
           "record": cases_record.ROWS + cases_anchor.ROWS + cases_outputs.ROWS + cases_retention.ROWS +
                     cases_sinks.ROWS,
-          "profiles": cases_profiles.ROWS, "changes": cases_changes.ROWS + cases_staged.ROWS,
+          "profiles": cases_profiles.ROWS, "changes": cases_changes.ROWS + cases_staged.ROWS + cases_shown.ROWS +
+                    cases_trees.ROWS,
           "learn": cases_learn.ROWS, "pinned": cases_pinned.ROWS, "agents": cases_agents.ROWS,
-          "pace": cases_pace.ROWS,
+          "pace": cases_pace.ROWS + cases_backup.ROWS, "delegation": cases_delegation.ROWS,
+          "supervise": cases_supervise.ROWS + cases_crowd.ROWS,
+          "control": cases_supervise_x.ROWS + cases_supervise_peer.ROWS,
+          "approvals": cases_approvals.ROWS + cases_gates.ROWS + cases_commit.ROWS + cases_writes.ROWS,
           "slow": cases_tools.SLOW + cases_learn.SLOW}
 USUAL = ("run", "world", "tools", "profiles", "meter", "live", "kill", "learn", "changes", "record", "pinned",
-         "agents", "pace")
+         "agents", "pace", "delegation", "supervise", "control", "approvals")
+SUITES["redteam"] = cases_redteam.ROWS
+SUITES["failpoints"] = cases_failpoints.ROWS
+SUITES["history"] = cases_history.ROWS
+USUAL += ("redteam", "history")
 
 
 def main():

@@ -3,6 +3,9 @@
 
 #include "base/io.h"
 #include "base/path.h"
+#include "daemon/planned.h"
+#include "daemon/planner.h"
+#include "daemon/role.h"
 #include "facts-text.h"
 #include "plan/plan.h"
 #include "policy/load.h"
@@ -138,6 +141,10 @@ static const char *error_kind(const struct error *err)
 	return err->kind < ERROR_KIND_COUNT ? kinds[err->kind] : "?";
 }
 
+/* By this process, or all of it by a planner ("planned"), which this program is as well. */
+static __typeof__(profile_load) *how_load = profile_load;
+static __typeof__(plan_compile) *how_compile = plan_compile;
+
 static void compile(const struct golden *g, const struct profile *profile, struct text *out)
 {
 	Berm__Wire__HostFacts *facts = facts_from_text(text_string(&g->facts));
@@ -145,7 +152,7 @@ static void compile(const struct golden *g, const struct profile *profile, struc
 	struct text notes = {0};
 	struct error err = {0};
 
-	if (plan_compile(profile, facts, &g->request, &plan, &notes, &err) < 0) {
+	if (how_compile(profile, facts, &g->request, &plan, &notes, &err) < 0) {
 		text_printf(out, "refused (%s): %s\n", error_kind(&err), err.text);
 	} else {
 		/* The filter has tests of its own, in tests/syscalls. */
@@ -176,7 +183,7 @@ static void make(struct golden *g, struct text *out)
 	struct error err = {0};
 
 	snprintf(file, sizeof(file), "./%s.yaml", g->name);
-	if (profile_load(&request, &profile, &diagnostics, &err) < 0)
+	if (how_load(&request, &profile, &diagnostics, &err) < 0)
 		fail_msg("%s: %s\n%s", file, err.text, text_string(&diagnostics));
 	compile(g, profile, out);
 	profile_destroy(profile);
@@ -225,8 +232,17 @@ static int is_profile(const struct dirent *entry)
 	return dot && strcmp(dot, ".yaml") == 0 && dot - entry->d_name < 63;
 }
 
-int main(void)
+static int end_planner(void **state)
 {
+	struct error err = {0};
+
+	(void)state;
+	return planners_done(&err);
+}
+
+int main(int argc, char **argv)
+{
+	enum role_kind role = role_find(argc, argv);
 	static struct CMUnitTest tests[GOLDEN_MAX];
 	static struct golden goldens[GOLDEN_MAX];
 	struct dirent **entries = NULL;
@@ -234,6 +250,13 @@ int main(void)
 	char directory[4096];
 	int count;
 
+	if (role != ROLE_COUNT)
+		return role_main(role, argc, argv);
+	if (argc > 1 && strcmp(argv[1], "planned") == 0) {
+		planners_use();
+		how_load = planned_load;
+		how_compile = planned_compile;
+	}
 	snprintf(directory, sizeof(directory), "%s/tests/plans", source ? source : ".");
 	if (chdir(directory) < 0) {
 		perror(directory);
@@ -256,5 +279,5 @@ int main(void)
 			.initial_state = g};
 	}
 	free(entries);
-	return _cmocka_run_group_tests("plans", tests, (size_t)count, NULL, NULL);
+	return _cmocka_run_group_tests("plans", tests, (size_t)count, NULL, end_planner);
 }

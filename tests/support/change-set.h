@@ -87,7 +87,6 @@ static inline void begin_guarded(struct change_set *set, const char *guarded_pat
 	head.run = (char *)(uintptr_t)RUN;
 	head.workspace.data = (uint8_t *)(uintptr_t)in_top("w");
 	head.workspace.len = strlen((char *)head.workspace.data) + 1;
-	head.dev = st.st_dev;
 	head.ino = st.st_ino;
 	head.owner_uid = st.st_uid;
 	head.owner_gid = st.st_gid;
@@ -237,7 +236,27 @@ static inline int reopen(struct change_set *set, const struct changes_disk *disk
 	int fd = place(false), r = changes_open(fd, RUN, disk, set, err);
 
 	close(fd);
-	return r;
+	if (r < 0 || !set->committed)
+		return r;
+	/* Finished now. */
+	r = changes_clean(set, err);
+	change_set_finish(set);
+	return r < 0 ? r : -ENOENT;
+}
+
+static inline int commit_whole(struct change_set *set, struct error *err)
+{
+	int r = changes_commit(set, err);
+
+	assert_true(r < 0 || set->committed);
+	return r < 0 ? r : changes_clean(set, err);
+}
+
+static inline int rollback_whole(struct change_set *set, struct error *err)
+{
+	int r = changes_rollback(set, err);
+
+	return r < 0 ? r : changes_clean(set, err);
 }
 
 static inline bool set_is_there(void)

@@ -155,6 +155,21 @@ def wait_for(condition, seconds=10):
     return False
 
 
+def a_second(berm):
+    """The second that an operator may have to wait, with room for a machine that does other things at the time: figures
+    are for tests/bench. What waits for somebody else's time limit takes longer than this on any machine."""
+    idle = sorted(run([berm, "--version"]).seconds for _ in range(3))[1]
+    return max(3.0, 60 * idle) * max(1.0, slowness()) * SLOWER
+
+
+def slowness():
+    """How many times longer this process takes for what it does than on a machine of its own."""
+    begun, used = time.monotonic(), time.process_time()
+    while time.process_time() - used < 0.1:
+        pass
+    return (time.monotonic() - begun) / 0.1
+
+
 def stop(process):
     """End a process that a test started."""
     if process.poll() is None:

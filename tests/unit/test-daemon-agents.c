@@ -272,6 +272,54 @@ static void a_group_grows_only_so_fast(void **state)
 	add("alone");
 }
 
+static void a_group_that_is_joined_grows_as_fast_as_one_that_is_added_to(void **state)
+{
+	struct error err = {0};
+	char name[32];
+
+	(void)state;
+	for (unsigned i = 0; i <= AGENTS_NEW_PER_HOUR; i++) {
+		Berm__Wire__Agent *agent;
+		int r;
+
+		snprintf(name, sizeof(name), "a%u", i);
+		add(name);
+		agent = get(name);
+		agent->group = sample_words("lab");
+		r = agents_join(&agents, agent, &err);
+		assert_int_equal(r, i < AGENTS_NEW_PER_HOUR ? 0 : -EDQUOT);
+		if (r == 0)
+			assert_int_equal(agents_write(&agents, agent, &err), 0);
+		agent_free(&agent);
+	}
+	assert_int_equal(err.kind, ERROR_REFUSED);
+}
+
+/* A retirement that a kill left half done, and the end of a run that came after it. */
+static void what_was_written_of_a_retired_agent_last_stays(void **state)
+{
+	char *id = add("a");
+	Berm__Wire__Agent *agent = get("a");
+	struct error err = {0};
+	struct agent_now now;
+
+	(void)state;
+	assert_int_equal(agents_now(&now, &err), 0);
+	agent->retired = agent_moment(&now);
+	agent->retired_reason = sample_words("over");
+	assert_int_equal(state_file_write(&agents.place, "a", &agent->base, &err), 0);
+	agent->runs_total = 8;
+	assert_int_equal(agents_write(&agents, agent, &err), 0);
+	agent_free(&agent);
+	assert_string_not_equal(add("a"), id);
+	agent = get(id);
+	assert_int_equal(agent->runs_total, 8);
+	agent_free(&agent);
+	agent = get("a");
+	assert_null(agent->retired);
+	agent_free(&agent);
+}
+
 static void what_cannot_be_read_is_counted_and_the_rest_listed(void **state)
 {
 	Berm__Wire__Agent **list = NULL, *agent;
@@ -352,6 +400,8 @@ int main(void)
 		row(a_kill_during_a_rename_leaves_one_agent_under_one_name),
 		row(a_kill_during_a_retirement_never_gives_the_agent_back),
 		row(a_group_grows_only_so_fast),
+		row(a_group_that_is_joined_grows_as_fast_as_one_that_is_added_to),
+		row(what_was_written_of_a_retired_agent_last_stays),
 		row(what_cannot_be_read_is_counted_and_the_rest_listed),
 		row(what_is_no_agent_is_neither_kept_nor_read),
 	};

@@ -326,6 +326,44 @@ static void how_a_head_went_is_told_with_the_next_one(void **state)
 	assert_int_equal(client.fd, -1);
 }
 
+static void an_answer_is_heard_when_it_comes(void **state)
+{
+	struct anchor_client client;
+	int fd = pair(&client);
+	struct anchor anchor = anchor_client_anchor(&client);
+	struct log_head head = head_of(1);
+	struct error err = {0};
+
+	(void)state;
+	assert_false(anchor_client_turned(&client));
+	assert_int_equal(anchor_client_patience_ms(&client), -1);
+	assert_int_equal(anchor.publish(anchor.context, &head, &err), 0);
+	assert_in_range(anchor_client_patience_ms(&client), 1, ANCHOR_PATIENCE_MS);
+	assert_false(anchor_client_turned(&client));
+	answer(fd, ANCHOR_PUBLISH, -EREMOTEIO, 1);
+	assert_true(anchor_client_turned(&client));
+	/* Once, until it goes another way. */
+	assert_false(anchor_client_turned(&client));
+	assert_int_equal(anchor_client_patience_ms(&client), -1);
+	answer(fd, ANCHOR_PUBLISH, 0, 1);
+	assert_true(anchor_client_turned(&client));
+	head = head_of(2);
+	assert_int_equal(anchor.publish(anchor.context, &head, &err), 0);
+	client.since_ms -= ANCHOR_PATIENCE_MS;
+	assert_int_equal(anchor_client_patience_ms(&client), 0);
+	assert_true(anchor_client_turned(&client));
+	answer(fd, ANCHOR_PUBLISH, 0, 2);
+	assert_true(anchor_client_turned(&client));
+	assert_int_equal(anchor_client_fd(&client), client.fd);
+	close(fd);
+	assert_true(anchor_client_turned(&client));
+	assert_false(anchor_client_turned(&client));
+	assert_int_equal(anchor_client_fd(&client), -1);
+	anchor_client_finish(&client);
+	anchor_client_init(&client, -1);
+	assert_false(anchor_client_turned(&client));
+}
+
 static void who_does_not_answer_is_not_waited_for(void **state)
 {
 	struct anchor_client client;
@@ -383,6 +421,7 @@ int main(void)
 			a_place_that_had_a_head_and_has_none_is_not_one_that_knows_nothing),
 		cmocka_unit_test(what_is_kept_of_places_is_read_line_by_line),
 		cmocka_unit_test(how_a_head_went_is_told_with_the_next_one),
+		cmocka_unit_test(an_answer_is_heard_when_it_comes),
 		cmocka_unit_test(who_does_not_answer_is_not_waited_for),
 		cmocka_unit_test(how_it_goes_is_read_as_it_was_written),
 	};

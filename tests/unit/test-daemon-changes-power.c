@@ -29,7 +29,7 @@ static void settle(const char *before, bool rolled_back)
 	seen.undone++;
 	assert_string_equal(after, before);
 	/* And it is whole: it can still be committed. */
-	if (changes_commit(&set, &err) < 0)
+	if (commit_whole(&set, &err) < 0)
 		fail_msg("once more: %s", err.text);
 	change_set_finish(&set);
 	own_free(&after);
@@ -107,7 +107,7 @@ static bool trial(deed *function, long n, long again, unsigned loss)
 		(void)!one_life(p, NULL);
 		free_power(p);
 	}
-	settle(before, function == changes_rollback);
+	settle(before, function == rollback_whole);
 	fresh();
 	return went;
 }
@@ -140,13 +140,13 @@ static void at_every_call(deed *function, long at_least)
 static void a_commit_whose_power_goes_is_finished_or_undone(void **state)
 {
 	(void)state;
-	at_every_call(changes_commit, 60);
+	at_every_call(commit_whole, 60);
 }
 
 static void a_rollback_whose_power_goes_is_done_or_not_begun(void **state)
 {
 	(void)state;
-	at_every_call(changes_rollback, 10);
+	at_every_call(rollback_whole, 10);
 }
 
 static void a_recovery_whose_power_goes_is_recovered(void **state)
@@ -156,7 +156,7 @@ static void a_recovery_whose_power_goes_is_recovered(void **state)
 	for (long n = 1; n < 110; n += 9)
 		for (long again = 0; again < 36; again += 7)
 			for (unsigned loss = LOSE_ALL; loss < LOSE_WAYS; loss += 3)
-				(void)!trial(changes_commit, n, again, loss);
+				(void)!trial(commit_whole, n, again, loss);
 	print_message("power lost twice, %ld times: %ld done, %ld as before\n", seen.trials,
 		seen.committed, seen.undone);
 	assert_true(seen.committed && seen.undone);
@@ -177,7 +177,7 @@ static void staged_data_that_was_lost_is_not_committed(void **state)
 		before = tree();
 		assert_int_equal(truncate(in_top(names[i]), 1), 0);
 		assert_int_equal(reopen(&set, &quick, &err), 0);
-		assert_int_equal(changes_commit(&set, &err), -ESTALE);
+		assert_int_equal(commit_whole(&set, &err), -ESTALE);
 		change_set_finish(&set);
 		after = tree();
 		assert_string_equal(after, before);

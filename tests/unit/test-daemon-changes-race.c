@@ -175,7 +175,7 @@ static bool one_meddling(const struct row *row, long n, long ends[2])
 	stage(&set);
 	put_victim();
 	assert_int_equal(reopen(&set, &disk, &err), 0);
-	done = changes_commit(&set, &err) == 0;
+	done = commit_whole(&set, &err) == 0;
 	change_set_finish(&set);
 	if (m.acted && !row->end(done)) {
 		autofree char *after = tree();
@@ -241,7 +241,7 @@ static void links_swapped_in_as_fast_as_can_be_are_never_followed(void **state)
 		/* Not before he is at it in half of the rounds. */
 		if (round & 1)
 			nanosleep(&(struct timespec){.tv_nsec = round * 4000L}, NULL);
-		ends[changes_commit(&set, &err) == 0]++;
+		ends[commit_whole(&set, &err) == 0]++;
 		assert_int_equal(kill(pid, SIGKILL), 0);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		change_set_finish(&set);

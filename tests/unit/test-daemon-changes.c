@@ -41,7 +41,7 @@ static void a_commit_makes_the_tree_what_the_run_saw(void **state)
 	(void)state;
 	stage(&set);
 	assert_int_equal(reopen(&set, NULL, &err), 0);
-	if (changes_commit(&set, &err) < 0)
+	if (commit_whole(&set, &err) < 0)
 		fail_msg("%s", err.text);
 	change_set_finish(&set);
 	after = tree();
@@ -59,7 +59,7 @@ static void a_rollback_leaves_the_tree_as_it_was(void **state)
 	stage(&set);
 	before = tree();
 	assert_int_equal(reopen(&set, NULL, &err), 0);
-	assert_int_equal(changes_rollback(&set, &err), 0);
+	assert_int_equal(rollback_whole(&set, &err), 0);
 	change_set_finish(&set);
 	after = tree();
 	assert_string_equal(after, before);
@@ -91,7 +91,7 @@ static void settle(const char *before, long n)
 	check_whole(before, false, n);
 	/* And a change set that was broken off can still be committed. */
 	set.disk = &quick;
-	if (changes_commit(&set, &err) < 0)
+	if (commit_whole(&set, &err) < 0)
 		fail_msg("call %ld, once more: %s", n, err.text);
 	change_set_finish(&set);
 	check_whole(before, true, n);
@@ -118,7 +118,7 @@ static bool break_at(long n, bool dies)
 		int r = reopen(&set, &disk, &err);
 
 		if (r == 0)
-			r = changes_commit(&set, &err);
+			r = commit_whole(&set, &err);
 		_exit(b.calls <= n ? 7 : r < 0 ? 1 : 0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -182,7 +182,7 @@ static void a_recovery_that_is_killed_is_recovered(void **state)
 					b.left = round ? m : n;
 					r = reopen(&set, &disk, &err);
 					if (r == 0 && !round)
-						r = changes_commit(&set, &err);
+						r = commit_whole(&set, &err);
 					_exit(0);
 				}
 				assert_int_equal(waitpid(pid, &status, 0), pid);

@@ -209,6 +209,43 @@ static void refusals_are_told_apart_by_their_class(void **state)
 	assert_int_equal(look(w).trips[look(w).trip_count - 1].class, DENIAL_ESCAPE);
 }
 
+static void what_comes_again_after_the_run_was_let_go_on_is_another_trip(void **state)
+{
+	struct world *w = *state;
+	/* Nothing here freezes or kills: only that there is a run is asked. */
+	const struct run_entry entry = {.handle = (struct run_handle *)(void *)w};
+	struct error err = {0};
+
+	assert_int_equal(metering_enter(w->metering, &entry, &err), 0);
+	for (int i = 0; i < 20; i++)
+		refuse(w, "quotactl");
+	assert_int_equal(look(w).trip_count, 1);
+	assert_int_equal(look(w).breakers_tripped, 1);
+	/* Tightened by hand: the same trip is the same. */
+	assert_int_equal(metering_set(w->metering, POSTURE_READ_ONLY | POSTURE_NO_FORK, &err), 0);
+	refuse(w, "quotactl");
+	assert_int_equal(look(w).breakers_tripped, 1);
+	assert_int_equal(metering_set(w->metering, POSTURE_OPEN, &err), 0);
+	refuse(w, "quotactl");
+	assert_int_equal(look(w).posture, POSTURE_READ_ONLY);
+	assert_int_equal(look(w).breakers_tripped, 2);
+	assert_int_equal(look(w).trips[look(w).trip_count - 1].kind, TRIP_KIND_BREAKER);
+	assert_int_equal(look(w).caps_crossed + look(w).emergencies, 0);
+	/* A warning crosses nothing; a cap is a cap, whatever the rule. */
+	assert_int_equal(metering_set(w->metering, POSTURE_OPEN, &err), 0);
+	assert_int_equal(delete_one(w), 0);
+	assert_int_equal(look(w).caps_crossed, 0);
+	assert_int_equal(delete_one(w), 0);
+	assert_int_equal(delete_one(w), EPERM);
+	assert_int_equal(look(w).caps_crossed, 1);
+	for (int i = 0; i < 2 * EFFECTS_TRIPS_MAX; i++) {
+		assert_int_equal(metering_set(w->metering, POSTURE_OPEN, &err), 0);
+		refuse(w, "quotactl");
+	}
+	assert_int_equal(look(w).breakers_tripped, 2 + 2 * EFFECTS_TRIPS_MAX);
+	assert_true(look(w).trips_not_kept > 0);
+}
+
 /* Before there is a run nobody can stop or open it, and a tool that died of it is the breaker's. */
 static void the_end_is_the_breakers_where_the_posture_is_dead(void **state)
 {
@@ -289,6 +326,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_cap_is_exact_and_told_once, begin, end),
 		cmocka_unit_test_setup_teardown(what_never_ran_is_given_back, begin, end),
 		cmocka_unit_test_setup_teardown(refusals_are_told_apart_by_their_class, begin, end),
+		cmocka_unit_test_setup_teardown(
+			what_comes_again_after_the_run_was_let_go_on_is_another_trip, begin, end),
 		cmocka_unit_test_setup_teardown(
 			the_end_is_the_breakers_where_the_posture_is_dead, begin, end),
 		cmocka_unit_test_setup_teardown(

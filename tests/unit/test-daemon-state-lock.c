@@ -3,6 +3,7 @@
 
 #include "daemon/state-directory.h"
 #include "daemon/state-file.h"
+#include "wire/halt.pb-c.h"
 
 #include "tree.h"
 
@@ -201,6 +202,58 @@ static void what_is_changed_under_the_lock_adds_up(void **state)
 	close(place.dir);
 }
 
+static int write_alone(const struct state_place *place, unsigned value)
+{
+	Berm__Wire__Halt halt;
+	char words[400];
+
+	memset(words, 'a' + (int)(value % 26), sizeof(words));
+	words[(value * 37) % (sizeof(words) - 1)] = '\0';
+	berm__wire__halt__init(&halt);
+	halt.version = 1;
+	halt.of = halt.words = halt.by = words;
+	halt.by_uid = value;
+	return state_file_write_alone(place, "mark", &halt.base, NULL);
+}
+
+/* Without the lock too each name has a whole file, whoever writes at that moment. */
+static void files_that_many_write_at_once_are_whole(void **state)
+{
+	struct state_place place = real_place();
+	unsigned ended = 0, reads = 0;
+	pid_t children[8];
+
+	(void)state;
+	assert_int_equal(write_alone(&place, 0), 0);
+	for (unsigned i = 0; i < array_size(children); i++) {
+		children[i] = fork();
+		assert_true(children[i] >= 0);
+		if (children[i] != 0)
+			continue;
+		for (unsigned n = 0; n < 40; n++)
+			if (write_alone(&place, i * 1000 + n) != 0)
+				_exit(1);
+		_exit(0);
+	}
+	while (ended < array_size(children)) {
+		struct error err = {0};
+		void *message = NULL;
+		int status = 0;
+
+		assert_int_equal(state_file_read(&place, "mark", &berm__wire__halt__descriptor,
+					 &message, &err),
+			0);
+		protobuf_c_message_free_unpacked(message, NULL);
+		reads++;
+		if (waitpid(-1, &status, WNOHANG) > 0) {
+			assert_int_equal(status, 0);
+			ended++;
+		}
+	}
+	assert_true(reads > 0);
+	close(place.dir);
+}
+
 static mode_t mode_of(const char *name)
 {
 	struct stat st;
@@ -294,6 +347,7 @@ int main(void)
 		row(who_holds_it_is_neither_stopped_nor_interrupted),
 		row(a_lock_that_others_could_hold_is_refused),
 		row(what_is_changed_under_the_lock_adds_up),
+		row(files_that_many_write_at_once_are_whole),
 		row(directories_of_others_are_refused),
 		row(what_berm_did_not_make_keeps_its_mode),
 	};

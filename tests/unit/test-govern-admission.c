@@ -329,13 +329,14 @@ static void groups_and_tiers_and_retirement_are_heard(void **state)
 
 	(void)state;
 	admit(agent, &group, &request, &now, &answer);
-	assert_true(answer.rule == ADMISSION_YES && !answer.read_only);
+	assert_true(answer.rule == ADMISSION_YES && !answer.read_only && !answer.approval);
 	group.read_only = true;
 	admit(agent, &group, &request, &now, &answer);
 	assert_true(answer.rule == ADMISSION_YES && answer.read_only);
 	group.approval = true;
 	admit(agent, &group, &request, &now, &answer);
-	assert_int_equal(answer.rule, ADMISSION_APPROVAL);
+	assert_int_equal(answer.rule, ADMISSION_YES);
+	assert_string_equal(answer.approval, group.why);
 	group.no_start = true;
 	admit(agent, &group, &request, &now, &answer);
 	assert_int_equal(answer.rule, ADMISSION_GROUP);
@@ -355,12 +356,54 @@ static void groups_and_tiers_and_retirement_are_heard(void **state)
 	assert_non_null(strstr(answer.words, "its work is done"));
 }
 
+/* MASO's table of tiers, and nothing beside it: EC-1.1, EC-2.3, EC-2.4, ENV-14, SESS-01, DEL-03,
+ * the fail postures; EC-1.3, EC-1.5a and EC-1.10 are the same in all of them. */
+static void tiers_differ_as_maso_has_it(void **state)
+{
+	/* clang-format off */
+	static const struct {
+		bool read_only, caps, breaker, closed_always;
+		uint64_t cooldown_s, time_box_min;
+		unsigned delegations;
+	} rows[] = {
+		{true,  false, false, false, 0,  0,   0},
+		{false, true,  true,  false, 60, 240, 2},
+		{false, true,  true,  true,  60, 30,  3},
+	};
+	/* clang-format on */
+
+	(void)state;
+	for (unsigned i = 0; i < array_size(rows); i++) {
+		const struct agent_tier *tier = agent_tier(i + 1);
+
+		assert_int_equal(tier->read_only, rows[i].read_only);
+		assert_int_equal(tier->wants_caps, rows[i].caps);
+		assert_int_equal(tier->wants_breaker, rows[i].breaker);
+		assert_int_equal(tier->never_degraded, rows[i].closed_always);
+		assert_int_equal(tier->cooldown_ms, rows[i].cooldown_s * 1000);
+		assert_int_equal(tier->time_box_ms, rows[i].time_box_min * 60000);
+		assert_int_equal(tier->delegations, rows[i].delegations);
+		agent->tier = i + 1;
+		agent->time_box_ms = 0;
+		assert_int_equal(agent_time_box_ms(agent), tier->time_box_ms);
+		agent->time_box_ms = 1000;
+		assert_int_equal(agent_time_box_ms(agent), 1000);
+		agent->time_box_ms = 300 * 60000;
+		assert_int_equal(agent_time_box_ms(agent),
+			tier->time_box_ms ? tier->time_box_ms : 300 * 60000);
+	}
+	assert_int_equal(AGENT_RUNS_PER_HOUR, 100);
+	assert_int_equal(AGENT_RETRIES, 3);
+	/* Who has no tier that there is has the narrowest one. */
+	assert_true(agent_tier(0)->read_only && agent_tier(4)->read_only);
+}
+
 /* What a phase means for a new run, through the effects and not by hand: each phase and each part
  * that an agent can have in its group. */
 static void each_phase_lets_each_agent_start_what_the_design_says(void **state)
 {
 	static const char *const parts[] = {ALPHA, BETA, SPARE, LAST}; /* isolated, other … */
-	enum { NO, READ_ONLY, WHOLE, ASKS };
+	enum { NO, READ_ONLY, STAGED, WHOLE, ASKS };
 	/* clang-format off */
 	static const struct {
 		unsigned phase;
@@ -368,7 +411,7 @@ static void each_phase_lets_each_agent_start_what_the_design_says(void **state)
 		bool halved;
 	} rows[] = {
 		{PHASE_PRIMARY,     {NO, WHOLE,     WHOLE,     WHOLE},     false},
-		{PHASE_ALTERNATE,   {NO, READ_ONLY, READ_ONLY, READ_ONLY}, true},
+		{PHASE_ALTERNATE,   {NO, STAGED,    READ_ONLY, STAGED},    true},
 		{PHASE_CONTINGENCY, {NO, NO,        NO,        ASKS},      true},
 		{PHASE_EMERGENCY,   {NO, NO,        NO,        NO},        true},
 		{PHASE_COUNT,       {NO, NO,        NO,        NO},        true}, /* not known */
@@ -397,10 +440,11 @@ static void each_phase_lets_each_agent_start_what_the_design_says(void **state)
 			pace_effects(&crew, parts[part], &effects);
 			admission_of_phase(&effects, &group);
 			admit(agent, &group, &request, &now, &answer);
-			may = answer.rule == ADMISSION_GROUP      ? NO
-			      : answer.rule == ADMISSION_APPROVAL ? ASKS
-			      : answer.read_only                  ? READ_ONLY
-								  : WHOLE;
+			may = answer.rule == ADMISSION_GROUP ? NO
+			      : answer.approval              ? ASKS
+			      : answer.read_only             ? READ_ONLY
+			      : answer.stage_writes          ? STAGED
+							     : WHOLE;
 			if (may != rows[i].may[part] || answer.halved != rows[i].halved)
 				fail_msg("phase %u, part %zu: may %u, halved %d", rows[i].phase,
 					part, may, answer.halved);
@@ -422,6 +466,7 @@ int main(void)
 		row(a_run_that_changes_nothing_reserves_nothing_of_that),
 		row(only_those_who_may_start_it),
 		row(groups_and_tiers_and_retirement_are_heard),
+		row(tiers_differ_as_maso_has_it),
 		row(each_phase_lets_each_agent_start_what_the_design_says),
 	};
 

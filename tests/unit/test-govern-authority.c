@@ -71,7 +71,7 @@ static void a_statement_holds_once_for_its_group_phase_and_time(void **state)
 	(void)state;
 	bench_begin(&b);
 	assert_int_equal(verify(&b), AUTHORITY_FINE);
-	b.group.phase = PHASE_ALTERNATE;
+	b.group.phase = PHASE_CONTINGENCY;
 	assert_int_equal(verify(&b), AUTHORITY_OTHER_PHASE);
 	b.group.phase = PHASE_PRIMARY;
 	snprintf(b.group.name, sizeof(b.group.name), "other");
@@ -109,6 +109,10 @@ static void a_statement_is_for_one_group_of_one_host_as_it_was(void **state)
 	assert_int_equal(verify(&b), AUTHORITY_OTHER_GROUP);
 	bench_begin(&b);
 	b.group.changes = 2;
+	b.s.statement.to = PHASE_PRIMARY;
+	b.s.statement.trigger = PACE_EXPLAINED;
+	assert_true(pace_subject(&b.group, PACE_EXPLAINED, PHASE_PRIMARY, b.s.statement.subject));
+	sign(&b);
 	assert_int_equal(verify(&b), AUTHORITY_OTHER_PHASE);
 	b.s.statement.changes = 2;
 	assert_int_equal(verify(&b), AUTHORITY_FORGED);
@@ -120,6 +124,41 @@ static void a_statement_is_for_one_group_of_one_host_as_it_was(void **state)
 	snprintf(b.s.statement.agent, sizeof(b.s.statement.agent), "worker");
 	sign(&b);
 	assert_int_equal(verify(&b), AUTHORITY_MALFORMED);
+}
+
+/* An agent that trips its breaker after the commander has signed, or before the words are brought.
+ */
+static void what_restricts_holds_wherever_the_group_has_gone_on(void **state)
+{
+	static const struct {
+		unsigned from, to, phase, changes;
+		enum authority_refusal refusal;
+	} rows[] = {
+		{PHASE_PRIMARY, PHASE_EMERGENCY, PHASE_ALTERNATE, 5, AUTHORITY_FINE},
+		{PHASE_PRIMARY, PHASE_EMERGENCY, PHASE_CONTINGENCY, 6, AUTHORITY_FINE},
+		{PHASE_PRIMARY, PHASE_EMERGENCY, PHASE_PRIMARY, 6, AUTHORITY_FINE},
+		{PHASE_PRIMARY, PHASE_CONTINGENCY, PHASE_ALTERNATE, 5, AUTHORITY_FINE},
+		{PHASE_ALTERNATE, PHASE_EMERGENCY, PHASE_PRIMARY, 5, AUTHORITY_OTHER_PHASE},
+		{PHASE_PRIMARY, PHASE_ALTERNATE, PHASE_ALTERNATE, 5, AUTHORITY_OTHER_PHASE},
+		{PHASE_PRIMARY, PHASE_EMERGENCY, PHASE_PRIMARY, 3, AUTHORITY_OTHER_PHASE},
+		/* What loosens is for the group as it was. */
+		{PHASE_CONTINGENCY, PHASE_ALTERNATE, PHASE_CONTINGENCY, 6, AUTHORITY_OTHER_PHASE},
+		{PHASE_CONTINGENCY, PHASE_ALTERNATE, PHASE_CONTINGENCY, 4, AUTHORITY_FINE},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(rows); i++) {
+		struct bench b;
+
+		bench_begin(&b);
+		b.s.statement.from = rows[i].from;
+		b.s.statement.to = rows[i].to;
+		b.s.statement.changes = 4;
+		sign(&b);
+		b.group.phase = rows[i].phase;
+		b.group.changes = rows[i].changes;
+		assert_int_equal(verify(&b), rows[i].refusal);
+	}
 }
 
 static void raise_alarm(struct bench *b, const char *source, uint64_t ms)
@@ -319,6 +358,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_statement_holds_once_for_its_group_phase_and_time),
+		cmocka_unit_test(what_restricts_holds_wherever_the_group_has_gone_on),
 		cmocka_unit_test(a_statement_is_for_one_group_of_one_host_as_it_was),
 		cmocka_unit_test(an_answer_is_to_the_question_that_was_read),
 		cmocka_unit_test(what_to_sign_is_one_word_of_one_form),

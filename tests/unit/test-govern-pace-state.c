@@ -50,9 +50,13 @@ static void more_agents_than_the_list_holds_are_all_agents(void **state)
 		snprintf(id, sizeof(id), "%026u", i);
 		e.agent = id;
 		pace_effects(&group, OTHER, &effects);
-		assert_false(effects.isolated);
+		/* The question has room for fewer: then it is about all of them. */
+		assert_int_equal(effects.isolated, i > PACE_FINDINGS_MAX + 2);
 		apply(&group, i, &e);
 	}
+	assert_true(group.all_isolated);
+	for (size_t i = 0; i < PACE_SLOT_COUNT; i++)
+		group.requests[i] = (struct pace_request){0};
 	pace_effects(&group, OTHER, &effects);
 	assert_true(effects.isolated);
 	pace_effects(&group, NULL, &effects);
@@ -199,6 +203,27 @@ static void a_nonce_is_taken_once_and_nothing_older_than_what_was_forgotten(void
 	assert_true(count > 300 && refused > 300);
 }
 
+/* Two statements that were used while the clock stood a year ahead, and then it was set right. */
+static void a_clock_that_was_ahead_shuts_no_key_out(void **state)
+{
+	const uint64_t now = 1795378443118, year = 365 * 24 * HOUR;
+	struct pace_group group = in_phase(PHASE_PRIMARY);
+
+	(void)state;
+	assert_int_equal(use(&group, keys[0], 1, now + year, now + year), PACE_NONCE_NEW);
+	assert_int_equal(use(&group, keys[0], 2, now + year + 13 * 60000, now + year + 13 * 60000),
+		PACE_NONCE_NEW);
+	assert_true(group.nonce_floor_ms >= now + year);
+	for (unsigned key = 0; key < 3; key++)
+		assert_int_equal(use(&group, keys[key], 10 + key, now, now + 5), PACE_NONCE_NEW);
+	assert_int_equal(use(&group, keys[0], 10, now, now + 5), PACE_NONCE_USED);
+	/* Set back by an hour alone it forgets nothing. */
+	group = in_phase(PHASE_PRIMARY);
+	assert_int_equal(use(&group, keys[0], 1, now, now), PACE_NONCE_NEW);
+	assert_int_equal(use(&group, keys[0], 2, now + HOUR, now + HOUR), PACE_NONCE_NEW);
+	assert_int_equal(use(&group, keys[0], 1, now, now), PACE_NONCE_USED);
+}
+
 /* The least role is a machine's: what it signs takes no room from the incident commander. */
 static void one_key_does_not_shut_out_another_by_signing_much(void **state)
 {
@@ -239,8 +264,8 @@ static void a_group_that_does_not_come_to_rest_is_unknown(void **state)
 	group.phase = PHASE_ALTERNATE;
 	group.configured = PHASE_EMERGENCY;
 	other = group;
-	assert_false(pace_settle(&other, &now, 1));
-	assert_true(pace_settle(&group, &now, PACE_STEPS_MAX));
+	assert_false(pace_settle(&other, &now, 1, NULL));
+	assert_true(pace_settle(&group, &now, PACE_STEPS_MAX, NULL));
 	assert_int_equal(group.phase, PHASE_EMERGENCY);
 }
 
@@ -263,6 +288,10 @@ static struct pace_group full_group(void)
 	apply(&group, HOUR, &e);
 	e.trigger = PACE_CASCADE;
 	e.source = "scanner";
+	apply(&group, HOUR, &e);
+	e.trigger = PACE_ROGUE;
+	apply(&group, HOUR, &e);
+	e.agent = NULL;
 	apply(&group, HOUR, &e);
 	pace_clock_advance(&group.clock, &later);
 	group.explained = group.recovering = true;
@@ -289,6 +318,10 @@ static void what_is_kept_of_a_group_is_all_of_it(void **state)
 	assert_string_equal(again.requests[0].source, "judge");
 	assert_int_equal(again.requests[0].trigger, PACE_SECOND_AGENT);
 	assert_string_equal(again.requests[1].source, "scanner");
+	assert_int_equal(again.requests[1].more_count, 2);
+	assert_int_equal(again.requests[1].more[0].trigger, PACE_ROGUE);
+	assert_string_equal(again.requests[1].more[0].agent, BETA);
+	assert_string_equal(again.requests[1].more[1].agent, "");
 	assert_memory_equal(again.id, group.id, sizeof(again.id));
 	assert_memory_equal(again.nonces, group.nonces, sizeof(again.nonces));
 	assert_true(again.changes == UINT64_MAX && again.return_count == 5);
@@ -354,6 +387,9 @@ static void break_field(struct pace_group *g, unsigned which)
 	case 18: g->phase = PHASE_PRIMARY; break;
 	case 19: g->requests[1].to = PHASE_CONTINGENCY; break;
 	case 20: g->requests[1].agent[3] = '\0'; break;
+	case 22: g->requests[1].more[0].trigger = PACE_TRIGGER_COUNT; break;
+	case 23: g->requests[1].more[0].agent[0] = 'a'; break;
+	case 24: g->requests[1].more[1] = g->requests[1].more[0]; break;
 	case 21: g->contingency[0] = 'a'; break;
 	default: g->isolated[0].agent[0] = 'a'; break;
 	}
@@ -363,7 +399,7 @@ static void break_field(struct pace_group *g, unsigned which)
 static void what_no_group_can_be_is_refused(void **state)
 {
 	(void)state;
-	for (unsigned which = 0; which < 23; which++) {
+	for (unsigned which = 0; which < 26; which++) {
 		struct pace_group group = full_group(), other;
 		autofree uint8_t *bytes = NULL;
 		size_t length = 0;
@@ -384,6 +420,7 @@ int main(void)
 		cmocka_unit_test(the_effects_are_those_of_the_phase),
 		cmocka_unit_test(names_and_tables_are_complete),
 		cmocka_unit_test(a_nonce_is_taken_once_and_nothing_older_than_what_was_forgotten),
+		cmocka_unit_test(a_clock_that_was_ahead_shuts_no_key_out),
 		cmocka_unit_test(one_key_does_not_shut_out_another_by_signing_much),
 		cmocka_unit_test(a_group_that_does_not_come_to_rest_is_unknown),
 		cmocka_unit_test(what_is_kept_of_a_group_is_all_of_it),

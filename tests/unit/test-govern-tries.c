@@ -82,6 +82,7 @@ static void a_tier_cools_down_at_least_as_it_says(void **state)
 static void a_call_that_failed_cools_down(void **state)
 {
 	struct admission_request request = sample_request(1, a_call), other = request;
+	struct admission_request elsewhere = request;
 	struct admission answer;
 
 	(void)state;
@@ -92,6 +93,10 @@ static void a_call_that_failed_cools_down(void **state)
 	assert_int_equal(answer.rule, ADMISSION_COOLDOWN);
 	assert_int_equal(answer.wait_ms, 1);
 	assert_true(try_with(&other, MINUTE - 1, &answer) > 0);
+	/* Whoever starts it chooses the task. */
+	elsewhere.task = "another-one";
+	assert_int_equal(try_with(&elsewhere, MINUTE - 1, &answer), 0);
+	assert_int_equal(answer.rule, ADMISSION_COOLDOWN);
 	assert_true(try_with(&request, MINUTE, &answer) > 0);
 	/* Without a task there is no end to the attempts, but each has to wait. */
 	for (unsigned i = 0; i < 10; i++) {

@@ -200,7 +200,7 @@ static void a_person_can_open_what_a_cap_closed_and_the_cap_still_refuses(void *
 	/* What a person sets has no rule of the profile. */
 	notify_set(b.notify, POSTURE_READ_ONLY, PHASE_ALTERNATE);
 	notify_charge(b.notify, CHANGED, POSTURE_NO_WRITE, &verdict);
-	assert_true(verdict.by_posture && verdict.rule == 0);
+	assert_true(verdict.by_posture && verdict.rule == NOTIFY_NO_RULE);
 	bench_end(&b);
 }
 

@@ -280,6 +280,22 @@ static void every_one_of_several_ceilings_narrows(void **state)
 	assert_int_equal(l.profile->file_count, 3);
 }
 
+/* As many entries as a file may have leave room for those of the ceiling. */
+static void a_full_list_pushes_no_entry_of_the_ceiling_out(void **state)
+{
+	autotext struct text profile = {0};
+	autoloading struct loading l;
+
+	(void)state;
+	loading_init(&l);
+	text_puts(&profile, HEAD "fs:\n  read: [/srv]\n  deny:\n");
+	for (unsigned i = 0; i < 4096; i++)
+		text_printf(&profile, "    - /srv/absent/%u\n", i);
+	loading_under(&l, text_string(&profile), HEAD "fs: {read: [/], deny: [/srv/kept]}\n");
+	assert_string_equal(decided(l.profile, "read", "/srv/a"), "allow");
+	assert_string_equal(decided(l.profile, "read", "/srv/kept"), "deny");
+}
+
 int main(void)
 {
 	const struct CMUnitTest list[] = {
@@ -291,6 +307,7 @@ int main(void)
 		cmocka_unit_test(a_ceiling_that_pins_leaves_no_default_that_allows),
 		cmocka_unit_test(a_ceiling_with_an_error_refuses_the_profile),
 		cmocka_unit_test(every_one_of_several_ceilings_narrows),
+		cmocka_unit_test(a_full_list_pushes_no_entry_of_the_ceiling_out),
 	};
 
 	return cmocka_run_group_tests(list, NULL, NULL);

@@ -348,12 +348,37 @@ static void states_are_wider_where_they_come_later_or_refuse_less(void **state)
 static void what_is_only_checked_is_wider_when_it_changes(void **state)
 {
 	static const struct row rows[] = {
-		{"approvals: {timeout: 2m, channels: [tty]}",
-			"approvals: {channels: [\"tty\"], timeout: 2m}", ""},
+		{"tools: {manifest: a, unknown: deny}", "tools: {unknown: \"deny\", manifest: a}",
+			""},
+		{"tools: {manifest: a}", "tools: {manifest: b}",
+			"WIDER tools.manifest -a\nWIDER tools.manifest +b\n"},
+		{"tools: {}", "tools: {unknown: ask}", "WIDER tools.unknown +ask\n"},
+	};
+
+	(void)state;
+	check_rows(rows, array_size(rows));
+}
+
+static void who_is_asked_less_is_wider(void **state)
+{
+	static const struct row rows[] = {
+		{"approvals: {on: [run]}", "approvals: {on: [\"run\"], timeout: 2m}", ""},
+		{"approvals: {on: [run]}", "", "WIDER approvals.on -[run] +[]\n"},
+		{"", "approvals: {on: [run]}", "NARROWER approvals.on -[] +[run]\n"},
 		{"approvals: {timeout: 2m}", "approvals: {timeout: 1m}",
-			"WIDER approvals.timeout -2m\nWIDER approvals.timeout +1m\n"},
-		{"approvals: {}", "approvals: {channels: [tty, exec]}",
-			"WIDER approvals.channels +[tty, exec]\n"},
+			"NARROWER approvals.timeout -2m +1m\n"},
+		{"approvals: {channels: [socket]}", "approvals: {channels: [socket, tty]}",
+			"WIDER approvals.channels -[socket] +[tty, socket]\n"},
+		{"approvals: {channels: [tty]}", "", "WIDER approvals.channels -[tty] +[socket]\n"},
+		{"", "approvals: {rate: {max: 1, within: 1m}}",
+			"NARROWER approvals.rate -10 within 1m +1 within 1m\n"},
+		{"gates: [{name: a, exec: [/j], on: [run]}]", "", "WIDER gates -a (/j)\n"},
+		{"gates: [{name: a, exec: [/j], on: [run]}]",
+			"gates: [{name: a, exec: [/j, x], on: [run]}]",
+			"WIDER gates -a (/j)\nNARROWER gates +a (/j x)\n"},
+		{"gates: [{name: a, exec: [/j], on: [run]}]",
+			"gates: [{name: a, exec: [/j], on: [run], on_error: ask}]",
+			"WIDER gates -a (/j)\nNARROWER gates +a (/j)\n"},
 	};
 
 	(void)state;
@@ -410,7 +435,9 @@ static const char *const compared_within[] = {"name", "description", "pace.alter
 	"recorder.keep", "recorder.redact", "recorder.sinks", "recorder.sinks[].type",
 	"recorder.sinks[].format", "recorder.outputs", "recorder.outputs[].path",
 	"recorder.outputs[].optional", "recorder.outputs[].reason", "workspace.path",
-	"workspace.mode"};
+	"workspace.mode", "approvals.on", "approvals.channels", "approvals.exec",
+	"approvals.timeout", "approvals.rate.max", "approvals.rate.within", "gates", "gates[].name",
+	"gates[].exec", "gates[].on", "gates[].timeout", "gates[].on_error"};
 
 static bool is_compared(const char *full)
 {
@@ -460,6 +487,7 @@ int main(void)
 		cmocka_unit_test(values_are_wider_where_they_allow_more),
 		cmocka_unit_test(states_are_wider_where_they_come_later_or_refuse_less),
 		cmocka_unit_test(what_is_only_checked_is_wider_when_it_changes),
+		cmocka_unit_test(who_is_asked_less_is_wider),
 		cmocka_unit_test(names_reasons_and_tests_mean_nothing),
 		cmocka_unit_test(what_is_extended_counts_and_its_lines_are_named),
 		cmocka_unit_test(every_key_that_is_stored_is_compared),

@@ -223,6 +223,8 @@ static void long_values_are_bounded(void **state)
 			autotext struct text out = {0};
 
 			s.record.profile_digest.len = 0;
+			if (s.record.body_case == BERM__WIRE__RECORD__BODY_APPROVAL)
+				s.record.approval->digest.len = 0;
 			if (s.record.body_case == BERM__WIRE__RECORD__BODY_SEGMENT_HEAD ||
 				s.record.body_case == BERM__WIRE__RECORD__BODY_SEAL ||
 				s.record.body_case == BERM__WIRE__RECORD__BODY_OPENED ||
