@@ -93,8 +93,14 @@ class Crew:
                                LC_SECRET="1")
 
     def close(self):
+        """What watches a backup writes how it ended, and is gone some time after what it watched."""
         for run in self.running():
-            self.world.berm("kill", run["run"])
+            told = self.world.berm("kill", run["run"])
+            self.case.that(told.code == 0 or not self.running(), *told.describe())
+        self.case.that(harness.wait_for(lambda: not self.watchers(), 30), self.watchers(), self.records()[-3:])
+
+    def watchers(self):
+        return inventory.processes_of("backup", self.world.state)
 
 
 def crew_row(name, script, **more):

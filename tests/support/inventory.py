@@ -128,7 +128,7 @@ def difference(before, after):
     return lines
 
 
-def settle(before, words, seconds=2.0):
+def settle(before, words, seconds=10.0):
     """Compare again until nothing is left or the time is over; returns what is left."""
     end = time.monotonic() + seconds * harness.SLOWER
     while True:
