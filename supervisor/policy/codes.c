@@ -71,7 +71,8 @@ const struct code codes[CODE_COUNT] = {
 		"in a pattern."},
 	[CODE_EXTENDS_MISSING] = {"E022", "profile not found",
 		"A profile named in `extends` was not found. Names are looked up in the directories of the search path, never in "
-		"the working directory; ./file.yaml is looked up beside the file that names it."},
+		"the working directory; ./file.yaml is looked up beside the file that names it. `meson install` puts the "
+		"profiles that come with berm into /usr/share/berm/profiles."},
 	[CODE_EXTENDS_CYCLE] = {"E023", "profiles in a circle",
 		"Profiles extend one another in a circle. The message shows the chain."},
 	[CODE_EXTENDS_DEPTH] = {"E024", "too many levels of extends",

@@ -138,6 +138,19 @@ static char *search(struct loader *l, const char *name, const uid_t *owner)
 	return NULL;
 }
 
+/* The directories that a name is looked up in, for people. */
+static void say_searched(const struct loader *l, struct text *out)
+{
+	size_t before = out->length;
+
+	for (const char *const *dir = l->request->search_path; dir && *dir; dir++) {
+		if (is_searched(l, *dir))
+			text_printf(out, "%s%s", out->length == before ? "" : ", ", *dir);
+	}
+	if (out->length == before)
+		text_printf(out, "an empty search path");
+}
+
 /* The path of an entry of extends: beside the file that names it, or on the search path. */
 static const char *resolve(
 	struct tree *tree, const struct source_file *from, bool linked, const char *entry)
@@ -183,8 +196,11 @@ static int load_extends(
 			continue;
 		path = resolve(tree, from, linked, entry->text);
 		if (!path) {
+			autotext struct text where = {0};
+
+			say_searched(tree->loader, &where);
 			diagnostics_report(&tree->loader->d, CODE_EXTENDS_MISSING, entry->at,
-				"no profile `%s` on the search path", entry->text);
+				"no profile `%s` in %s", entry->text, text_string(&where));
 			continue;
 		}
 		r = load_file(tree, path, entry->at);
@@ -416,11 +432,10 @@ static const char *find_profile(struct loader *l)
 	path = search(l, profile, NULL);
 	if (path)
 		return path;
-	for (const char *const *dir = l->request->search_path; dir && *dir; dir++)
-		text_printf(&where, "%s%s", dir == l->request->search_path ? "" : ", ", *dir);
+	say_searched(l, &where);
 	error_set(l->err, -ENOENT, ERROR_INPUT,
 		"no profile named %s in %s (a file is named by its path: ./%s.yaml)", profile,
-		where.length ? text_string(&where) : "an empty search path", profile);
+		text_string(&where), profile);
 	return NULL;
 }
 

@@ -133,7 +133,7 @@ static const struct row {
 	{HEAD "fs: {ask: [/srv/?]}\n", "3:12: error[E021]"},
 	{HEAD "exec: {deny: [/usr/bin/*]}\n", "3:15: error[E021]"},
 	{HEAD "fs: {deny: [/srv/a**b]}\n", "3:13: error[E021]: `/srv/a**b`: `**` stands alone"},
-	{HEAD "extends: [nowhere]\n", "3:11: error[E022]: no profile `nowhere` on the search path"},
+	{HEAD "extends: [nowhere]\n", "3:11: error[E022]: no profile `nowhere` in /"},
 	{HEAD "extends: [./nowhere.yaml]\n", "3:11: error[E022]"},
 	{HEAD "extends: [p]\n", "3:11: error[E023]: profiles in a circle"},
 	{HEAD "extends: [./dir]\n", "3:11: error[E026]"},
