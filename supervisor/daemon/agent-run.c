@@ -196,12 +196,13 @@ static int check_tier(const struct agent_run *run, struct profile *p, struct err
 		return error_set(err, -EPERM, ERROR_REFUSED,
 			"an agent of tier %u has to have a cap on what it changes or sends: "
 			"neither blast_radius of its profile nor a budget of the agent %s says "
-			"any",
+			"any (for example `blast_radius: {files_changed: 500}`)",
 			run->agent->tier, run->agent->name);
 	if (tier->wants_breaker && !p->pace.alternate.when.count)
 		return error_set(err, -EPERM, ERROR_REFUSED,
 			"an agent of tier %u has to have a breaker: pace.alternate.when of its "
-			"profile is empty",
+			"profile is empty (for example `pace: {alternate: {when: [{event: denial, "
+			"count: 50, within: 1m}]}}`)",
 			run->agent->tier);
 	if (tier->never_degraded && recorded_failure(p).action == RECORDED_CONTINUE)
 		return error_set(err, -EPERM, ERROR_REFUSED,
