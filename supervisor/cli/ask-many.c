@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/ask.h"
+#include "cli/held.h"
 
 #include "daemon/control.h"
 #include "daemon/runs.h"
@@ -156,6 +157,8 @@ static void put_status(struct text *out, const Berm__Wire__RunStatus *status)
 	text_printf(out, "%-*s  %-*s  %-10s  %-11s  %-7s  ", RUN_ID_LENGTH, text_string(&run),
 		PROFILE_BYTES, text_string(&profile), posture_name(status->posture),
 		phase_name(status->phase), text_string(&uptime));
+	ask_put_held(out, status, "held at ");
+	text_puts(out, status->held_on ? "  " : "");
 	put_nearest(out, status);
 	text_puts(out, "  ");
 	ask_put_command(out, status, COMMAND_BYTES);
@@ -178,7 +181,8 @@ void ask_put_row(struct text *out, const struct ask_answer *answer)
 		put_silent(out, answer);
 }
 
-void ask_put_json(struct text *out, const struct ask_answer *answers, size_t count)
+void ask_put_json(struct text *out, const struct ask_answer *answers, size_t count,
+	const struct held_runs *held)
 {
 	struct json j = {.out = out};
 
@@ -198,6 +202,7 @@ void ask_put_json(struct text *out, const struct ask_answer *answers, size_t cou
 		json_object_end(&j);
 	}
 	json_array_end(&j);
+	held_json(held, &j);
 	json_object_end(&j);
 	text_puts(out, "\n");
 }

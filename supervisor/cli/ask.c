@@ -2,6 +2,7 @@
 #include "cli/ask.h"
 
 #include "daemon/control.h"
+#include "daemon/hold.h"
 #include "daemon/runs.h"
 #include "wire/effects.h"
 
@@ -60,6 +61,19 @@ void ask_put_time(struct text *out, uint64_t ms)
 		text_printf(out, "%llum%llus", seconds / 60, seconds % 60);
 	else
 		text_printf(out, "%lluh%llum", seconds / 3600, seconds % 3600 / 60);
+}
+
+void ask_put_held(struct text *out, const Berm__Wire__RunStatus *status, const char *before)
+{
+	if (!status->held_on)
+		return;
+	text_printf(out, "%s%s, ", before, hold_moment(status->held_on));
+	ask_put_time(out, status->held_ms);
+	if (status->held_approval[0]) {
+		text_puts(out, ", approval ");
+		text_escape(
+			out, status->held_approval, strlen(status->held_approval), RUN_ID_LENGTH);
+	}
 }
 
 const char *ask_counter_name(uint32_t counter)
@@ -167,6 +181,16 @@ void ask_json(struct json *j, const char *key, const Berm__Wire__RunStatus *stat
 	json_put_string(j, "meter", status->metered ? status->make : NULL);
 	json_put_string(j, "posture", posture_name(status->posture));
 	json_put_string(j, "phase", phase_name(status->phase));
+	if (status->held_on) {
+		json_object_begin(j, "held");
+		json_put_string(j, "on", hold_moment(status->held_on));
+		json_put_u64(j, "waited_ms", status->held_ms);
+		json_put_string(
+			j, "approval", status->held_approval[0] ? status->held_approval : NULL);
+		json_object_end(j);
+	} else {
+		json_put_null(j, "held");
+	}
 	json_counters(j, status);
 	json_lists(j, status);
 	json_put_u64(j, "denials_total", status->denials_total);

@@ -12,6 +12,9 @@
 /* Ask the run whose id begins with words for its status. Released with
  * berm__wire__run_status__free_unpacked(). */
 int ask_status(const char *words, Berm__Wire__RunStatus **ret_status, struct error *err) must_check;
+
+struct held_runs; /* cli/held.h */
+
 /* One run of many. */
 struct ask_answer {
 	char run_id[RUN_ID_LENGTH + 1];
@@ -33,6 +36,9 @@ void ask_put(struct text *out, ProtobufCBinaryData bytes, size_t max_bytes);
 void ask_put_command(struct text *out, const Berm__Wire__RunStatus *status, size_t max_bytes);
 /* "42s", "3m12s", "2h5m". */
 void ask_put_time(struct text *out, uint64_t ms);
+/* At what it is held, how long, and by which question; nothing where it is not. before: goes in
+ * front. */
+void ask_put_held(struct text *out, const Berm__Wire__RunStatus *status, const char *before);
 /* The name of a counter; "?" for a number that is none. */
 const char *ask_counter_name(uint32_t counter);
 
@@ -42,8 +48,9 @@ const char *ask_trip_word(const Berm__Wire__RunTrip *trip);
 /* The heading and the line of one run in a list: what it is, and the two caps that are nearest. */
 void ask_put_heading(struct text *out);
 void ask_put_row(struct text *out, const struct ask_answer *answer);
-/* All of them as one object with what "berm inspect" tells of each. */
-void ask_put_json(struct text *out, const struct ask_answer *answers, size_t count);
+/* All of them as one object with what "berm inspect" tells of each, and those that are held. */
+void ask_put_json(struct text *out, const struct ask_answer *answers, size_t count,
+	const struct held_runs *held);
 /* How much of the cap that is nearest has been used, in thousandths. */
 uint64_t ask_nearest_share(const Berm__Wire__RunStatus *status);
 /* The object of one run for --json. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/ask.h"
+#include "cli/held.h"
 #include "cli/verb.h"
 #include "wire/effects.h"
 
@@ -9,11 +10,14 @@
 
 struct inspect_options {
 	bool json;
+	const char *state_dir;
 };
 
 static const struct option_spec specs[] = {
 	{"json", 0, OPTION_FLAG, offsetof(struct inspect_options, json), NULL, NULL,
 		"one JSON object instead of lines"},
+	{"state-dir", 0, OPTION_TEXT, offsetof(struct inspect_options, state_dir), "DIR",
+		"BERM_STATE_DIR", "where berm keeps what is held"},
 };
 
 static void put_rule(struct text *out, const Berm__Wire__RunRule *rule)
@@ -54,6 +58,7 @@ static void put_head(struct text *out, const Berm__Wire__RunStatus *status)
 	text_printf(out, "\nposture   %s\nphase     %s\nup        ", posture_name(status->posture),
 		phase_name(status->phase));
 	ask_put_time(out, status->uptime_ms);
+	ask_put_held(out, status, "\nheld      at ");
 	text_printf(out, "\nberm      pid %u, for uid %u\nmeter     ", status->pid, status->uid);
 	if (status->metered)
 		text_escape(out, status->make, strlen(status->make), LINE_BYTES);
@@ -140,12 +145,18 @@ static int inspect(const struct verb *verb, const void *values, int argc, char *
 	Berm__Wire__RunStatus *status = NULL;
 	autotext struct text out = {0};
 	struct json j = {.out = &out};
+	autoheld struct held_runs held = {0};
 	struct error err = {0};
 
 	if (argc != 1)
 		return verb_misused(verb, "one run, by the beginning of its id");
+	held_read(options->state_dir, &held);
 	if (ask_status(argv[0], &status, &err) < 0)
-		return verb_failed(verb, &err);
+		return err.kind == ERROR_NOT_FOUND &&
+				       held_put_one(&held, argv[0], options->json, &out)
+			       ? verb_print(&out, CLI_GOOD)
+			       : verb_failed(verb, &err);
+	held_name(&held, status);
 	if (options->json) {
 		ask_json(&j, NULL, status);
 		text_puts(&out, "\n");
@@ -163,9 +174,10 @@ static int inspect(const struct verb *verb, const void *values, int argc, char *
 const struct verb verb_inspect = {
 	.name = "inspect",
 	.summary = "Tell what a run that lasts has done and what it may do",
-	.usage = "[--json] RUN",
+	.usage = "[--json] [--state-dir DIR] RUN",
 	.details = "RUN is the beginning of an id that \"berm ps\" shows. Counters stand beside "
-		   "their caps.",
+		   "their caps. Of a run\nthat is held and not begun: at what, and for how "
+		   "long.",
 	.options = {.specs = specs,
 		.count = array_size(specs),
 		.size = sizeof(struct inspect_options)},

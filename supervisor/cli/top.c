@@ -2,6 +2,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "cli/ask.h"
+#include "cli/held.h"
 #include "cli/verb.h"
 #include "wire/effects.h"
 
@@ -21,6 +22,7 @@
 struct top_options {
 	bool once, json;
 	uint64_t every_ms;
+	const char *state_dir;
 };
 
 static const struct top_options defaults = {.every_ms = DEFAULT_EVERY_MS};
@@ -31,6 +33,8 @@ static const struct option_spec specs[] = {
 	{"json", 0, OPTION_FLAG, offsetof(struct top_options, json), NULL, NULL,
 		"with --once: one JSON object, as \"berm ps --json\" has it"},
 	{"every", 0, OPTION_DURATION, offsetof(struct top_options, every_ms), "TIME", NULL, "how often it is shown anew (1s)"},
+	{"state-dir", 0, OPTION_TEXT, offsetof(struct top_options, state_dir), "DIR",
+		"BERM_STATE_DIR", "where berm keeps what is held"},
 };
 /* clang-format on */
 
@@ -77,7 +81,8 @@ static void put_last_denial(struct text *out, const Berm__Wire__RunStatus *statu
 	text_puts(out, "\n");
 }
 
-static void put_all(struct text *out, struct ask_answer *answers, size_t count)
+static void put_all(
+	struct text *out, struct ask_answer *answers, size_t count, const struct held_runs *held)
 {
 	unsigned postures[4] = {0};
 	time_t now = time(NULL);
@@ -103,6 +108,7 @@ static void put_all(struct text *out, struct ask_answer *answers, size_t count)
 		if (answers[i].status)
 			put_last_denial(out, answers[i].status);
 	}
+	held_put_rows(held, out);
 }
 
 /* ---- a terminal ---- */
@@ -149,23 +155,29 @@ static bool wait_key(uint64_t every_ms)
 	return read(STDIN_FILENO, &key, 1) != 1 || key == 'q' || key == 'Q' || key == 3;
 }
 
-static int show_once(const struct verb *verb, bool json, struct text *out)
+static int show_once(
+	const struct verb *verb, const struct top_options *options, bool json, struct text *out)
 {
 	struct ask_answer *answers = NULL;
 	struct error err = {0};
+	autoheld struct held_runs held = {0};
 	size_t count = 0;
 
 	if (ask_all(&answers, &count, &err) < 0)
 		return verb_failed(verb, &err);
+	held_read(options->state_dir, &held);
+	for (size_t i = 0; i < count; i++)
+		if (answers[i].status)
+			held_name(&held, answers[i].status);
 	if (json)
-		ask_put_json(out, answers, count);
+		ask_put_json(out, answers, count, &held);
 	else
-		put_all(out, answers, count);
+		put_all(out, answers, count, &held);
 	ask_all_finish(answers, count);
 	return CLI_GOOD;
 }
 
-static int show_again(const struct verb *verb, uint64_t every_ms)
+static int show_again(const struct verb *verb, const struct top_options *options)
 {
 	static const char enter[] = "\033[?1049h\033[?25l", leave[] = "\033[?25h\033[?1049l";
 	const struct sigaction action = {.sa_handler = on_signal};
@@ -184,14 +196,14 @@ static int show_again(const struct verb *verb, uint64_t every_ms)
 	do {
 		autotext struct text all = {0}, shown = {0};
 
-		code = show_once(verb, false, &all);
+		code = show_once(verb, options, false, &all);
 		text_puts(&shown, "\033[H");
 		cut(&all, &shown);
 		if (code == CLI_GOOD &&
 			(shown.failed ||
 				io_write_all(STDOUT_FILENO, text_string(&shown), shown.length) < 0))
 			code = CLI_HOST_CANNOT;
-	} while (code == CLI_GOOD && !wait_key(every_ms));
+	} while (code == CLI_GOOD && !wait_key(options->every_ms));
 	(void)!io_write_all(STDOUT_FILENO, leave, sizeof(leave) - 1);
 	tcsetattr(STDIN_FILENO, TCSANOW, &before);
 	return code;
@@ -210,15 +222,15 @@ static int top(const struct verb *verb, const void *values, int argc, char **arg
 	if (!options->once && !isatty(STDOUT_FILENO))
 		return verb_misused(verb, "shows a terminal; --once is for files and pipes");
 	if (!options->once)
-		return show_again(verb, options->every_ms);
-	code = show_once(verb, options->json, &out);
+		return show_again(verb, options);
+	code = show_once(verb, options, options->json, &out);
 	return code == CLI_GOOD ? verb_print(&out, CLI_GOOD) : code;
 }
 
 const struct verb verb_top = {
 	.name = "top",
 	.summary = "Watch the runs that last",
-	.usage = "[--every TIME] [--once [--json]]",
+	.usage = "[--every TIME] [--once [--json]] [--state-dir DIR]",
 	.details =
 		"What does not answer comes first, then what is frozen or restricted, then what is "
 		"nearest to a cap;\n"

@@ -3,6 +3,7 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "daemon/hooks.h"
 #include "wire/effects.h"
 #include "wire/held.h"
 
@@ -41,9 +42,12 @@ uint32_t live_write_rule(const struct live_write *w)
 	return a->rule;
 }
 
-const char *live_write_waits(const struct live_write *w)
+void live_write_status(const struct live_write *w, Berm__Wire__RunStatus *status)
 {
-	return w->state == LIVE_WRITE_ASKING ? "its first write" : NULL;
+	if (w->state != LIVE_WRITE_ASKING)
+		return;
+	status->held_on = HELD_WRITE;
+	status->held_ms = hook_clock_ms() - w->asked_ms;
 }
 
 /* ---- what is shown ---- */
@@ -177,6 +181,7 @@ static int ask(struct live_write *w, const struct gate_call *call)
 	autotext struct text words = {0};
 	int r;
 
+	w->asked_ms = hook_clock_ms();
 	put_call(call, &words);
 	w->hold = calloc(1, sizeof(*w->hold));
 	r = words.failed || !w->hold

@@ -3,6 +3,7 @@
 
 #include "apply/apply.h"
 #include "daemon/session.h"
+#include "wire/control.pb-c.h"
 
 /* The hold of a run's first write: the call that could write waits in the gate, and each later one
  * with it, until somebody has answered. Who asks is a process of its own, so that the run is looked
@@ -26,6 +27,7 @@ struct live_write {
 	struct session_hold *hold;    /* owned */
 	struct live_write_said *said; /* owned: what came of the answer so far */
 	size_t said_length;
+	uint64_t asked_ms; /* hook_clock_ms() */
 };
 
 void live_write_begin(struct live_write *w, struct session *session, int epoll_fd);
@@ -33,8 +35,8 @@ void live_write_begin(struct live_write *w, struct session *session, int epoll_f
 int live_write_gate(struct live_write *w, const struct gate_call *call);
 /* Take an answer that is there, and record who gave it. */
 void live_write_look(struct live_write *w);
-/* Words for what is waited for, or NULL. */
-const char *live_write_waits(const struct live_write *w);
+/* That the run is held, and for how long. */
+void live_write_status(const struct live_write *w, Berm__Wire__RunStatus *status);
 /* The line that wants it: index into Plan.rules. */
 uint32_t live_write_rule(const struct live_write *w);
 /* The run is over: the question is taken back. Before its record is closed. */

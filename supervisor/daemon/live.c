@@ -298,6 +298,7 @@ static int on_status(void *context, Berm__Wire__RunStatus *status)
 	struct live *live = context;
 
 	refresh_effects(live);
+	live_write_status(&live->write, status);
 	return live_status(live->session, hook_clock_ms() - live->started_ms, status);
 }
 

@@ -22,6 +22,7 @@ import cases_failpoints  # noqa: E402
 import cases_learn  # noqa: E402
 import cases_gates  # noqa: E402
 import cases_halt  # noqa: E402
+import cases_held  # noqa: E402
 import cases_history  # noqa: E402
 import cases_kill  # noqa: E402
 import cases_killswitch  # noqa: E402
@@ -61,7 +62,8 @@ SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools
           "pace": cases_pace.ROWS + cases_backup.ROWS, "delegation": cases_delegation.ROWS,
           "supervise": cases_supervise.ROWS + cases_crowd.ROWS,
           "control": cases_supervise_x.ROWS + cases_supervise_peer.ROWS,
-          "approvals": cases_approvals.ROWS + cases_gates.ROWS + cases_commit.ROWS + cases_writes.ROWS,
+          "approvals": cases_approvals.ROWS + cases_gates.ROWS + cases_commit.ROWS + cases_writes.ROWS +
+          cases_held.ROWS,
           "slow": cases_tools.SLOW + cases_learn.SLOW}
 USUAL = ("run", "world", "tools", "profiles", "meter", "live", "kill", "learn", "changes", "record", "pinned",
          "agents", "pace", "delegation", "supervise", "control", "approvals")
