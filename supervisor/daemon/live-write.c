@@ -133,13 +133,18 @@ _Noreturn static void be_the_asker(const struct live_write *w, int fd, pid_t par
 	static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD};
 	struct live_write_said said = {0};
 	struct error err = {0};
-	sigset_t none;
+	sigset_t blocked;
 
-	for (size_t i = 0; i < array_size(ends); i++)
+	sigemptyset(&blocked);
+	for (size_t i = 0; i < array_size(ends); i++) {
 		signal(ends[i], SIG_DFL);
+		if (ends[i] != SIGCHLD)
+			sigaddset(&blocked, ends[i]);
+	}
 	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* hold() reads them. One that comes when it is over ends nothing any more: what came of it
+	 * is told first. */
+	sigprocmask(SIG_SETMASK, &blocked, NULL);
 	setsid();
 	prctl(PR_SET_NAME, "berm-asks");
 	/* The question is taken back where the run's berm is killed. */
