@@ -157,6 +157,7 @@ static int end_the_rest(struct halting *h, bool was_there)
 	char by[BY_BYTES];
 	const struct kill_request request = {.named = &h->named,
 		.all_users = h->named.scope == NAMED_RUN,
+		.held = true,
 		.begin_ms = h->named.scope == NAMED_RUN ? KILL_BEGIN_MS : HALT_BEGIN_MS,
 		.reason = h->by.reason ? h->by.reason : "halted",
 		.by = by,

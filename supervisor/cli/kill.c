@@ -2,7 +2,9 @@
 #include "cli/kill.h"
 
 #include "base/log.h"
+#include "daemon/hold.h"
 #include "daemon/places.h"
+#include "wire/held.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -56,6 +58,19 @@ void kill_json(const struct kill_report *report, struct json *j)
 		json_object_end(j);
 	}
 	json_array_end(j);
+	json_array_begin(j, "withdrawn");
+	for (size_t i = 0; i < report->withdrawn.count; i++) {
+		const struct withdrawn *held = &report->withdrawn.items[i];
+
+		json_object_begin(j, NULL);
+		json_put_string(j, "run", held->on == HELD_COMMIT ? NULL : held->run);
+		json_put_string(j, "approval", held->id);
+		json_put_string(j, "on", hold_moment(held->on));
+		json_object_end(j);
+	}
+	json_array_end(j);
+	json_put_string(
+		j, "not_withdrawn", report->not_withdrawn.code ? report->not_withdrawn.text : NULL);
 	json_put_u64(j, "asked_boot_ns", report->asked_ns);
 	json_put_u64(j, "t_boot_ns", kill_report_t(report));
 	json_put_u64(j, "unfound", report->unfound);
@@ -84,6 +99,13 @@ void kill_put(const struct kill_report *report, struct text *out)
 		}
 		text_puts(out, "\n");
 	}
+	for (size_t i = 0; i < report->withdrawn.count; i++) {
+		const struct withdrawn *held = &report->withdrawn.items[i];
+
+		text_printf(out, "%s  held at %s, approval %s: withdrawn\n",
+			held->on == HELD_COMMIT ? "a commit" : held->run, hold_moment(held->on),
+			held->id);
+	}
 }
 
 int kill_code(
@@ -108,6 +130,12 @@ int kill_code(
 		log_line("%s: there are more runs than are looked at at once (%d, %d of another "
 			 "user): once more, please",
 			verb->name, KILL_RUNS_MAX, RUNS_FOREIGN_MAX);
+	if (report->not_withdrawn.code) {
+		log_line("%s: something may be held still, and a yes would let it start (\"berm "
+			 "approvals\"): %s",
+			verb->name, report->not_withdrawn.text);
+		code = CLI_NO;
+	}
 	if (report->not_recorded.code) {
 		log_line("%s: done, but not in the log: %s", verb->name, report->not_recorded.text);
 		code = code == CLI_GOOD ? CLI_HOST_CANNOT : code;
@@ -129,7 +157,7 @@ static int tell(const struct verb *verb, const struct kill_options *options,
 		text_puts(&out, "\n");
 	} else {
 		kill_put(report, &out);
-		if (report->count == 0 && report->unfound == 0)
+		if (report->count == 0 && report->unfound == 0 && report->withdrawn.count == 0)
 			text_puts(&out, "no run lasts here\n");
 	}
 	return verb_print(&out, code);
@@ -155,6 +183,7 @@ static int kill_verb(const struct verb *verb, const void *values, int argc, char
 	char by[BY_BYTES];
 	struct kill_request request = {.named = &named,
 		.all_users = true,
+		.held = true,
 		.begin_ms = KILL_BEGIN_MS,
 		.reason = options->reason,
 		.by = by};
@@ -202,7 +231,9 @@ const struct verb verb_kill = {
 		"of an id of yours;\n"
 		"root kills anybody's. AGENT and GROUP stand for their runs; where one name is of "
 		"both, write\n"
-		"agent:NAME or group:NAME. New ones may start: \"berm halt\" keeps them from it.\n"
+		"agent:NAME or group:NAME. What of them is held for an approval is withdrawn: a "
+		"yes after that starts\n"
+		"nothing. New ones may start: \"berm halt\" keeps them from it.\n"
 		"Exit: 0 all are gone, 1 some are not or cannot be found, 2 wrong words or no such "
 		"run, 3 all are\n"
 		"gone, and it could not be recorded.",

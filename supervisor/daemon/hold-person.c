@@ -194,6 +194,7 @@ static int look_at_file(
 	autorequest Berm__Wire__ApprovalRequest *request = NULL;
 	const ProtobufCBinaryData *digest = &w->question->shown->digest;
 	struct agent_now now = {0};
+	const char *by;
 	int r = agents_now(&now, err);
 
 	if (r == 0)
@@ -210,6 +211,12 @@ static int look_at_file(
 	snprintf(a->by, sizeof(a->by), "%s", request->by);
 	snprintf(a->channel, sizeof(a->channel), "%s", request->channel);
 	snprintf(a->reason, sizeof(a->reason), "%s", request->reason);
+	by = approval_withdrawn_by(request, waiter_of(w->question));
+	if (*ret_state == APPROVAL_WITHDRAWN && by[0]) {
+		a->answer = "withdrawn";
+		a->by[0] = a->channel[0] = '\0';
+		snprintf(a->reason, sizeof(a->reason), "%s", by);
+	}
 	return 0;
 }
 
@@ -223,6 +230,13 @@ static int finish(
 		a->answer = "once";
 		terminal_end(&w->terminal, "approved");
 		return 0;
+	}
+	if (state == APPROVAL_WITHDRAWN && strcmp(a->answer, "withdrawn") == 0) {
+		terminal_end(&w->terminal, "taken back");
+		text_escape(&reason, a->reason, strlen(a->reason), HOLD_WORDS_MAX);
+		return error_set(err, -ECANCELED, ERROR_REFUSED,
+			"it was killed while it was held, by %s (question %s)",
+			text_string(&reason), w->asked.id);
 	}
 	a->answer = state == APPROVAL_EXPIRED ? "timeout" : "denied";
 	terminal_end(&w->terminal,

@@ -7,7 +7,6 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -101,6 +100,7 @@ static int find(const struct kill_request *request, struct stage *stage, enum ru
 {
 	struct kill_report *report = stage->report;
 	const char *prefix = request->named->scope == NAMED_RUN ? request->named->of : "";
+	size_t held = 0;
 	int r;
 
 	/* Those of an agent or a group are told by their state directory, wherever they are. */
@@ -113,12 +113,16 @@ static int find(const struct kill_request *request, struct stage *stage, enum ru
 		report->more = true;
 		r = 0;
 	}
-	if (r < 0 || stage->freeze || report->count == stage->first)
+	if (r < 0 || stage->freeze)
 		return r;
-	if (report->count - stage->first > 1)
+	if (request->held && request->state)
+		held = withdraw_count(request->state, prefix);
+	if (report->count - stage->first + held > 1)
 		return error_set(err, -ENOTUNIQ, ERROR_NOT_FOUND,
-			"%zu runs begin with %s; give more of the id", report->count - stage->first,
-			prefix);
+			"%zu runs begin with %s; give more of the id",
+			report->count - stage->first + held, prefix);
+	if (report->count == stage->first)
+		return 0;
 	if (report->runs[stage->first].run.init_fd >= 0)
 		outside_freeze(&report->runs[stage->first].run);
 	return 0;
@@ -277,6 +281,10 @@ static bool is_reported(const void *context, const char *run_id)
 	for (size_t i = 0; i < report->count; i++)
 		if (strcmp(report->runs[i].run_id, run_id) == 0)
 			return true;
+	/* What was held and is not any more does not begin. */
+	for (size_t i = 0; i < report->withdrawn.count; i++)
+		if (strcmp(report->withdrawn.items[i].run, run_id) == 0)
+			return true;
 	return false;
 }
 
@@ -299,6 +307,27 @@ static unsigned count_unfound(const struct kill_request *request, struct kill_re
 		return report->count ? 0 : runs_without_place(named->of);
 	}
 	return 0;
+}
+
+/* One that had its yes already may have its place since the others were looked for; one that has
+ * none yet finds that its yes is gone. */
+static int take_held_ones(
+	const struct kill_request *request, struct kill_report *report, struct error *err)
+{
+	char words[RUNS_WORDS_MAX];
+	int r = 0;
+
+	if (!request->held || !request->state)
+		return 0;
+	snprintf(words, sizeof(words), "%s%s%s", request->by, request->reason ? ": " : "",
+		request->reason ? request->reason : "");
+	(void)!withdraw_held(
+		request->state, request->named, words, &report->withdrawn, &report->not_withdrawn);
+	if (report->withdrawn.was_approved) {
+		r = do_stage(request, RUNS_OWN, report, err);
+		see_gone(report);
+	}
+	return r;
 }
 
 /* A run that was about to begin is killed when it has; one that takes longer is told. */
@@ -396,28 +425,6 @@ static struct rlimit raise_descriptors(void)
 	return limit;
 }
 
-int kill_go_first(void)
-{
-	const struct sched_param first = {.sched_priority = 1};
-	const struct rlimit forever = {RLIM_INFINITY, RLIM_INFINITY};
-	int before = sched_getscheduler(0);
-
-	/* Over such a limit the kernel ends who is first: whoever started this may have set one. */
-	if (before != SCHED_OTHER || setrlimit(RLIMIT_RTTIME, &forever) < 0)
-		return -1;
-	if (sched_setscheduler(0, SCHED_RR, &first) == 0)
-		return before;
-	return -1;
-}
-
-void kill_go_as_before(int before)
-{
-	const struct sched_param usual = {0};
-
-	if (before >= 0)
-		(void)!sched_setscheduler(0, before, &usual);
-}
-
 int kill_runs(const struct kill_request *request, struct kill_report *ret_report, struct error *err)
 {
 	struct kill_report *report = ret_report;
@@ -438,8 +445,11 @@ int kill_runs(const struct kill_request *request, struct kill_report *ret_report
 	see_gone(report);
 	kill_go_as_before(usual);
 	if (r == 0)
+		r = take_held_ones(request, report, err);
+	if (r == 0)
 		r = take_late_ones(request, report, err);
-	if (r == 0 && report->count == 0 && report->unfound == 0 &&
+	if (r == 0 && report->count == 0 && report->unfound == 0 && report->withdrawn.count == 0 &&
+		!report->withdrawn.was_approved && report->not_withdrawn.code == 0 &&
 		request->named->scope == NAMED_RUN)
 		r = error_set(
 			err, -ENOENT, ERROR_NOT_FOUND, "no run begins with %s", request->named->of);
@@ -473,6 +483,7 @@ void kill_finish(struct kill_report *report)
 	for (size_t i = 0; i < report->directory_count; i++)
 		own_close(&report->directories[i]);
 	free(report->directories);
+	withdrawal_finish(&report->withdrawn);
 	free(report->runs);
 	*report = (struct kill_report){0};
 }

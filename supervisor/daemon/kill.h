@@ -4,6 +4,7 @@
 #include "daemon/evidence.h"
 #include "daemon/runs-named.h"
 #include "daemon/runs-place.h"
+#include "daemon/withdraw.h"
 
 /* Stop, look at and end runs without asking their berms: these may be stopped, hang or be flooded.
  * Nothing here waits for anything but the kernel. */
@@ -25,6 +26,7 @@ struct kill_request {
 	struct runs_named *named; /* which; of an agent or a group it is read anew */
 	bool all_users;           /* as root: every user's */
 	bool keep_later;          /* whoever asks calls kill_keep() */
+	bool held;                /* what is held goes too (daemon/withdraw.h); wants state */
 	unsigned begin_ms;        /* to wait for those that begin */
 	const char *reason;       /* or NULL */
 	const char *by;           /* who, in words */
@@ -57,6 +59,8 @@ struct kill_report {
 	int64_t asked_wall_s;      /* since 1970 */
 	uint64_t took_ns;          /* all of it, with what is kept */
 	struct error not_recorded; /* code 0: all is in the log, or state is NULL */
+	struct withdrawal withdrawn;
+	struct error not_withdrawn; /* code 0, or why something may be held still */
 };
 
 /* Kill what the request names: this user's own runs first, and others' (all_users) unless one run

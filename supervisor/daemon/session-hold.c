@@ -2,6 +2,7 @@
 #include "daemon/session-hold.h"
 
 #include "base/number.h"
+#include "daemon/requests.h"
 #include "daemon/session.h"
 #include "govern/approval.h"
 #include "wire/held.h"
@@ -367,4 +368,42 @@ int session_hold(struct session *session, struct error *err)
 	r = hold(&question, &session->held->answers, err);
 	session->was_denied = r < 0 && was_denied(&session->held->answers);
 	return r < 0 ? r : check_unchanged(session, err);
+}
+
+/* Whoever kills takes the yes back before he looks for runs. */
+int session_hold_counts(const struct session *session, struct error *err)
+{
+	const struct session_hold *held = session->held;
+	const struct hold_answer *last =
+		held && held->answers.count ? &held->answers.items[held->answers.count - 1] : NULL;
+	autorequests struct requests requests = REQUESTS_NONE;
+	autorequest Berm__Wire__ApprovalRequest *request = NULL;
+	autotext struct text by = {0};
+	struct agent_now now = {0};
+	enum approval_state state;
+	const char *words;
+	int r;
+
+	if (!last || !last->id[0])
+		return 0;
+	r = requests_open(session->places.state, false, &requests, err);
+	if (r == 0)
+		r = agents_now(&now, err);
+	if (r == 0)
+		r = requests_read(&requests, last->id, &request, err);
+	if (r < 0 || !request) {
+		error_wrap(err, "whether what was approved may start still cannot be told");
+		err->kind = ERROR_REFUSED;
+		return r < 0 ? r : -EIO;
+	}
+	state = approval_at_start(request, session->run_id, &now);
+	if (state == APPROVAL_APPROVED)
+		return 0;
+	if (state != APPROVAL_WITHDRAWN)
+		return error_set(err, -ETIMEDOUT, ERROR_REFUSED,
+			"it was approved too long ago (question %s); start it again", last->id);
+	words = approval_withdrawn_by(request, session->run_id);
+	text_escape(&by, words, strlen(words), APPROVAL_WORDS_MAX);
+	return error_set(err, -ECANCELED, ERROR_REFUSED,
+		"it was killed before it began, by %s (question %s)", text_string(&by), last->id);
 }

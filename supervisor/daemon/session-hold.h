@@ -20,6 +20,9 @@ void session_held_by(const struct session *session, struct text *out);
 /* Ask those whom the plan and the agent's group want asked, and wait. 0 where nobody is to be asked
  * or all said yes, and nothing that was shown is another one now. Kind REFUSED otherwise. */
 int session_hold(struct session *session, struct error *err) must_check;
+/* The yes that the run has counts still, and nobody has taken it back: asked when its place is
+ * written. 0 also where no person was asked. Kind REFUSED. */
+int session_hold_counts(const struct session *session, struct error *err) must_check;
 /* True where somebody is to be asked before the run's first write. */
 bool session_writes_are_held(const struct session *session);
 /* The question about that: fills *ret_hold (zero-initialised; session_hold_finish() where it was

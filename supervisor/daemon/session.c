@@ -211,7 +211,7 @@ int session_may_start(const struct session *session, struct error *err)
 	for (size_t i = 0; r == 0 && i < session->chain.count; i++)
 		r = halts_check(session->places.state, session->chain.hops[i].agent_id,
 			session->chain.hops[i].group, err);
-	return r;
+	return r == 0 ? session_hold_counts(session, err) : r;
 }
 
 static size_t count_words(const char *const *words)

@@ -260,6 +260,43 @@ void approval_leave(Berm__Wire__ApprovalRequest *request, const char *run)
 		waiter->left = true;
 }
 
+enum approval_state approval_at_start(
+	const Berm__Wire__ApprovalRequest *request, const char *run, const struct agent_now *now)
+{
+	const Berm__Wire__ApprovalWaiter *waiter = find(request, run);
+
+	if (!waiter || waiter->left)
+		return APPROVAL_WITHDRAWN;
+	return is_of_this_boot(request, now) && is_covered(request, waiter) &&
+			       request->verdict ==
+				       BERM__WIRE__APPROVAL_VERDICT__APPROVAL_VERDICT_YES &&
+			       now->boot_ms < request->answered_boot_ms + APPROVAL_START_MS
+		       ? APPROVAL_APPROVED
+		       : APPROVAL_EXPIRED;
+}
+
+const char *approval_withdrawn_by(const Berm__Wire__ApprovalRequest *request, const char *run)
+{
+	const Berm__Wire__ApprovalWaiter *waiter = find(request, run);
+
+	return waiter && waiter->left ? waiter->withdrawn : "";
+}
+
+int approval_withdraw(Berm__Wire__ApprovalRequest *request, const char *run, const char *words,
+	const struct agent_now *now)
+{
+	Berm__Wire__ApprovalWaiter *waiter = find(request, run);
+	enum approval_state state = approval_of(request, run, now);
+	bool waited = state == APPROVAL_PENDING || state == APPROVAL_ANEW;
+
+	if (!waiter || (!waited && approval_at_start(request, run, now) != APPROVAL_APPROVED))
+		return 0;
+	if (set_words(&waiter->withdrawn, words) < 0)
+		return -ENOMEM;
+	waiter->left = true;
+	return waited ? 2 : 1;
+}
+
 uint64_t approval_age_ms(const Berm__Wire__ApprovalRequest *request, const struct agent_now *now)
 {
 	Berm__Wire__AgentMoment asked = BERM__WIRE__AGENT_MOMENT__INIT;

@@ -14,7 +14,8 @@
 #define APPROVAL_WAITERS_MAX 64
 #define APPROVAL_WORDS_MAX 200 /* by, reason */
 #define APPROVAL_ID_MAX 64
-#define APPROVAL_GRACE_MS 5000 /* a run looks at its answer so long after its time at most */
+#define APPROVAL_GRACE_MS 5000   /* a run looks at its answer so long after its time at most */
+#define APPROVAL_START_MS 600000 /* and begins so long after a yes at most */
 
 enum approval_state {
 	APPROVAL_PENDING,
@@ -71,6 +72,16 @@ int approval_answer(Berm__Wire__ApprovalRequest *request, const struct approval_
 	const struct agent_now *now) must_check;
 /* The run waits no more. Nothing where it did not. */
 void approval_leave(Berm__Wire__ApprovalRequest *request, const char *run);
+
+/* Take from the run what it waits for, and a yes by which it may not have begun yet. words: by whom
+ * and why, cut to APPROVAL_WORDS_MAX. 0: there was neither; 1: a yes; 2: it waited; -ENOMEM. */
+int approval_withdraw(Berm__Wire__ApprovalRequest *request, const char *run, const char *words,
+	const struct agent_now *now) must_check;
+/* By whom and why, or "". */
+const char *approval_withdrawn_by(const Berm__Wire__ApprovalRequest *request, const char *run);
+/* What a yes that the run has seen is when it begins: APPROVED, WITHDRAWN or EXPIRED. */
+enum approval_state approval_at_start(
+	const Berm__Wire__ApprovalRequest *request, const char *run, const struct agent_now *now);
 
 /* Whose and when, for the limit. */
 uint64_t approval_age_ms(const Berm__Wire__ApprovalRequest *request, const struct agent_now *now);

@@ -333,6 +333,47 @@ static void what_no_berm_wrote_is_told(void **state)
 
 #define row(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+static void who_kills_takes_the_wait_and_the_yes(void **state)
+{
+	struct agent_now now = at(10), late = at(10 + APPROVAL_START_MS);
+	struct approval_answer yes = {true, 2, "p", "socket", ""};
+
+	(void)state;
+	assert_int_equal(approval_join(request, "two", TIMEOUT, &now), 0);
+	assert_int_equal(approval_withdraw(request, "nobody", "w", &now), 0);
+	assert_string_equal(approval_withdrawn_by(request, "one"), "");
+	assert_int_equal(approval_withdraw(request, "one", "who: why", &now), 2);
+	assert_int_equal(approval_withdraw(request, "one", "again", &now), 0);
+	assert_string_equal(approval_withdrawn_by(request, "one"), "who: why");
+	/* The other one waits still, and the yes is for it alone. */
+	assert_int_equal(approval_state(request, &now), APPROVAL_PENDING);
+	assert_int_equal(approval_waiting(request, &now), 1);
+	assert_int_equal(approval_at_start(request, "two", &now), APPROVAL_EXPIRED);
+	assert_int_equal(approval_answer(request, &yes, &now), 0);
+	assert_int_equal(approval_of(request, "one", &now), APPROVAL_WITHDRAWN);
+	assert_int_equal(approval_at_start(request, "one", &now), APPROVAL_WITHDRAWN);
+	assert_int_equal(approval_at_start(request, "two", &now), APPROVAL_APPROVED);
+	/* A yes that was given is taken back until the run must have begun. */
+	assert_int_equal(approval_at_start(request, "two", &late), APPROVAL_EXPIRED);
+	assert_int_equal(approval_withdraw(request, "two", "w", &late), 0);
+	assert_int_equal(approval_withdraw(request, "two", "w", &now), 1);
+	assert_int_equal(approval_of(request, "two", &now), APPROVAL_WITHDRAWN);
+	assert_int_equal(approval_at_start(request, "two", &now), APPROVAL_WITHDRAWN);
+	assert_int_equal(approval_check(request, NULL), 0);
+}
+
+static void what_is_over_is_not_withdrawn(void **state)
+{
+	struct agent_now now = at(10), over = at(TIMEOUT);
+	struct approval_answer no = {false, 0, "p", "socket", ""};
+
+	(void)state;
+	assert_int_equal(approval_withdraw(request, "one", "w", &over), 0);
+	assert_int_equal(approval_answer(request, &no, &now), 0);
+	assert_int_equal(approval_withdraw(request, "one", "w", &now), 0);
+	assert_int_equal(approval_at_start(request, "one", &now), APPROVAL_EXPIRED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -344,6 +385,8 @@ int main(void)
 		row(only_the_same_question_is_joined),
 		row(a_flood_is_one_asker_within_the_time),
 		row(what_no_berm_wrote_is_told),
+		row(who_kills_takes_the_wait_and_the_yes),
+		row(what_is_over_is_not_withdrawn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
