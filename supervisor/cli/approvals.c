@@ -116,6 +116,7 @@ static void put_object(
 	json_put_string(j, "agent", r->agent[0] ? r->agent : NULL);
 	json_put_string(j, "group", r->group[0] ? r->group : NULL);
 	json_put_string(j, "task", r->task[0] ? r->task : NULL);
+	hold_json_chain(r, j);
 	json_put_u64(j, "uid", r->uid);
 	json_put_string(j, "why", r->why[0] ? r->why : NULL);
 	json_array_begin(j, "argv");

@@ -59,9 +59,13 @@ struct hold_signals {
 	int client_fd; /* borrowed: signals of a client, as daemon/live-client.h has them; or -1 */
 	sigset_t mask; /* as it was */
 	int arrived;   /* 0: none */
+	const struct hold_question *question; /* borrowed: its ends */
+	bool gone;                            /* nobody waits any more */
 };
-int hold_signals_block(struct hold_signals *signals, int client_fd, struct error *err) must_check;
-void hold_signals_look(struct hold_signals *signals);
+int hold_signals_block(struct hold_signals *signals, const struct hold_question *question,
+	struct error *err) must_check;
+/* 0, or why what is held goes on in no case: as hold(). */
+int hold_signals_look(struct hold_signals *signals, struct error *err) must_check;
 void hold_signals_restore(struct hold_signals *signals);
 
 /* Have a person asked: the last part of hold(). */

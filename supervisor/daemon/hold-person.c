@@ -182,7 +182,6 @@ static void wait_a_while(struct waiting *w)
 	if (w->watch_fd >= 0)
 		while (read(w->watch_fd, events, sizeof(events)) > 0)
 			continue;
-	hold_signals_look(w->signals);
 	look_at_terminal(w);
 	look_at_program(w);
 }
@@ -282,11 +281,12 @@ static int wait_for_it(struct waiting *w, struct hold_answer *a, struct error *e
 		if (!w->channels)
 			return unreachable(w, a, err);
 		wait_a_while(w);
-		if (w->signals->arrived) {
+		r = hold_signals_look(w->signals, err);
+		if (r < 0) {
 			a->answer = "withdrawn";
 			requests_leave(&w->requests, w->asked.id, waiter_of(w->question));
 			terminal_end(&w->terminal, "taken back");
-			return error_set(err, -EINTR, ERROR_REFUSED, "ended while it was held");
+			return r;
 		}
 	}
 }
@@ -326,7 +326,13 @@ static int ask(struct waiting *w, struct hold_answer *a, struct error *err)
 	if (r < 0)
 		return r;
 	ask_program(w);
-	if (w->channels & APPROVAL_SOCKET)
+	/* Who reads this is a tool, and cannot answer. */
+	if (wanted.n_delegated_by)
+		log_line("the run of %s is held: it waits until a person has answered, at most "
+			 "%llu s (question %s)",
+			wanted.agent, (unsigned long long)(w->rules->timeout_ms / 1000),
+			w->asked.id);
+	else if (w->channels & APPROVAL_SOCKET)
 		log_line("held until somebody answers: berm approve %s (or deny)", w->asked.id);
 	return 0;
 }

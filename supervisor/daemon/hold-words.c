@@ -125,6 +125,19 @@ static void put_or_null(struct json *j, const char *key, const char *words)
 	json_put_string(j, key, words && words[0] ? words : NULL);
 }
 
+void hold_json_chain(const Berm__Wire__ApprovalRequest *shown, struct json *j)
+{
+	json_array_begin(j, "delegated_by");
+	for (size_t i = 0; i < shown->n_delegated_by; i++) {
+		json_object_begin(j, NULL);
+		json_put_string(j, "run", shown->delegated_by[i]->run);
+		json_put_string(j, "agent", shown->delegated_by[i]->agent);
+		json_put_string(j, "agent_id", shown->delegated_by[i]->agent_id);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
 void hold_json(
 	const struct hold_question *question, const char *id, const char *gate, struct text *out)
 {
@@ -140,6 +153,7 @@ void hold_json(
 	put_or_null(&j, "agent", shown->agent);
 	put_or_null(&j, "group", shown->group);
 	put_or_null(&j, "task", shown->task);
+	hold_json_chain(shown, &j);
 	json_put_string(&j, "profile", shown->profile);
 	put_hex(&j, "profile_digest", &shown->profile_digest);
 	json_array_begin(&j, "argv");

@@ -84,8 +84,9 @@ static void prepare(const struct hold_question *question, const Berm__Wire__Appr
 
 static bool is_meant(void *signals)
 {
-	hold_signals_look(signals);
-	return ((struct hold_signals *)signals)->arrived;
+	struct error ignored = {0};
+
+	return hold_signals_look(signals, &ignored) < 0;
 }
 
 /* All at once; each is asked, whatever the others say: their answers belong in the record. */
@@ -146,9 +147,8 @@ static int ask_all(const struct hold_question *question, struct hold_signals *si
 			HOLD_ANSWERS_MAX - 1);
 	if (count && ask_gates(question, signals, answers, &verdict, err) < 0)
 		return err->code;
-	hold_signals_look(signals);
-	if (signals->arrived)
-		return error_set(err, -EINTR, ERROR_REFUSED, "ended while it was held");
+	if (hold_signals_look(signals, err) < 0)
+		return err->code;
 	if (verdict == VERDICT_DENY)
 		return gates_said_no(answers, err);
 	if (verdict != VERDICT_ASK && !asks_person(question))
@@ -168,7 +168,7 @@ int hold(const struct hold_question *question, struct hold_answers *ret_answers,
 	*ret_answers = (struct hold_answers){0};
 	/* Whoever ignores the end of children never learns how they ended. */
 	sigaction(SIGCHLD, &usual, &before);
-	r = hold_signals_block(&signals, question->client_fd, err);
+	r = hold_signals_block(&signals, question, err);
 	if (r == 0)
 		r = ask_all(question, &signals, ret_answers, err);
 	ret_answers->signal = signals.arrived;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "wire/approval.pb-c.h"
 #include "wire/plan.pb-c.h"
@@ -13,6 +14,13 @@
 /* Hold something until gates and people have said yes to it: a run before its tool is started, a
  * change set before it is kept. Nobody can widen anything by an answer: what is held goes on as it
  * was shown, or not at all. */
+
+/* Ready for one of these events (poll(2)), it says that nobody waits any more. */
+struct hold_end {
+	int fd; /* borrowed; -1: none */
+	short events;
+};
+#define HOLD_ENDS_MAX 3
 
 struct hold_question {
 	const char *state;                  /* directory */
@@ -27,6 +35,8 @@ struct hold_question {
 	const Berm__Wire__ApprovalRequest *shown;
 	bool no_terminal; /* whoever sits there has no say */
 	int client_fd;    /* reads the signals of who asked through a supervisor, or -1 */
+	struct hold_end ends[HOLD_ENDS_MAX];
+	size_t n_ends;
 	/* As root: who the programs of a profile run as; those of the operator run as this process.
 	 */
 	uid_t uid;
@@ -58,7 +68,8 @@ struct hold_answers {
 bool hold_is_wanted(const struct hold_question *question);
 /* Wait for the answers. 0: everybody who was asked said yes. Kind REFUSED: no, not in time, nobody
  * could be asked, or asked too often; -EINTR (REFUSED): a signal came that ends this process, and
- * the question was taken back. *ret_answers: who said what, also then. */
+ * the question was taken back; -ECANCELED (REFUSED): so it was since nobody waits any more.
+ * *ret_answers: who said what, also then. */
 int hold(const struct hold_question *question, struct hold_answers *ret_answers,
 	struct error *err) must_check;
 
@@ -67,6 +78,8 @@ int hold(const struct hold_question *question, struct hold_answers *ret_answers,
 bool hold_line(const Berm__Wire__ApprovalRequest *shown, size_t max_bytes, struct text *out);
 /* The details, safe to show, `before` in front of each line. */
 void hold_details(const Berm__Wire__ApprovalRequest *shown, const char *before, struct text *out);
+/* Who delegated it, from the first run on: "delegated_by" of the object that is open. */
+void hold_json_chain(const Berm__Wire__ApprovalRequest *shown, struct json *j);
 /* The body of a record about it; everything is borrowed. `shown` as above. */
 void hold_record(const struct hold_answer *answer, const Berm__Wire__ApprovalRequest *shown,
 	const ProtobufCBinaryData *target, Berm__Wire__Approval *ret_approval);

@@ -9,11 +9,12 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <sodium.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#define DIGEST_DOMAIN "berm held run 3"
+#define DIGEST_DOMAIN "berm held run 4"
 
 /* ---- the digest of what is shown ---- */
 
@@ -112,6 +113,10 @@ static void make_digest(const struct session *session, const Berm__Wire__Approva
 	add_words(&state, shown->why);
 	add(&state, &shown->on, sizeof(shown->on));
 	add(&state, shown->details.data, shown->details.len);
+	for (size_t i = 0; i < shown->n_delegated_by; i++) {
+		add_words(&state, shown->delegated_by[i]->run);
+		add_words(&state, shown->delegated_by[i]->agent_id);
+	}
 	add(&state, session->plan_digest, sizeof(session->plan_digest));
 	add_program(&state, session->plan);
 	add_input(&state);
@@ -171,8 +176,38 @@ static void put_details(const struct session *session, struct text *out)
 		text_printf(out, "time limit: %s\n",
 			number_format_duration(request->timeout_ms, time, sizeof(time)));
 	for (size_t i = 0; i < session->chain.count; i++)
-		text_printf(out, "asked for by the agent %s\n", session->chain.hops[i].agent);
+		text_printf(out, "asked for by the agent %s, run %s\n",
+			session->chain.hops[i].agent, session->chain.hops[i].run);
 	put_input(out);
+}
+
+static void put_chain(const struct session *session, struct session_hold *held)
+{
+	const struct delegation_chain *chain = &session->chain;
+
+	for (size_t i = 0; i < chain->count; i++) {
+		berm__wire__approval_hop__init(&held->hops[i]);
+		held->hops[i].run = words_of(chain->hops[i].run);
+		held->hops[i].agent_id = words_of(chain->hops[i].agent_id);
+		held->hops[i].agent = words_of(chain->hops[i].agent);
+		held->chain[i] = &held->hops[i];
+	}
+	held->shown.n_delegated_by = chain->count;
+	held->shown.delegated_by = held->chain;
+}
+
+/* Whose rate counts: of a run that was delegated the agent whose tool asked for it. The other one's
+ * own questions are asked however often that asks. */
+static char *asker_of(const struct session *session)
+{
+	const struct delegation_chain *chain = &session->chain;
+	const Berm__Wire__Agent *agent = session_agent(session);
+	char user[32];
+
+	snprintf(user, sizeof(user), "uid %u", (unsigned)session->caller.uid);
+	return strdup(chain->count ? chain->hops[chain->count - 1].agent_id
+		      : agent      ? agent->id
+				   : user);
 }
 
 /* call: of a write, what the tool is about to do; or NULL. */
@@ -182,12 +217,11 @@ static int fill(
 	Berm__Wire__ApprovalRequest *shown = &held->shown;
 	const Berm__Wire__Plan *plan = session->plan;
 	const Berm__Wire__Agent *agent = session_agent(session);
-	char asker[32];
 
 	berm__wire__approval_request__init(shown);
-	snprintf(asker, sizeof(asker), "uid %u", (unsigned)session->caller.uid);
 	shown->on = call ? HELD_WRITE : HELD_RUN;
-	shown->asker = strdup(agent ? agent->id : asker);
+	shown->asker = asker_of(session);
+	put_chain(session, held);
 	shown->argv = calloc(plan->n_argv + 1, sizeof(*shown->argv));
 	shown->digest.data = malloc(APPROVAL_DIGEST_BYTES);
 	if (call)
@@ -272,6 +306,7 @@ static struct hold_question question_of(
 	const struct session *session, const Berm__Wire__ApprovalRequest *shown)
 {
 	const struct agent_run *run = session->agent_run;
+	const struct delegation_origin *above = session->request->delegated;
 
 	return (struct hold_question){.state = session->places.state,
 		.rules = session->plan->approvals,
@@ -280,6 +315,10 @@ static struct hold_question question_of(
 		.shown = shown,
 		.no_terminal = run && !run->is_operator,
 		.client_fd = session->request->client ? session->request->client->signals_fd : -1,
+		.ends = {{above ? above->link_fd : -1, POLLRDHUP},
+			{above ? above->client_fd : -1, POLLRDHUP},
+			{above ? above->init_fd : -1, POLLIN}},
+		.n_ends = above ? 3 : 0,
 		.uid = run ? geteuid() : session->caller.uid,
 		.gid = run ? getegid() : session->caller.gid};
 }
@@ -322,6 +361,7 @@ int session_hold_write(const struct session *session, struct session_hold *hold_
 	question.why = NULL;
 	question.no_terminal = true;
 	question.client_fd = -1;
+	question.n_ends = 0;
 	return hold(&question, &hold_->answers, err);
 }
 

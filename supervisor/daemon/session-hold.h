@@ -2,6 +2,7 @@
 #pragma once
 
 #include "daemon/hold.h"
+#include "govern/delegation.h"
 
 /* The hold of a run, between its plan and its tool. */
 
@@ -10,6 +11,8 @@ struct session;
 struct session_hold {
 	Berm__Wire__ApprovalRequest shown; /* parts are owned: session_hold_finish() */
 	struct text details;               /* of shown */
+	Berm__Wire__ApprovalHop hops[DELEGATION_HOPS_MAX],
+		*chain[DELEGATION_HOPS_MAX]; /* likewise */
 	struct hold_answers answers;
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "govern/approval.h"
 
+#include "govern/delegation.h"
 #include "wire/held.h"
 
 #include <string.h>
@@ -35,6 +36,8 @@ static const char *wrong_with(const Berm__Wire__ApprovalRequest *r)
 		return "an unknown way to answer";
 	if (r->n_waiters == 0 || r->n_waiters > APPROVAL_WAITERS_MAX)
 		return "nobody, or too many, who wait";
+	if (r->n_delegated_by > DELEGATION_HOPS_MAX)
+		return "a chain that is too long";
 	if (r->verdict > BERM__WIRE__APPROVAL_VERDICT__APPROVAL_VERDICT_NO)
 		return "an unknown verdict";
 	if (r->verdict && r->answered_boot_ms < r->asked_boot_ms)

@@ -16,6 +16,7 @@ import cases_changes  # noqa: E402
 import cases_crowd  # noqa: E402
 import cases_approvals  # noqa: E402
 import cases_commit  # noqa: E402
+import cases_delegated_approvals  # noqa: E402
 import cases_delegation  # noqa: E402
 import cases_emergency  # noqa: E402
 import cases_failpoints  # noqa: E402
@@ -59,7 +60,8 @@ SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools
           "profiles": cases_profiles.ROWS, "changes": cases_changes.ROWS + cases_staged.ROWS + cases_shown.ROWS +
                     cases_trees.ROWS,
           "learn": cases_learn.ROWS, "pinned": cases_pinned.ROWS, "agents": cases_agents.ROWS,
-          "pace": cases_pace.ROWS + cases_backup.ROWS, "delegation": cases_delegation.ROWS,
+          "pace": cases_pace.ROWS + cases_backup.ROWS,
+          "delegation": cases_delegation.ROWS + cases_delegated_approvals.ROWS,
           "supervise": cases_supervise.ROWS + cases_crowd.ROWS,
           "control": cases_supervise_x.ROWS + cases_supervise_peer.ROWS,
           "approvals": cases_approvals.ROWS + cases_gates.ROWS + cases_commit.ROWS + cases_writes.ROWS +
