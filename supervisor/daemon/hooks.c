@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/hooks.h"
 
+#include "policy/trust.h"
+
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -47,10 +49,15 @@ static int make_input(const struct hook *hook)
 	return take_fd(&fd);
 }
 
-/* Whoever can write to the program is who judges. */
+/* Whoever can write to the program, or can lay another one in its place, is who judges. Nobody else
+ * can do either between this and its start. */
 static bool is_trusted(const struct hook *hook)
 {
+	struct error ignored = {0};
 	struct stat st;
+
+	if (trust_way(hook->argv[0], geteuid() == 0 ? hook->uid : geteuid(), &ignored) < 0)
+		return false;
 
 	if (stat(hook->argv[0], &st) < 0 || !S_ISREG(st.st_mode) || st.st_mode & 022)
 		return false;
@@ -149,7 +156,7 @@ void hook_start(struct hook *hook)
 	if (!is_trusted(hook))
 		return fail(hook, -EPERM,
 			"is not there, or not a file that its owner (root, or who starts the run) "
-			"alone can write");
+			"alone can write, in directories of such owners alone");
 	input = make_input(hook);
 	if (input < 0 || launch(hook, input) < 0)
 		fail(hook, -EREMOTEIO, "could not be started");

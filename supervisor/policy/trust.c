@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #define OVERFLOW_UID 65534
+#define LINKS_MAX 40 /* as the kernel follows */
 
 /* The first line of /proc/self/uid_map covers every uid in the initial namespace only. */
 static bool in_user_namespace(void)
@@ -92,6 +93,63 @@ static int check_link(const char *path, uid_t trusted_uid, bool *ret_linked, str
 	if (!inside)
 		return error_errno(err, "look at %s", path);
 	return check_directories(inside, trusted_uid, err);
+}
+
+static int check_way(const char *path, uid_t trusted_uid, unsigned links, struct error *err);
+
+/* One link of the way: where it leads, and the rest of the way from there. */
+static int follow(
+	const char *path, size_t end, uid_t trusted_uid, unsigned links, struct error *err)
+{
+	char link[PATH_MAX], target[PATH_MAX], next[PATH_MAX];
+	size_t parent = end;
+	ssize_t n;
+	int length;
+
+	snprintf(link, sizeof(link), "%.*s", (int)end, path);
+	n = readlink(link, target, sizeof(target));
+	if (n < 0)
+		return error_errno(err, "look at %s", link);
+	while (parent > 0 && path[parent - 1] != '/')
+		parent--;
+	length = snprintf(next, sizeof(next), "%.*s%.*s%s", target[0] == '/' ? 0 : (int)parent,
+		path, (int)n, target, path + end);
+	if (links == 0 || n >= (ssize_t)sizeof(target) || length >= (int)sizeof(next))
+		return error_set(err, -ELOOP, ERROR_INPUT, "%s leads too far", link);
+	return check_way(next, trusted_uid, links - 1, err);
+}
+
+static int check_way(const char *path, uid_t trusted_uid, unsigned links, struct error *err)
+{
+	int r = check_directory("/", trusted_uid, err);
+
+	for (size_t end = 1; r == 0 && path[end - 1];) {
+		char part[PATH_MAX];
+		struct stat st;
+
+		end += strcspn(path + end, "/");
+		if (end >= sizeof(part))
+			return error_set(err, -ENAMETOOLONG, ERROR_INPUT, "%s is too long", path);
+		snprintf(part, sizeof(part), "%.*s", (int)end, path);
+		if (lstat(part, &st) < 0)
+			return error_errno(err, "look at %s", part);
+		if (S_ISLNK(st.st_mode))
+			return trust_owner(st.st_uid, trusted_uid)
+				       ? follow(path, end, trusted_uid, links, err)
+				       : refuse(err, part, "is a link of another user");
+		if (!path[end])
+			return 0;
+		r = check_directory(part, trusted_uid, err);
+		end++;
+	}
+	return r;
+}
+
+int trust_way(const char *path, uid_t trusted_uid, struct error *err)
+{
+	if (path[0] != '/')
+		return error_set(err, -EINVAL, ERROR_INPUT, "%s is no absolute path", path);
+	return check_way(path, trusted_uid, LINKS_MAX, err);
 }
 
 static int check_file(

@@ -10,6 +10,12 @@
 /* True where a file of that owner may be read: the owner is root or trusted_uid. */
 bool trust_owner(uid_t owner, uid_t trusted_uid);
 
+/* 0 where nobody but root and trusted_uid can make the absolute path lead elsewhere: each directory
+ * and each symbolic link on the way, also those that a link leads through, is theirs, and no
+ * directory is writable by others but a sticky one. Nothing is said about the file at its end. In a
+ * user namespace as trust_read(). -EPERM; as lstat(2). */
+int trust_way(const char *path, uid_t trusted_uid, struct error *err) must_check;
+
 /* Read a profile file that nobody but root and trusted_uid can change: a regular file of theirs,
  * not writable by group or others, in directories that are (up to /) theirs and not writable by
  * others either, or sticky. A symbolic link on the way is followed when it is theirs. In a user

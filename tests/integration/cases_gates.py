@@ -89,7 +89,7 @@ def a_program_can_answer(world, sandbox, case):
 
 @row("privilege")
 def a_program_has_nothing_of_berms(world, _sandbox, case):
-    world.gates(world.gate("looks", "exec 2>&1; { id -u; env | sort; ls /proc/self/fd | wc -l; pwd;"
+    world.gates(world.gate("looks", "exec 2>&1; { id -u; env | sort; echo fds $(ls /proc/self/fd); pwd;"
                            " grep -E 'Cap|NoNewPrivs' /proc/self/status; } > %s/seen; %s" % (world.top, YES)))
     case.code(world.run("/bin/true"), 0)
     with open(world.top + "/seen", encoding="utf-8") as file:
@@ -97,6 +97,8 @@ def a_program_has_nothing_of_berms(world, _sandbox, case):
     case.that("NoNewPrivs:\t1" in seen, seen)
     for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
         case.that("%s:\t%016x" % (name, 0) in seen, seen)
+    # The fourth is the directory that ls reads.
+    case.that([line.split()[1:] for line in seen if line.startswith("fds ")] == [["0", "1", "2", "3"]], seen)
     case.that("BERM_STATE_DIR" not in "".join(seen) and "/" in seen, seen)
 
 
@@ -155,7 +157,7 @@ def whose_gate_it_is_says_who_it_runs_as(world, sandbox, case):
             os.chmod(own, 0o644)
             os.chown(own, owner, owner)
             words = ["--ceiling", own]
-        os.chmod(world.top, 0o777)
+        os.chmod(world.top, 0o1777)
         result = harness.run([sandbox.berm, "run", *words, "-p", world.profile, "--state-dir", world.state, "--",
                               "/bin/true"], env=dict(sandbox.environment(), SUDO_UID=str(sandbox.uid),
                                                      SUDO_GID=str(sandbox.uid)), cwd=sandbox.ws)
@@ -173,7 +175,30 @@ def a_judge_that_the_run_can_change_is_refused(world, sandbox, case):
     case.that(result.code == 2 and "could change" in result.errors and not ran(sandbox), *result.describe())
 
 
+@row("swap")
+def a_judge_that_others_can_replace_is_not_asked(world, sandbox, case):
+    """In a directory that others can write to, behind a link there, or through one: also once it was trusted."""
+    shared, kept = world.top + "/shared", world.top + "/kept"
+    for path in (shared, kept):
+        os.mkdir(path, 0o755)
+        world.sandbox.write_text(path + "/judge", JUDGE % {"top": world.top, "body": YES})
+        os.chmod(path + "/judge", 0o755)
+    os.symlink(kept, shared + "/way")
+    os.symlink(kept + "/judge", shared + "/link")
+    # A link in a place of one's own that leads through such a place.
+    os.symlink(shared + "/way", kept + "/through")
+    for place in ("shared/judge", "shared/way/judge", "shared/link", "kept/through/judge"):
+        world.use("gates: [{name: judge, exec: [%s/%s, judge], on: [run]}]\n" % (world.top, place))
+        for mode, code in ((0o755, 0), (0o777, 126), (0o775, 126), (0o1777, 0)):
+            os.chmod(shared, mode)
+            sandbox.fresh()
+            result = world.run(*TOUCH)
+            case.that(result.code == code and ran(sandbox) == (code == 0), place, "%o" % mode, *result.describe())
+            case.that(code == 0 or "of such owners alone" in result.errors, place, *result.describe())
+
+
 ROWS = [
+    ("a judge that others can put another one in place of is not asked", a_judge_that_others_can_replace_is_not_asked),
     ("of several gates the strictest answer wins, and each is recorded", the_strictest_gate_wins),
     ("whatever is no answer of a gate is no", what_is_no_answer_is_no),
     ("a gate can ask for a person", a_gate_can_ask_for_a_person),
