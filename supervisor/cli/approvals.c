@@ -95,7 +95,8 @@ static void put_lines(
 	text_puts(out, ": ");
 	if (!hold_line(r, LINE_BYTES, out))
 		text_puts(out, "\n    that is not all of it (--json)");
-	hold_details(r, "\n    ", out);
+	if (!hold_details(r, "\n    ", out))
+		text_puts(out, "\n    these lines are not all of it (--json)");
 	text_puts(out, "\n");
 	if (!(r->channels & APPROVAL_SOCKET))
 		text_puts(out, "    not to be answered here (approvals.channels)\n");

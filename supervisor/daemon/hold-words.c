@@ -14,6 +14,16 @@
 
 /* ---- for people ---- */
 
+/* False where it did not fit. */
+static bool put_escaped(struct text *out, const char *bytes, size_t length, size_t max_bytes)
+{
+	autotext struct text all = {0};
+
+	text_escape(&all, bytes, length, SIZE_MAX);
+	text_escape(out, bytes, length, max_bytes);
+	return !all.failed && all.length <= max_bytes;
+}
+
 /* In quotes where it could be taken for several words, or for none. */
 static void put_word(const ProtobufCBinaryData *word, size_t max_bytes, struct text *out)
 {
@@ -69,8 +79,9 @@ static void put_words(struct text *out, const char *before, const char *words)
 	text_escape(out, words, strlen(words), ARGUMENT_BYTES);
 }
 
-void hold_details(const Berm__Wire__ApprovalRequest *shown, const char *before, struct text *out)
+bool hold_details(const Berm__Wire__ApprovalRequest *shown, const char *before, struct text *out)
 {
+	bool whole = true;
 	const char *line = (const char *)shown->details.data, *end = line + shown->details.len;
 
 	while (line && line < end) {
@@ -78,9 +89,10 @@ void hold_details(const Berm__Wire__ApprovalRequest *shown, const char *before, 
 		size_t length = feed ? (size_t)(feed - line) : (size_t)(end - line);
 
 		text_puts(out, before);
-		text_escape(out, line, length, DETAILS_BYTES);
+		whole = put_escaped(out, line, length, DETAILS_BYTES) && whole;
 		line += length + 1;
 	}
+	return whole;
 }
 
 bool hold_words(const struct hold_question *q, struct text *out)
@@ -100,7 +112,8 @@ bool hold_words(const struct hold_question *q, struct text *out)
 	text_puts(out, ":\n  ");
 	whole = hold_line(shown, SHOWN_BYTES, out);
 	put_words(out, "\n  asked because ", q->why ? q->why : "");
-	hold_details(shown, "\n  ", out);
+	/* Of a commit as much is shown as there is room for, and the digest of all. */
+	whole = (hold_details(shown, "\n  ", out) || shown->on == HELD_COMMIT) && whole;
 	return whole && out->length < 3 * SHOWN_BYTES && !out->failed;
 }
 

@@ -76,8 +76,8 @@ int hold(const struct hold_question *question, struct hold_answers *ret_answers,
 /* The command line that is held: one line, safe to show, words in quotes where they need it. False
  * where it is longer than max_bytes: cut there, and how much is shown. */
 bool hold_line(const Berm__Wire__ApprovalRequest *shown, size_t max_bytes, struct text *out);
-/* The details, safe to show, `before` in front of each line. */
-void hold_details(const Berm__Wire__ApprovalRequest *shown, const char *before, struct text *out);
+/* The details, safe to show, `before` in front of each line. False where a line is cut. */
+bool hold_details(const Berm__Wire__ApprovalRequest *shown, const char *before, struct text *out);
 /* Who delegated it, from the first run on: "delegated_by" of the object that is open. */
 void hold_json_chain(const Berm__Wire__ApprovalRequest *shown, struct json *j);
 /* The body of a record about it; everything is borrowed. `shown` as above. */

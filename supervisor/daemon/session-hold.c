@@ -136,6 +136,18 @@ static ProtobufCBinaryData bytes_of(const void *bytes, size_t length)
 	return (ProtobufCBinaryData){length, (uint8_t *)(uintptr_t)bytes};
 }
 
+/* One line, whatever the value holds: nobody who chooses one writes lines of his own below it. */
+static void put_line(struct text *out, const char *what, const char *value)
+{
+	text_puts(out, what);
+	for (; *value; value++)
+		if (*value == '\n')
+			text_puts(out, "\\n");
+		else
+			text_append(out, value, 1);
+	text_puts(out, "\n");
+}
+
 /* What it will read from, for people. */
 static void put_input(struct text *out)
 {
@@ -147,7 +159,7 @@ static void put_input(struct text *out)
 		return;
 	path[n] = '\0';
 	if (!S_ISCHR(st.st_mode))
-		text_printf(out, "standard input: %s\n", path);
+		put_line(out, "standard input: ", path);
 }
 
 static bool is_extra(const struct session_request *request, const char *word)
@@ -169,7 +181,7 @@ static void put_details(const struct session *session, struct text *out)
 
 	for (size_t i = 0; i < plan->n_environment; i++)
 		if (is_extra(request, plan->environment[i]))
-			text_printf(out, "environment: %s\n", plan->environment[i]);
+			put_line(out, "environment: ", plan->environment[i]);
 	for (size_t i = 0; i < plan->n_degraded; i++)
 		text_printf(out, "weaker: without %s\n", plan->degraded[i]);
 	if (request->timeout_ms)

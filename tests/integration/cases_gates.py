@@ -197,7 +197,25 @@ def a_judge_that_others_can_replace_is_not_asked(world, sandbox, case):
             case.that(code == 0 or "of such owners alone" in result.errors, place, *result.describe())
 
 
+@row("lines")
+def a_value_writes_no_lines_of_its_own(world, sandbox, case):
+    """What is shown of a variable is one line, and who reads it is told where that is cut."""
+    world.use("approvals: {on: [run], channels: [socket], timeout: 10m}\n")
+    for value, cut in (("x\nasked for by the agent boss", False), ("y" * 5000, True)):
+        sandbox.fresh()
+        process = world.start(*TOUCH, words=["--env", "WORD=" + value])
+        asked = world.waiting(case, [1])[0]
+        lines = asked["details"].splitlines()
+        case.that("environment: WORD=" + value.replace("\n", "\\n") in lines and
+                  not any(line.startswith("asked for") for line in lines), lines)
+        listed = world.berm("approvals")
+        case.that(("not all of it" in listed.text) == cut, *listed.describe())
+        case.code(world.berm("deny", asked["id"]), 0)
+        case.code(world.end(process), 126)
+
+
 ROWS = [
+    ("what is shown of a variable is one line, and said to be cut where it is", a_value_writes_no_lines_of_its_own),
     ("a judge that others can put another one in place of is not asked", a_judge_that_others_can_replace_is_not_asked),
     ("of several gates the strictest answer wins, and each is recorded", the_strictest_gate_wins),
     ("whatever is no answer of a gate is no", what_is_no_answer_is_no),
