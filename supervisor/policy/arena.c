@@ -73,3 +73,12 @@ void *arena_grow(struct arena *arena, void *items, size_t count, size_t item_siz
 		memcpy(larger, items, count * item_size);
 	return larger;
 }
+
+size_t arena_capacity(size_t count)
+{
+	size_t capacity = GROW_FIRST;
+
+	while (count && capacity < count)
+		capacity *= 2;
+	return count ? capacity : 0;
+}

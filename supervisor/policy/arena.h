@@ -22,5 +22,8 @@ char *arena_copy(struct arena *arena, const char *bytes, size_t length) must_che
 char *arena_string(struct arena *arena, const char *string) must_check;
 /* Room for one more item behind items[count]: returns items, or a larger copy of it, the new item
  * zeroed; NULL when memory ran out. Every growth of an array must go through this, since it takes
- * the capacity from the count. */
+ * the capacity from the count; one that was made otherwise needs arena_capacity() of room. */
 void *arena_grow(struct arena *arena, void *items, size_t count, size_t item_size) must_check;
+/* Items for which an array of `count` has to have room, so that arena_grow() can take it further.
+ */
+size_t arena_capacity(size_t count);

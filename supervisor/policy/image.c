@@ -150,8 +150,9 @@ void *image_list(struct image *m, void *items, size_t *count, size_t size, size_
 	void (*code)(struct image *m, void *item))
 {
 	*count = image_count(m, *count, least_bytes);
+	/* The session adds to what it has read. */
 	if (!m->out)
-		items = take_room(m, *count, size);
+		items = take_room(m, arena_capacity(*count), size);
 	if (!items)
 		*count = 0;
 	for (size_t i = 0; i < *count && !m->failed; i++)

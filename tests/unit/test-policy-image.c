@@ -3,6 +3,7 @@
 
 #include "policy/image.h"
 #include "policy/load.h"
+#include "policy/loaded.h"
 
 #include <string.h>
 
@@ -78,11 +79,43 @@ static void an_image_of_other_files_is_refused(void **state)
 	assert_null(read);
 }
 
+/* Of every length: what is added must not lie on what came from the image. */
+static void lists_of_an_image_can_grow(void **state)
+{
+	(void)state;
+	for (size_t count = 1; count <= 9; count++) {
+		struct path_rule rules[9] = {0}, *grown;
+		struct profile with = *profile;
+		autoprofile struct profile *read = NULL;
+		autotext struct text image = {0};
+		struct error err = {0};
+
+		for (size_t i = 0; i < count; i++)
+			rules[i] = (struct path_rule){.path = "/some", .written = "/some"};
+		with.fs.deny.items = rules;
+		with.fs.deny.count = count;
+		profile_image_write(&with, &image);
+		assert_int_equal(
+			profile_image_read(image.data, image.length, NULL, NULL, &read, &err), 0);
+		grown = arena_grow(&((struct loaded *)read)->arena, read->fs.deny.items, count,
+			sizeof(*grown));
+		assert_non_null(grown);
+		grown[count].path = "/added";
+		for (size_t i = 0; i < count; i++)
+			assert_string_equal(grown[i].path, "/some");
+		assert_int_equal(read->fs.read.count, profile->fs.read.count);
+		for (size_t i = 0; i < profile->fs.read.count; i++)
+			assert_string_equal(
+				read->fs.read.items[i].path, profile->fs.read.items[i].path);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_image_that_is_not_whole_is_refused),
 		cmocka_unit_test(an_image_of_other_files_is_refused),
+		cmocka_unit_test(lists_of_an_image_can_grow),
 	};
 
 	return cmocka_run_group_tests(tests, load, release);
