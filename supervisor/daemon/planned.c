@@ -3,9 +3,12 @@
 
 #include "daemon/plan-guard.h"
 #include "daemon/planner.h"
+#include "policy/ceiling.h"
 #include "policy/image.h"
 
 #include <string.h>
+
+#define PLANNED_CEILINGS_MAX 2 /* struct places */
 
 static char *or_empty(const char *string)
 {
@@ -87,7 +90,8 @@ static int take_profile(struct planner_files *files, const Berm__Wire__PlannerAn
 	return r;
 }
 
-int planned_load(const struct profile_request *request, struct profile **ret_profile,
+/* By a planner that has seen nothing else, and sees nothing after. */
+static int load(const struct profile_request *request, struct profile **ret_profile,
 	struct text *diagnostics, struct error *err)
 {
 	const struct profile_variables *v = &request->variables;
@@ -110,15 +114,104 @@ int planned_load(const struct profile_request *request, struct profile **ret_pro
 	load.state = or_empty(v->state);
 	load.run_id = or_empty(v->run_id);
 	load.uid = or_empty(v->uid);
+	load.as_ceiling = request->as_ceiling;
 	load.operator_uid = request->operator_uid;
 	load.trusted_uid = request->trusted_uid;
 	planner_files_begin(&files, request);
-	r = ask(&order, &files, diagnostics, &answer, err);
+	r = planners_done(err);
+	if (r == 0)
+		r = ask(&order, &files, diagnostics, &answer, err);
 	if (r == 0 && answer)
 		r = take_profile(&files, answer, ret_profile, err);
 	if (answer)
 		berm__wire__planner_answer__free_unpacked(answer, NULL);
 	planner_files_finish(&files);
+	if (r == 0)
+		r = planners_done(err);
+	return r;
+}
+
+/* ---- its ceilings ---- */
+
+static const struct source_file *find_file(const struct profile *profile, const char *real)
+{
+	const struct source_file *file = profile->sources;
+
+	while (file && strcmp(file->real, real) != 0)
+		file = file->next;
+	return file;
+}
+
+/* Between two readings its operator may have written another one. */
+static int check_same_files(
+	const struct profile *ceiling, const struct profile *profile, struct error *err)
+{
+	for (const struct source_file *file = ceiling->sources; file; file = file->next) {
+		const struct source_file *then = find_file(profile, file->real);
+
+		if (!then)
+			return no_answer(err, "leaves out a file of a ceiling");
+		if (then->length != file->length ||
+			memcmp(then->data, file->data, file->length) != 0)
+			return error_set(err, -EAGAIN, ERROR_REFUSED,
+				"the ceiling %s was changed while the run was prepared; start it "
+				"again",
+				file->name);
+	}
+	return 0;
+}
+
+/* Each by itself: what somebody else wrote was in no process that reads it. */
+static int load_ceilings(const struct profile_request *request, const struct profile *profile,
+	struct profile *ceilings[PLANNED_CEILINGS_MAX], size_t *ret_count, struct error *err)
+{
+	struct profile_request each = *request;
+	autotext struct text said = {0};
+	int r = 0;
+
+	each.ceilings = NULL;
+	each.as_ceiling = true;
+	for (*ret_count = 0; r == 0 && request->ceilings && request->ceilings[*ret_count];
+		++*ret_count) {
+		if (*ret_count == PLANNED_CEILINGS_MAX)
+			return error_set(err, -E2BIG, ERROR_INTERNAL, "too many ceilings");
+		each.profile = request->ceilings[*ret_count];
+		r = load(&each, &ceilings[*ret_count], &said, err);
+		if (r == 0)
+			r = check_same_files(ceilings[*ret_count], profile, err);
+	}
+	return r;
+}
+
+static int check_ceilings(
+	const struct profile_request *request, const struct profile *profile, struct error *err)
+{
+	struct profile *ceilings[PLANNED_CEILINGS_MAX] = {NULL};
+	autoarena struct arena arena = {0};
+	const char *wrong = NULL;
+	size_t count;
+	int r = load_ceilings(request, profile, ceilings, &count, err);
+
+	if (r == 0 && ceilings_hold(profile, (const struct profile *const *)ceilings, count, &arena,
+			      &wrong) < 0)
+		r = error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
+	if (r == 0 && wrong)
+		r = no_answer(err, wrong);
+	for (size_t i = 0; i < PLANNED_CEILINGS_MAX; i++)
+		profile_destroy(ceilings[i]);
+	return r;
+}
+
+int planned_load(const struct profile_request *request, struct profile **ret_profile,
+	struct text *diagnostics, struct error *err)
+{
+	autoprofile struct profile *profile = NULL;
+	int r = load(request, &profile, diagnostics, err);
+
+	if (r == 0)
+		r = check_ceilings(request, profile, err);
+	if (r == 0)
+		*ret_profile = take_ptr(&profile);
 	return r;
 }
 

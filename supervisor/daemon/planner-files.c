@@ -109,7 +109,8 @@ static void take_note(struct planner_files *files, struct source_file *file)
 		files->of_operator &= file->of_root ||
 				      files->request->trusted_uid == files->request->operator_uid;
 	/* What a ceiling of root's extends is root's as well. */
-	else if (files->tree_files == 0 && file->of_root)
+	if ((files->trees > 1 || files->request->as_ceiling) && files->tree_files == 0 &&
+		file->of_root)
 		files->trusted_uid = 0;
 	files->tree_files++;
 }

@@ -163,6 +163,7 @@ static int load(int fd, const Berm__Wire__PlannerLoad *from, Berm__Wire__Planner
 	const struct profile_request request = {.profile = from->profile,
 		.search_path = search,
 		.ceilings = ceilings,
+		.as_ceiling = from->as_ceiling,
 		.variables = {or_none(from->home), or_none(from->workdir), or_none(from->tmpdir),
 			or_none(from->state), or_none(from->run_id), or_none(from->uid)},
 		.files = &files,

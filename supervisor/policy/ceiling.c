@@ -109,6 +109,12 @@ static void narrow_scalars(struct narrowing *n)
 	now->fs.home.private &= c->fs.home.private;
 }
 
+void narrow_numbers(struct narrowing *n)
+{
+	narrow_scalars(n);
+	narrow_limits(n);
+}
+
 static bool rules_hold(const struct string_rules *rules, const char *text)
 {
 	for (size_t i = 0; i < rules->count; i++) {
@@ -257,8 +263,7 @@ void narrow_env(struct narrowing *n)
 
 static int apply(struct narrowing *n, bool of_run)
 {
-	narrow_scalars(n);
-	narrow_limits(n);
+	narrow_numbers(n);
 	narrow_fs(n);
 	n->now->of_run |= of_run;
 	if (of_run)

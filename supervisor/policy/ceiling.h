@@ -16,3 +16,11 @@ int ceiling_apply(struct profile *profile, const struct profile *ceiling, struct
  * run itself. An operator's ceiling is a bound and says nothing of that kind. */
 int ceiling_of_run(struct profile *profile, const struct profile *ceiling, struct arena *arena,
 	struct diagnostics *d) must_check;
+
+/* Whether a profile can be what ceiling_apply() made of some profile by those ceilings, in that
+ * order: programs of gates and approvals with who runs them, who is asked before what, limits, caps
+ * and demands of the host. Rules of lists are not looked at. For who was told that it is; what it
+ * needs from `arena`. *ret_wrong: what cannot be ("has …"), static, or NULL. Returns 0, or -ENOMEM.
+ */
+int ceilings_hold(const struct profile *profile, const struct profile *const *ceilings,
+	size_t count, struct arena *arena, const char **ret_wrong) must_check;

@@ -403,15 +403,16 @@ static int load_ceilings(struct loader *l)
 static int load_all(struct loader *l, const char *path)
 {
 	struct profile *p = &l->loaded->profile;
-	int r = load_tree(l, path, p, false);
+	bool as_ceiling = l->request->as_ceiling;
+	int r = load_tree(l, path, p, as_ceiling);
 
-	if (r == 0)
+	if (r == 0 && !as_ceiling)
 		lint_profile(p, l->request->variables.home, &l->d);
 	if (r == 0)
 		r = load_ceilings(l);
 	if (r == 0)
 		r = keep_files(l);
-	if (r == 0 && l->d.errors == 0)
+	if (r == 0 && l->d.errors == 0 && !as_ceiling)
 		r = protect_places(l);
 	profile_digest_end(&l->digest, p->digest);
 	return r;
@@ -455,7 +456,7 @@ int profile_load(const struct profile_request *request, struct profile **ret_pro
 		return error_set(err, -ENOMEM, ERROR_INTERNAL, "out of memory");
 	owner = &l.loaded->profile;
 	profile_digest_begin(&l.digest);
-	path = find_profile(&l);
+	path = request->as_ceiling ? request->profile : find_profile(&l);
 	if (!path)
 		return -ENOENT;
 	r = load_all(&l, path);

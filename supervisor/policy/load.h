@@ -24,6 +24,8 @@ struct profile_request {
 	const char *const *search_path; /* directories, most specific first; NULL-terminated */
 	const char *const *ceilings; /* paths of the operator's profiles, NULL-terminated, or NULL;
 					each one narrows */
+	bool as_ceiling; /* `profile` is the path of a ceiling, to be held against what it narrows
+			  * and not to be run; ceilings: NULL */
 	struct profile_variables variables;
 	const struct profile_files *files; /* policy/files.h; NULL: this process's own */
 	uid_t operator_uid; /* who this process is: what is that user's, or root's, is the

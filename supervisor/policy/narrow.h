@@ -42,6 +42,8 @@ struct narrowing {
 void narrow_note(struct narrowing *n, const char *key, const char *entry, struct source at,
 	const char *part, const struct source *by);
 
+/* What is no list: limits, caps, demands of the host, what the tool is told. */
+void narrow_numbers(struct narrowing *n);
 void narrow_fs(struct narrowing *n);
 /* For ceiling_of_run(), after narrow_fs(): no program runs from where the ceiling can write, or
  * could before it was narrowed itself. */

@@ -3,6 +3,7 @@
 
 #include "base/path.h"
 #include "loading.h"
+#include "policy/ceiling.h"
 #include "policy/decide.h"
 #include "random.h"
 
@@ -225,6 +226,19 @@ static struct profile *load(struct loading *l, const struct text *text)
 	return loading_text(l, text_string(text)) < 0 ? NULL : take_ptr(&l->profile);
 }
 
+/* Who looks whether a ceiling was applied finds that it was. */
+static void holds(const struct round *r)
+{
+	const struct profile *const above[] = {r->ceiling};
+	autoarena struct arena arena = {0};
+	const char *wrong = NULL;
+
+	assert_int_equal(ceilings_hold(r->result, above, 1, &arena, &wrong), 0);
+	if (wrong)
+		fail_msg("%s under %s: %s", text_string(&r->profile_text),
+			text_string(&r->ceiling_text), wrong);
+}
+
 /* False where one of the two is refused by itself. */
 static bool round_make(struct round *r, struct loading *l)
 {
@@ -251,6 +265,7 @@ static bool round_make(struct round *r, struct loading *l)
 		return false;
 	}
 	r->result = take_ptr(&l->profile);
+	holds(r);
 	return true;
 }
 
