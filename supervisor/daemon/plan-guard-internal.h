@@ -20,6 +20,9 @@ int guard_wrong(const struct guarded *g, const char *what);
 /* The plan does without that feature. */
 bool guard_is_degraded(const struct guarded *g, const char *feature);
 
+/* plan-guard-bounds.c: the caps and limits of the profile, all of them, by what counts here. */
+int guard_bounds(const struct guarded *g) must_check;
+
 /* plan-guard-host.c: what is done with root's rights where the plan says so. */
 int guard_mounts(const struct guarded *g) must_check;
 int guard_network(const struct guarded *g) must_check;

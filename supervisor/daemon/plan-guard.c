@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/plan-guard.h"
 
-#include "daemon/agent-run.h"
 #include "daemon/plan-guard-internal.h"
 #include "plan/compile.h"
 #include "plan/filter.h"
@@ -274,19 +273,7 @@ static int check_canaries(const struct guarded *g)
 	return 0;
 }
 
-/* ---- what its agent has left ---- */
-
-/* The caps of the profile are those that were tightened for this run. */
-static int check_caps(const struct guarded *g)
-{
-	const Berm__Wire__Plan *plan = g->plan;
-
-	for (size_t i = 0; plan->meter && i < plan->meter->n_caps; i++)
-		if (plan->meter->caps[i]->limit >
-			agent_run_cap(g->profile, plan->meter->caps[i]->counter))
-			return guard_wrong(g, "lets more be done than is left");
-	return 0;
-}
+/* ---- who is asked ---- */
 
 static bool same_words(char **is, size_t count, const struct command_words *ours)
 {
@@ -336,7 +323,7 @@ int plan_guard(const Berm__Wire__Plan *plan, const struct profile *profile,
 	static int (*const checks[])(const struct guarded *g) = {check_indices, check_run,
 		check_command, check_agent, check_identity, check_profile, check_degraded,
 		check_landlock, check_calls, guard_mounts, guard_network, guard_cgroup,
-		check_canaries, check_caps, check_approvals};
+		check_canaries, guard_bounds, check_approvals};
 	const struct guarded g = {plan, profile, facts, request, err};
 	int r = 0;
 

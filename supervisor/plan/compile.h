@@ -13,6 +13,9 @@
 
 #include <string.h>
 
+/* The run's own PID 1 lives in the same cgroup and user namespace as the tool. */
+#define PLAN_OWN_TASKS 1
+
 /* Where the lines of a profile stand in Plan.rules; the order of this list is the order in the
  * plan. Those about system calls come after them, as syscalls_compile() asks for them. */
 enum rule_section {

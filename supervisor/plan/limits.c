@@ -4,8 +4,6 @@
 #include <sys/resource.h>
 
 #define CPU_PERIOD_US 100000ULL
-/* The run's own PID 1 lives in the same cgroup and user namespace as the tool. */
-#define OWN_TASKS 1
 #define MESSAGE_QUEUE_BYTES 819200 /* the kernel's default, mq_overview(7) */
 
 static void add_rlimit(struct compiler *c, uint32_t resource, uint64_t value, uint32_t rule)
@@ -95,12 +93,12 @@ static void limit_pids(struct compiler *c)
 	if (!limit->set)
 		return;
 	if (has_controller(c, "pids")) {
-		add_cgroup_number(c, "pids.max", limit->value + OWN_TASKS, rule);
+		add_cgroup_number(c, "pids.max", limit->value + PLAN_OWN_TASKS, rule);
 		rule_enforced(c, rule, "cgroup");
 		return;
 	}
 	/* Since Linux 5.14 counted for each user namespace, and each run has one. */
-	add_rlimit(c, RLIMIT_NPROC, limit->value + OWN_TASKS, rule);
+	add_rlimit(c, RLIMIT_NPROC, limit->value + PLAN_OWN_TASKS, rule);
 	rule_enforced(c, rule, "rlimit (weaker: counted by user namespace)");
 }
 

@@ -1,28 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
-#include "base/io.h"
 #include "daemon/plan-guard.h"
 #include "facts-text.h"
+#include "hostile-bounds.h"
 #include "hostile-host.h"
-#include "policy/load.h"
+#include "loading.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* What a planner that was taken over could send as a plan. */
 
 static const char profile_text[] = "version: 1\nname: guarded\nfs:\n  read: [/usr]\n"
 				   "blast_radius: {files_changed: 10}\n"
 				   "limits: {wall_time: 5m}\n";
-static char directory[] = "/tmp/berm-guard-XXXXXX";
+static struct loading files;
 
 /* Of a run of root's in somebody's tree. */
 static const char writer_text[] =
 	"version: 1\nname: writer\nfs:\n  read: [/usr]\n  write: [/w]\n"
 	"  protect: [/w/hooks]\n"
-	"blast_radius: {files_changed: 10}\nlimits: {pids: 10}\n"
+	"blast_radius: {files_changed: 10}\nlimits: {pids: 10, open_files: 64}\n"
 	"approvals: {on: [run], channels: [exec], exec: [/usr/bin/ask]}\n"
 	"gates: [{name: judge, exec: [/usr/bin/judge, word], on: [run]}]\n";
 static struct profile *profile, *writer;
@@ -33,29 +31,10 @@ static Berm__Wire__Agent agent;
 static struct plan_request request = {
 	.argv = argv, .environment = nothing, .run_id = "r1", .agent = &agent};
 
-static void write_file(const char *name, const char *words)
+static struct profile *load(const char *text)
 {
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	assert_true(fd >= 0);
-	assert_int_equal(io_write_all(fd, words, strlen(words)), 0);
-	close(fd);
-}
-
-static void load(const char *name, struct profile **ret_profile)
-{
-	struct profile_request from = {.variables = {.home = "/home/u"}, .trusted_uid = geteuid()};
-	autotext struct text said = {0};
-	struct error err = {0};
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	from.profile = path;
-	if (profile_load(&from, ret_profile, &said, &err) < 0)
-		fail_msg("%s\n%s", err.text, text_string(&said));
+	loading_good(&files, text);
+	return take_ptr(&files.profile);
 }
 
 static int make_all(void **state)
@@ -79,11 +58,9 @@ static int make_all(void **state)
 		"deepest_mode=493 missing=hooks\n";
 
 	(void)state;
-	assert_non_null(mkdtemp(directory));
-	write_file("p.yaml", profile_text);
-	write_file("w.yaml", writer_text);
-	load("p.yaml", &profile);
-	load("w.yaml", &writer);
+	loading_init(&files);
+	profile = load(profile_text);
+	writer = load(writer_text);
 	facts = facts_from_text(base);
 	writer_facts = facts_from_text(of_root);
 	berm__wire__agent__init(&agent);
@@ -95,15 +72,8 @@ static int make_all(void **state)
 
 static int release_all(void **state)
 {
-	static const char *const names[] = {"p.yaml", "w.yaml"};
-	char path[128];
-
 	(void)state;
-	for (size_t i = 0; i < array_size(names); i++) {
-		snprintf(path, sizeof(path), "%s/%s", directory, names[i]);
-		unlink(path);
-	}
-	rmdir(directory);
+	loading_finish(&files);
 	profile_destroy(profile);
 	profile_destroy(writer);
 	berm__wire__host_facts__free_unpacked(facts, NULL);
@@ -303,12 +273,6 @@ static void untried(Berm__Wire__Plan *plan)
 		plan->canaries[i]->kind = BERM__WIRE__CANARY_KIND__CANARY_UNSPECIFIED;
 }
 
-static void higher_cap(Berm__Wire__Plan *plan)
-{
-	assert_true(plan->meter && plan->meter->n_caps > 0);
-	plan->meter->caps[0]->limit++;
-}
-
 static void asks_by_its_own(Berm__Wire__Plan *plan)
 {
 	assert_null(plan->approvals);
@@ -424,6 +388,15 @@ static void what_would_be_done_to_the_host_is_refused(void **state)
 		{judged_by_another_program, "other gates"},
 		{judged_as_the_operator, "other gates"},
 		{judged_of_nothing, "other gates"},
+		{more_processes, "more of this host"},
+		{processes_without_end, "more of this host"},
+		{processes_once_more, "more of this host"},
+		{processes_by_chance, "more of this host"},
+		{unbounded_processes, "more of this host"},
+		{no_cgroup, "more of this host"},
+		{more_open_files, "more of this host"},
+		{more_open_files_later, "more of this host"},
+		{unbounded_files, "more of this host"},
 		{core_pattern, "bound no run"},
 		{parents_processes, "bound no run"},
 		{two_controllers, "bound no run"},
@@ -480,11 +453,34 @@ static void what_no_plan_of_this_run_is_is_refused(void **state)
 		{other_cgroup, "a cgroup that is not"},
 		{untried, "does not try"},
 		{higher_cap, "more be done"},
+		{no_cap, "does not count"},
+		{cap_of_another_counter, "does not count"},
+		{no_meter, "does not count"},
+		{nothing_counts, "a meter that does not count"},
+		{only_the_network_counts, "a meter that does not count"},
 		{asks_by_its_own, "asks whom"},
 	};
 
 	(void)state;
 	all_are_refused(rows, array_size(rows), profile, facts);
+}
+
+/* Where only the gate of system calls counts. */
+static void what_counts_without_programs_is_the_gate(void **state)
+{
+	static const struct hostile rows[] = {{no_gate, "a meter that does not count"},
+		{no_cap, "does not count"}, {higher_cap, "more be done"}};
+	Berm__Wire__Plan *plan;
+	struct error err = {0};
+
+	(void)state;
+	facts->meter_programs = BERM__WIRE__METER_PROGRAMS__METER_PROGRAMS_NONE;
+	plan = make_plan(profile, facts);
+	if (plan_guard(plan, profile, facts, &request, &err) < 0)
+		fail_msg("%s", err.text);
+	plan_destroy(plan);
+	all_are_refused(rows, array_size(rows), profile, facts);
+	facts->meter_programs = BERM__WIRE__METER_PROGRAMS__METER_PROGRAMS_ALL;
 }
 
 int main(void)
@@ -493,6 +489,7 @@ int main(void)
 		cmocka_unit_test(a_plan_that_berm_makes_is_taken),
 		cmocka_unit_test(what_no_plan_of_this_run_is_is_refused),
 		cmocka_unit_test(what_would_be_done_to_the_host_is_refused),
+		cmocka_unit_test(what_counts_without_programs_is_the_gate),
 	};
 
 	return cmocka_run_group_tests(tests, make_all, release_all);
