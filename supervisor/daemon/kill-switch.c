@@ -32,6 +32,7 @@
 #define AGAIN_MS 50     /* between two fronts */
 #define PENDING_MS 5000 /* between two tries to have recorded what was not */
 #define RECORD_MS 2000
+#define NONCE_MS 20 /* that a deed waits for a disk to have the order as used */
 #define BY_BYTES 160
 #define COPIES_MAX 64 /* of this process at a time; what more there is to do it does itself */
 
@@ -197,24 +198,17 @@ static void reply(const struct serving *s, uint32_t number, const struct kill_an
 }
 
 static void keep(struct serving *s, const struct kill_request *request, struct kill_report *report,
-	const struct kill_inner_packet *packet, const struct kill_answer *answer)
+	const struct kill_inner_packet *packet, struct kill_deed *deed)
 {
-	struct kill_deed deed = {.order = &packet->order,
-		.by = request->by,
-		.wall_ms = ms_of(CLOCK_REALTIME),
-		.asked_boot_ns = answer->asked_boot_ns,
-		.t_boot_ns = answer->t_boot_ns,
-		.gone = answer->gone,
-		.left = answer->left};
-
 	/* What makes the order hold once waits for nothing else that is written. */
-	if (packet->order.is_signed && kill_journal_write_nonce(&s->journal, &packet->order) < 0)
+	if (packet->order.is_signed && !deed->used_first &&
+		kill_journal_write_nonce(&s->journal, &packet->order) < 0)
 		log_line("kill switch: its own file cannot be written: the order holds again after "
 			 "a restart");
 	if (report->count)
 		kill_keep(request, report);
-	deed.recorded = report->count > 0 && report->not_recorded.code == 0;
-	if (kill_journal_write(&s->journal, &deed) < 0)
+	deed->recorded = report->count > 0 && report->not_recorded.code == 0;
+	if (kill_journal_write(&s->journal, deed) < 0)
 		log_line("kill switch: its own file cannot be written");
 	if (report->not_recorded.code)
 		log_line(
@@ -278,8 +272,8 @@ static void kill_them(struct serving *s, struct kill_request *request, struct ki
 }
 
 /* First the deed, then the answer, then what is written about it: a disk or a recorder that hangs
- * keeps neither up. */
-static void follow(struct serving *s, const struct kill_inner_packet *packet)
+ * keeps neither up. is_apart: in a process of its own. */
+static void follow(struct serving *s, const struct kill_inner_packet *packet, bool is_apart)
 {
 	const struct kill_order *order = &packet->order;
 	autonamed struct runs_named named = {0};
@@ -291,17 +285,26 @@ static void follow(struct serving *s, const struct kill_inner_packet *packet)
 		.reason = order->reason[0] ? order->reason : NULL,
 		.by = by,
 		.state = s->state};
+	struct kill_deed deed = {.order = order, .by = by};
 	struct kill_answer answer = {0};
 	struct kill_report report = {0};
 
 	snprintf(by, sizeof(by), "kill switch: %s%s%suid %u, pid %d", packet->by[0] ? "key " : "",
 		packet->by, packet->by[0] ? ", brought by " : "", packet->uid, packet->peer);
-	if (!order->is_signed || holds_key(s, order, &answer))
+	if (!order->is_signed || holds_key(s, order, &answer)) {
+		deed.used_first = order->is_signed && is_apart &&
+				  kill_journal_write_ahead(&s->journal, order, NONCE_MS);
 		kill_them(s, &request, &report, order, &answer);
+	}
 	reply(s, packet->number, &answer);
 	own_close(&s->pair_fd);
 	log_line("%s: %u gone, %u left", by, answer.gone, answer.left);
-	keep(s, &request, &report, packet, &answer);
+	deed.wall_ms = ms_of(CLOCK_REALTIME);
+	deed.asked_boot_ns = answer.asked_boot_ns;
+	deed.t_boot_ns = answer.t_boot_ns;
+	deed.gone = answer.gone;
+	deed.left = answer.left;
+	keep(s, &request, &report, packet, &deed);
 	kill_finish(&report);
 }
 
@@ -315,7 +318,7 @@ static void follow_apart(struct serving *s, const struct kill_inner_packet *pack
 	if (pid > 0)
 		return;
 	front_fd = pid < 0 ? fcntl(s->pair_fd, F_DUPFD_CLOEXEC, 3) : -1;
-	follow(s, packet);
+	follow(s, packet, pid == 0);
 	if (pid == 0)
 		_exit(0);
 	s->pair_fd = front_fd;
@@ -343,7 +346,7 @@ static void obey(struct serving *s, const struct kill_inner_packet *packet)
 	}
 	snprintf(answer.words, sizeof(answer.words), "%s",
 		r == -EALREADY ? "this order was followed before: sign another one"
-			       : "too many orders were signed within ten minutes");
+			       : "its key has signed too many orders within ten minutes");
 	reply(s, packet->number, &answer);
 }
 

@@ -55,7 +55,12 @@ class Switch:
 
     def journal(self):
         with open(self.world.state + "/kill.log", encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
+            return [json.loads(line) for line in file if line.strip()]
+
+    def lines(self):
+        """Of its own file, which it may be writing to."""
+        with open(self.world.state + "/kill.log", encoding="utf-8") as file:
+            return [line for line in file if line.endswith("}\n")]
 
     def stop(self, number=signal.SIGTERM):
         self.process.send_signal(number)

@@ -27,6 +27,7 @@ import cases_held  # noqa: E402
 import cases_history  # noqa: E402
 import cases_kill  # noqa: E402
 import cases_killswitch  # noqa: E402
+import cases_killswitch_disk  # noqa: E402
 import cases_live  # noqa: E402
 import cases_meter  # noqa: E402
 import cases_outputs  # noqa: E402
@@ -54,7 +55,7 @@ SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools
           "meter": cases_meter.ROWS + cases_staged.METER_ROWS,
           "live": cases_live.ROWS,
           "kill": cases_kill.ROWS + cases_halt.ROWS + cases_emergency.ROWS + cases_killswitch.ROWS +
-                  cases_busy.ROWS,
+                  cases_killswitch_disk.ROWS + cases_busy.ROWS,
           "record": cases_record.ROWS + cases_anchor.ROWS + cases_outputs.ROWS + cases_retention.ROWS +
                     cases_sinks.ROWS,
           "profiles": cases_profiles.ROWS, "changes": cases_changes.ROWS + cases_staged.ROWS + cases_shown.ROWS +
