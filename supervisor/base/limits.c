@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define DESCRIPTORS 65536
+#define DESCRIPTORS_USUAL 1024 /* select(2) */
 
 static const int resources[] = {RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_CPU, RLIMIT_AS, RLIMIT_DATA};
 
@@ -44,6 +45,28 @@ void limits_take_off(void)
 	for (size_t i = 0; i < array_size(resources); i++)
 		were_taken_off[i] = take_off(resources[i], &before[i]);
 	signal(SIGXFSZ, SIG_IGN);
+}
+
+void limits_leave(void)
+{
+	for (int resource = 0; resource < (int)RLIM_NLIMITS; resource++) {
+		__rlimit_resource_t kind = (__rlimit_resource_t)resource;
+		struct rlimit own, usual;
+
+		if (getrlimit(kind, &own) < 0)
+			continue;
+		if (geteuid() == 0 && prlimit(1, kind, NULL, &usual) == 0) {
+			if (kind == RLIMIT_NOFILE && usual.rlim_cur > DESCRIPTORS_USUAL)
+				usual.rlim_cur = DESCRIPTORS_USUAL;
+			if (setrlimit(kind, &usual) == 0)
+				continue;
+		}
+		/* As far as it may; that which every program has a usual value of stays. */
+		if (kind == RLIMIT_STACK || kind == RLIMIT_CORE || kind == RLIMIT_NOFILE)
+			continue;
+		own.rlim_cur = own.rlim_max;
+		(void)!setrlimit(kind, &own);
+	}
 }
 
 int limits_put_on(void)

@@ -11,3 +11,6 @@ void limits_take_off(void);
 /* In the process that becomes the tool: what they were, or what was set since where that is less.
  * 0, or -errno and errno. Fine where nothing was taken off. */
 int limits_put_on(void);
+/* For who starts something that is not the caller's: as root the limits of the host's first
+ * process, else each as far as it may be taken back. Before limits_take_off(). */
+void limits_leave(void);

@@ -3,6 +3,7 @@
 
 #include "apply/caller.h"
 #include "base/io.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "daemon/group-backup.h"
 #include "daemon/group-hooks.h"
@@ -12,14 +13,22 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/ioprio.h>
+#include <linux/mempolicy.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #define WAIT_MS 2000 /* for another such process that is about to end */
 #define STEP_MS 20
+#define OOM_SCORE "/proc/self/oom_score_adj"
+#define SLACK_NS 50000 /* what init begins with, PR_SET_TIMERSLACK(2const) */
 
 struct backup {
 	struct groups groups;
@@ -27,11 +36,35 @@ struct backup {
 	int held_fd; /* owned */
 };
 
+/* What fork(2) and execve(2) hand on of whoever brought the change about, who may be nobody to say
+ * how fast it runs and when it ends; each as far as this process may. */
+static void leave_starter(void)
+{
+	struct sched_param none = {0};
+	struct error ignored = {0};
+	autofree char *score = NULL;
+	cpu_set_t every;
+
+	memset(&every, 0xff, sizeof(every));
+	sched_setscheduler(0, SCHED_OTHER, &none);
+	sched_setaffinity(0, sizeof(every), &every);
+	setpriority(PRIO_PROCESS, 0, 0);
+	/* Its class of input and output by its nice value, its memory from every node. */
+	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, 0);
+	syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0);
+	prctl(PR_SET_TIMERSLACK, SLACK_NS);
+	personality(0);
+	if (io_read_file(AT_FDCWD, OOM_SCORE, 32, &score, NULL, &ignored) == 0 && score[0] != '-')
+		(void)!io_write_file(AT_FDCWD, OOM_SCORE, "0", &ignored);
+	limits_leave();
+	umask(022);
+}
+
 static void settle(void)
 {
 	sigset_t set;
 
-	umask(022);
+	leave_starter();
 	prctl(PR_SET_NAME, "berm-backup");
 	/* A reader of what it says that went away is no reason to end; the tool has its signals as
 	 * they should be. */

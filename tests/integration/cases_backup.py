@@ -2,6 +2,7 @@
 """The backup of a group: berm starts it when the group comes to alternate, once, read-only, as the operator says."""
 import json
 import os
+import resource
 import signal
 
 import harness
@@ -143,6 +144,38 @@ def the_backup_is_started_read_only(crew, world, sandbox, case):
         group(world)
         world.berm("pace", "declare", "--reason", "x", "--agent", "alpha", "crew", "alternate")
     case.that(len(crew.running()) == 1 and crew.runs() == 1, crew.running())
+
+
+def how_it_is(pid):
+    """(scheduling, score, limit of processor time) of that process; None where it is gone."""
+    try:
+        limits = inventory.read("/proc/%s/limits" % pid).splitlines()
+        cpu = [line.split()[3] for line in limits if line.startswith("Max cpu time")][0]
+        return os.sched_getscheduler(int(pid)), int(inventory.read("/proc/%s/oom_score_adj" % pid)), cpu
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+@crew_row("starter", "echo cpu=$(ulimit -t); " + LOOKS)
+def it_is_as_fast_and_lasts_as_long_whoever_starts_it(crew, world, sandbox, case):
+    """What is handed on to a child, of whoever brings alternate about, neither slows it down nor ends it."""
+    usual = how_it_is(os.getpid())
+    case.that(usual and usual[0] == os.SCHED_OTHER, usual)
+
+    def poor():
+        resource.setrlimit(resource.RLIMIT_CPU, (90, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+        # Nobody but root gets out of the other one.
+        os.sched_setscheduler(0, os.SCHED_IDLE if sandbox.mode == "root" else os.SCHED_BATCH, os.sched_param(0))
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+            file.write("%d" % max(700, usual[1]))
+
+    case.code(harness.run([sandbox.berm, "pace", "declare", "--reason", "x", "--agent", "alpha", "crew", "alternate"],
+                          env=world.environment(), cwd=sandbox.ws, preexec_fn=poor), 0)
+    case.that(crew.begun(), crew.output(), crew.records())
+    case.that("cpu=%s\n" % usual[2] in crew.output(), usual, crew.output())
+    found = [one for one in map(how_it_is, crew.watchers()) if one]
+    case.that(found and all(one[0] == os.SCHED_OTHER and one[1] <= max(0, usual[1]) and one[2] == usual[2]
+                            for one in found), usual, found)
 
 
 def grow(crew, world, sandbox, case):
@@ -317,6 +350,7 @@ def nobody_fails_in_its_place(crew, world, sandbox, case):
 
 ROWS = [
     ("the backup is started read-only when its group comes to alternate", the_backup_is_started_read_only),
+    ("the backup is as fast and lasts as long, whoever starts it", it_is_as_fast_and_lasts_as_long_whoever_starts_it),
     ("a breaker, a signal from outside and a floor start the backup too", every_door_to_alternate_starts_it),
     ("the backup ends with alternate, unless it is the last agent", it_ends_with_alternate),
     ("a backup that cannot be started is told, and holds nothing up", what_cannot_be_started_is_told),
