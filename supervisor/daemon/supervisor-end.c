@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "daemon/supervisor-internal.h"
+#include "daemon/supervisor-next.h"
 
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #define DRAIN_MS 500
-#define SELF "/proc/self/exe"
-#define REPLACED " (deleted)" /* proc(5): behind the name of a program whose file is gone */
 
 static bool has_waiting(const struct supervisor *s)
 {
@@ -44,60 +42,18 @@ void supervisor_drain(struct supervisor *s)
 
 /* ---- the next version ---- */
 
-/* Where this process's program came from. */
-static int find_program(char path[PATH_MAX], struct error *err)
-{
-	ssize_t length = readlink(SELF, path, PATH_MAX - 1);
-	const size_t mark = strlen(REPLACED);
-
-	if (length < 0)
-		return error_errno(err, "read " SELF);
-	path[length] = '\0';
-	if ((size_t)length > mark && strcmp(path + length - mark, REPLACED) == 0)
-		path[(size_t)length - mark] = '\0';
-	return 0;
-}
-
-/* What is executed with our rights is root's or ours, and nobody else can change it. */
-static int check_program(int fd, const char *path, struct error *err)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return error_errno(err, "look at %s", path);
-	if (!S_ISREG(st.st_mode) || (st.st_uid != 0 && st.st_uid != geteuid()) || st.st_mode & 022)
-		return error_set(err, -EPERM, ERROR_REFUSED,
-			"%s is no program of root's or this user's that nobody else can change",
-			path);
-	return 0;
-}
-
-static void execute_next(const struct supervisor_options *options, struct error *err)
+static void execute_next(const struct supervisor_options *options, int fd, struct error *err)
 {
 	const char *argv[] = {"berm", "supervise", "--state-dir", options->state,
 		options->socket ? "--socket" : NULL, options->socket, NULL};
-	char path[PATH_MAX];
-	autoclose int fd = -1;
 
-	if (find_program(path, err) < 0)
-		return;
-	fd = open(path, O_PATH | O_CLOEXEC);
-	if (fd < 0) {
-		error_errno(err, "open %s", path);
-		return;
-	}
-	if (check_program(fd, path, err) < 0)
-		return;
 	execveat(fd, "", (char **)(uintptr_t)argv, environ, AT_EMPTY_PATH);
-	error_errno(err, "execute %s", path);
+	error_errno(err, "execute it");
 }
 
-/* SIGUSR2: the same process with the program that is on disk now. It has the same locks and the
- * same socket, in which whoever comes meanwhile waits, and finds the runs as after any other end.
- * Returns only where that does not work, and nothing is lost then. */
-void supervisor_upgrade(struct supervisor *s)
+/* Who has connected meanwhile is served or told before the program goes. */
+static int leave(struct supervisor *s, struct error *err)
 {
-	struct error err = {0};
 	int r;
 
 	supervisor_drain(s);
@@ -110,10 +66,28 @@ void supervisor_upgrade(struct supervisor *s)
 	closer_look(&s->closer, true, supervisor_now_ms());
 	/* To be closed by exec is to be closed by this process. */
 	r = s->closer.count ? -EAGAIN : supervisor_place_hand_over(&s->place);
-	if (r == 0)
-		execute_next(s->options, &err);
-	log_line("supervise: the new version was not begun, this one goes on: %s",
-		err.code ? err.text : strerror(-r));
+	return r < 0 ? error_set(err, r, ERROR_INTERNAL, "%s", strerror(-r)) : 0;
+}
+
+/* SIGUSR2: the same process with the program that is on disk now. It has the same locks and the
+ * same socket, in which whoever comes meanwhile waits, and finds the runs as after any other end.
+ * Returns only where that does not work, and nothing is lost then: what exec(2) has begun nobody
+ * takes back, so the program has to show before that it works here. */
+void supervisor_upgrade(struct supervisor *s)
+{
+	struct error err = {0};
+	autoclose int fd = supervisor_next_open(&err);
+
+	s->upgrades = false;
+	if (fd < 0 || supervisor_next_try(fd, SUPERVISOR_NEXT_MS, &err) < 0) {
+		log_line(
+			"supervise: the new version was not begun, this one goes on: %s", err.text);
+		return;
+	}
+	s->upgrades = true;
+	if (leave(s, &err) == 0)
+		execute_next(s->options, fd, &err);
+	log_line("supervise: the new version was not begun, this one goes on: %s", err.text);
 	supervisor_place_keep(&s->place);
 	s->upgrades = false;
 	if (supervisor_watch(s, s->signal_fd, MARK_SIGNAL) < 0 ||

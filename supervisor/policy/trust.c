@@ -209,3 +209,24 @@ int trust_read(struct arena *arena, const char *path, uid_t trusted_uid,
 	*ret_file = file;
 	return 0;
 }
+
+int trust_program(const char *path, uid_t trusted_uid, struct error *err)
+{
+	autofree char *real = realpath(path, NULL);
+	autoclose int fd = -1;
+	bool of_root;
+	int r;
+
+	if (!real)
+		return error_errno(err, "open %s", path);
+	if (strcmp(real, path) != 0)
+		return error_set(err, -ELOOP, ERROR_REFUSED,
+			"%s: it or a directory on the way to it is a link now", path);
+	fd = open(path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return error_errno(err, "open %s", path);
+	r = check_file(fd, path, trusted_uid, &of_root, err);
+	if (r == 0)
+		r = check_directories(path, trusted_uid, err);
+	return r < 0 ? r : take_fd(&fd);
+}

@@ -24,3 +24,10 @@ int trust_way(const char *path, uid_t trusted_uid, struct error *err) must_check
  * -EPERM for a file that others can change; -EFBIG; else as open(2). */
 int trust_read(struct arena *arena, const char *path, uid_t trusted_uid,
 	struct source_file **ret_file, bool *ret_linked, struct error *err) must_check;
+
+/* Open a program that is to be executed with this process's rights: a regular file at an absolute
+ * path without links, that nobody but root and trusted_uid can change or put another one in the
+ * place of; rules as trust_read(). A descriptor (O_PATH) that the caller owns, or, with text:
+ * -ELOOP for a link on the way, -EPERM for what others can change, -EINVAL for no regular file,
+ * else as open(2). */
+int trust_program(const char *path, uid_t trusted_uid, struct error *err) must_check;

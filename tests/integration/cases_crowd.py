@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 
 import cases_agents
@@ -101,12 +102,37 @@ class Swarm:
         self.case.that(good and ran == self.begun == self.served, "%d ran of %d clients" % (ran, self.begun))
 
 
+def no_program(path):
+    with open(path, "wb") as file:
+        file.write(b"no program\n")
+
+
+def of_another_machine(path):
+    """e_machine, elf(5): one that nobody has."""
+    with open(path, "r+b") as file:
+        file.seek(18)
+        file.write(b"\xff\x7f")
+
+
+# What is installed, and what is said about it.
+BAD_VERSIONS = [
+    ("others may write to it", lambda path: os.chmod(path, 0o777), "writable by others"),
+    ("no program", no_program, "cannot be executed"),
+    ("the beginning of one", lambda path: os.truncate(path, 64 << 10), "the program that is on disk now"),
+    ("another machine's", of_another_machine, "cannot be executed"),
+    ("another one", lambda path: shutil.copy("/bin/true", path), "the program that is on disk now"),
+    ("one that fails", lambda path: shutil.copy("/bin/false", path), "ended with code"),
+]
+
+
 class Replaced:
     """A supervisor with clients all the time, and how the next one comes in its place."""
 
     def __init__(self, world, listening=None):
         self.world, self.listening = world, listening
-        self.program = shutil.copy(world.sandbox.berm, world.sandbox.bin + "/berm-next")
+        self.folder = world.sandbox.top + "/next"
+        os.makedirs(self.folder, 0o755, exist_ok=True)
+        self.program = shutil.copy(world.sandbox.berm, self.folder + "/berm")
 
     def begin(self):
         if not self.listening:
@@ -131,25 +157,47 @@ class Replaced:
         self.begin()
         return swarm.until(self.is_there)
 
-    def install(self, mode=0o755, text=None):
+    def install(self, make=None):
         """Another file in the place of its program."""
         shutil.copy(self.world.sandbox.berm, self.program + ".new")
-        if text:
-            self.world.sandbox.write_text(self.program + ".new", text)
-        os.chmod(self.program + ".new", mode)
+        if make:
+            make(self.program + ".new")
         os.rename(self.program + ".new", self.program)
         return self.program
 
-    def by_bad_version(self, swarm):
-        """What others may write to, or is no program, is not executed: the old one goes on."""
-        for more in ({"mode": 0o777}, {"text": "no program\n"}):
-            self.install(**more)
-            before = os.stat(self.world.errors).st_size
-            self.world.process.send_signal(signal.SIGUSR2)
-            if not swarm.until(lambda: has(self.world.errors, "this one goes on", before)) or not swarm.some_more():
-                return False
+    def told(self):
+        with open(self.world.errors, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def is_refused(self, swarm, *words):
+        """The old one says why, goes on with what it has, and serves."""
+        pid, before = self.world.process.pid, os.stat(self.world.errors).st_size
+        program = os.stat("/proc/%d/exe" % pid).st_ino
+        self.world.process.send_signal(signal.SIGUSR2)
+        return swarm.until(lambda: has(self.world.errors, "this one goes on", before)) and \
+            all(has(self.world.errors, word, before) for word in words) and swarm.some_more() and self.is_there() and \
+            os.stat("/proc/%d/exe" % pid).st_ino == program
+
+    def by_bad_version(self, swarm, case):
+        """What others may write to, is no program, or does not work here is not executed: the old one goes on."""
+        for name, make, word in BAD_VERSIONS:
+            self.install(make)
+            case.that(self.is_refused(swarm, word), name, self.told())
+        self.install()
+        self.by_link(swarm, case)
         self.install()
         return swarm.until(self.is_there)
+
+    def by_link(self, swarm, case):
+        """A good program that a link leads to, or that lies where others may put one, is nobody's choice."""
+        os.rename(self.program, self.program + ".good")
+        os.symlink(self.program + ".good", self.program)
+        case.that(self.is_refused(swarm, "a link"), "a link", self.told())
+        os.rename(self.program + ".good", self.program)
+        mode = stat.S_IMODE(os.stat(self.folder).st_mode)
+        os.chmod(self.folder, 0o777)
+        case.that(self.is_refused(swarm, "others can write to"), "a directory", self.told())
+        os.chmod(self.folder, mode)
 
     def by_version(self, swarm):
         """The program is another file now, and the same process becomes that."""
@@ -221,7 +269,7 @@ def nobody_is_turned_away_by_an_upgrade(world, sandbox, case):
                 case.that(good and swarm.some_more(), held, turn, "nobody is served after")
                 case.that(world.status().get("adopted", 0) >= 1, held, turn, world.status())
                 lasting.check(held, turn)
-            case.that(way.by_bad_version(swarm), held, "a bad version")
+            case.that(way.by_bad_version(swarm, case), held, "a bad version")
             swarm.end()
             lasting.end()
             os.unlink(sandbox.ws + "/served")
