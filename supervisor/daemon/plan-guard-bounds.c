@@ -74,7 +74,7 @@ struct bound {
 
 static bool has_controller(const struct guarded *g, const char *name)
 {
-	for (size_t i = 0; name && g->facts->cgroup_v2 && i < g->facts->n_cgroup_controllers; i++)
+	for (size_t i = 0; g->facts->cgroup_v2 && i < g->facts->n_cgroup_controllers; i++)
 		if (strcmp(g->facts->cgroup_controllers[i], name) == 0)
 			return true;
 	return false;
@@ -130,7 +130,7 @@ static int check_limits(const struct guarded *g)
 		const struct limit *limit = (const void *)((const char *)g->profile + b->offset);
 		uint64_t most = limit->value + b->more;
 
-		if (limit->set && !(has_controller(g, b->controller)
+		if (limit->set && !(b->file && has_controller(g, b->controller)
 						  ? is_bounded_by_cgroup(g, b->file, most)
 						  : is_bounded_by_rlimit(g, b->resource, most)))
 			return guard_wrong(g, "takes more of this host than it may");

@@ -128,7 +128,10 @@ static int load(const struct profile_request *request, struct profile **ret_prof
 	planner_files_finish(&files);
 	if (r == 0)
 		r = planners_done(err);
-	return r;
+	if (r < 0 || *ret_profile)
+		return r;
+	(void)!no_answer(err, "has no profile");
+	return -EPROTO;
 }
 
 /* ---- its ceilings ---- */

@@ -2,6 +2,7 @@
 #include "policy/narrow.h"
 
 #include "policy/approvals.h"
+#include "policy/keys.h"
 
 #include <string.h>
 
@@ -50,7 +51,24 @@ static const char *programs_hold(const struct profile *p, const struct profile *
 	return NULL;
 }
 
-#define SAME(a, b, field) (memcmp(&(a)->field, &(b)->field, sizeof((a)->field)) == 0)
+static bool same_limit(const struct limit *a, const struct limit *b)
+{
+	return a->set == b->set && a->value == b->value;
+}
+
+static bool same_limits(const struct profile *a, const struct profile *b, enum section_id section)
+{
+	bool same = true;
+
+	for (const struct key *key = sections[section].keys; same && key->name; key++) {
+		const void *of_a = (const char *)a + key->offset;
+		const void *of_b = (const char *)b + key->offset;
+
+		if (key->stored && key->type >= VALUE_COUNT && key->type <= VALUE_PERCENT)
+			same = same_limit(of_a, of_b);
+	}
+	return same;
+}
 
 static const char *values_hold(const struct profile *p, const struct profile *again)
 {
@@ -63,11 +81,17 @@ static const char *values_hold(const struct profile *p, const struct profile *ag
 		approvals_timeout_ms(p) != approvals_timeout_ms(again) || most != most_again ||
 		within != within_again)
 		return "asks in another way than its ceilings";
-	if (!SAME(p, again, limits) || !SAME(p, again, blast_radius) || !SAME(p, again, fs.tmp) ||
-		!SAME(p, again, fs.home))
+	if (!same_limits(p, again, SECTION_LIMITS) ||
+		!same_limits(p, again, SECTION_BLAST_RADIUS) ||
+		!same_limits(p, again, SECTION_TMP) || !same_limits(p, again, SECTION_HOME) ||
+		p->fs.tmp.private != again->fs.tmp.private ||
+		p->fs.home.private != again->fs.home.private)
 		return "lets more be done than its ceilings";
-	if (!SAME(p, again, requires) || p->degrade != again->degrade ||
-		p->feedback != again->feedback)
+	if (!same_limit(&p->requires.landlock, &again->requires.landlock) ||
+		!same_limit(&p->requires.notify, &again->requires.notify) ||
+		!same_limit(&p->requires.bpf, &again->requires.bpf) ||
+		!same_limit(&p->requires.cgroup, &again->requires.cgroup) ||
+		p->degrade != again->degrade || p->feedback != again->feedback)
 		return "asks less of this host than its ceilings";
 	return NULL;
 }

@@ -395,7 +395,7 @@ def a_disk_with_another_number(sandbox, case):
                 case.that(file.read() == wanted["edit"], verb)
             subprocess.run(["umount", sandbox.ws], check=True)
             if verb == "show":  # the first device stays taken: the copy cannot have its number
-                image = shutil.copy(image, sandbox.top + "/copy")
+                image = shutil.copy(image, sandbox.top + "/image-copy")
         case.that(len(numbers) == 2, "the number was the same: %s" % numbers)
     finally:
         subprocess.run(["umount", "-q", sandbox.ws], check=False)
