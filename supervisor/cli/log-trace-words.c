@@ -87,6 +87,10 @@ void trace_words_begin(struct trace *t, const struct log_item *first, struct tex
 	text_puts(out, "run        ");
 	put(out, t->run);
 	text_puts(out, "\nagent      ");
+	if (record->chain && record->chain->agent_nhi && record->chain->agent_nhi[0]) {
+		put(out, record->chain->agent_nhi);
+		text_puts(out, ", ");
+	}
 	put(out, record->agent_id && record->agent_id[0] ? record->agent_id : "none named");
 	if (record->group) {
 		text_puts(out, " of ");

@@ -314,8 +314,10 @@ static void fill_network(struct line *l, const Berm__Wire__Record *record)
 static void fill_run_start(struct line *l, const Berm__Wire__Record *record)
 {
 	const Berm__Wire__RunStart *s = record->run_start;
+	const char *agent = record->chain ? record->chain->agent_nhi : NULL;
 
-	line_put(&l->operation, s->profile, LINE_WORD_BYTES);
+	/* As in a list of runs: whose it is, or else what it is confined by. */
+	line_put(&l->operation, agent && agent[0] ? agent : s->profile, LINE_WORD_BYTES);
 	put_words(&l->object, s->argv, s->n_argv);
 	if (s->caller_name || s->has_caller_uid)
 		text_puts(&l->more, "for ");

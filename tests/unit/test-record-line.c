@@ -160,6 +160,27 @@ static void numbers_that_nothing_has_are_no_crash(void **state)
 	line_finish(&line);
 }
 
+static void a_start_says_whose_run_it_is(void **state)
+{
+	Berm__Wire__RunStart start = BERM__WIRE__RUN_START__INIT;
+	Berm__Wire__DecisionChain chain = BERM__WIRE__DECISION_CHAIN__INIT;
+	Berm__Wire__Record record = BERM__WIRE__RECORD__INIT;
+	struct line line;
+
+	(void)state;
+	start.profile = (char *)(uintptr_t) "coding";
+	record.body_case = BERM__WIRE__RECORD__BODY_RUN_START;
+	record.run_start = &start;
+	record.chain = &chain;
+	line_fill(&line, &record);
+	assert_string_equal(text_string(&line.operation), "coding");
+	line_finish(&line);
+	chain.agent_nhi = (char *)(uintptr_t) "researcher";
+	line_fill(&line, &record);
+	assert_string_equal(text_string(&line.operation), "researcher");
+	line_finish(&line);
+}
+
 static void every_source_of_a_loss_has_words(void **state)
 {
 	const ProtobufCEnumDescriptor *type = &berm__wire__loss_source__descriptor;
@@ -175,6 +196,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_source_of_a_loss_has_words),
 		cmocka_unit_test(every_kind_of_record_has_words),
+		cmocka_unit_test(a_start_says_whose_run_it_is),
 		cmocka_unit_test(words_of_a_tool_are_safe_and_bounded),
 		cmocka_unit_test(what_is_not_known_is_null),
 		cmocka_unit_test(times_before_1970_are_right),
