@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/changes-internal.h"
+#include "daemon/staging-room.h"
 
 #include <dirent.h>
 #include <string.h>
@@ -72,6 +73,7 @@ int changes_list(int place_fd, char ***ret_runs, struct error *err)
 	char **runs;
 
 	remove_gone(place_fd);
+	staging_room_tidy(place_fd);
 	count = scandirat(place_fd, ".", &names, own_names, alphasort);
 	if (count < 0)
 		return error_errno(err, "list the change sets");

@@ -437,8 +437,8 @@ static void finish_recording(struct live *live, struct run_result *result)
 static void end(struct live *live, struct run_result *result)
 {
 	/* What a test of a profile wrote is nobody's work. */
-	bool keep = result->outcome != RUN_SETUP_FAILED && live->session->request->record;
-
+	staging_over(&live->staging,
+		result->outcome != RUN_SETUP_FAILED && live->session->request->record);
 	if (live->metering)
 		metering_end(live->metering, result);
 	refresh_effects(live);
@@ -456,7 +456,7 @@ static void end(struct live *live, struct run_result *result)
 	live_client_close(&live->client);
 	own_close(&live->epoll_fd);
 	/* Last: how long a list of what a tool staged takes is up to the tool. */
-	staging_end(&live->staging, keep);
+	staging_end(&live->staging);
 }
 
 void live_run(struct session *session, struct run_result *ret_result)

@@ -7,13 +7,6 @@
 
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
-
-/* What is staged lies on the disk of berm's own state, where the recorder writes, too: no run may
- * take the last of it. */
-#define KEPT_PART 20 /* of all blocks, and of all inodes */
-#define KEPT_BYTES_MAX (512ULL << 20)
-#define KEPT_INODES_MAX 10000ULL
 
 struct guards {
 	Berm__Wire__ChangeHead *head;
@@ -127,28 +120,9 @@ static int describe(const struct session *session, const Berm__Wire__Mount *bind
 	return 0;
 }
 
-/* Words for what is short, or NULL. */
-static const char *shortage(int fd)
-{
-	struct statvfs st;
-	uint64_t block, bytes, inodes;
-
-	if (fstatvfs(fd, &st) < 0)
-		return NULL;
-	block = st.f_frsize ? st.f_frsize : st.f_bsize;
-	bytes = (uint64_t)st.f_blocks * block / KEPT_PART;
-	inodes = (uint64_t)st.f_files / KEPT_PART;
-	if ((uint64_t)st.f_bavail * block < (bytes < KEPT_BYTES_MAX ? bytes : KEPT_BYTES_MAX))
-		return "the disk that it is staged on is nearly full";
-	/* 0 where the file system makes inodes as it needs them. */
-	if (inodes && st.f_favail < (inodes < KEPT_INODES_MAX ? inodes : KEPT_INODES_MAX))
-		return "the disk that it is staged on has nearly no inodes left";
-	return NULL;
-}
-
 bool staging_is_full(struct staging *staging)
 {
-	const char *why = staging->set.fd < 0 || staging->full ? NULL : shortage(staging->set.fd);
+	const char *why = staging->full ? NULL : staging_room_shortage(&staging->room);
 
 	if (!why)
 		return false;
@@ -165,11 +139,11 @@ static int make_set(const struct session *session, const Berm__Wire__Mount *bind
 	const Berm__Wire__Identity *id = session->plan->identity;
 	autoclose int place = -1;
 	int r = changes_place(session->places.state, true, &place, err);
-	const char *why = r == 0 ? shortage(place) : NULL;
+	struct error why = {0};
 
-	if (why)
-		return error_set(err, -ENOSPC, ERROR_REFUSED,
-			"%s: %s; --state-dir names another one", session->places.state, why);
+	if (r == 0 && staging_room_keep(place, &staging->room, &why) < 0)
+		return error_set(err, why.code, why.kind, "%s: %s; --state-dir names another one",
+			session->places.state, why.text);
 	if (r == 0)
 		r = changes_begin(
 			place, head, id->outside_uid, id->outside_gid, &staging->set, err);
@@ -221,7 +195,13 @@ static int drop(struct change_set *set, struct error *err)
 	return r < 0 ? r : changes_clean(set, err);
 }
 
-void staging_end(struct staging *staging, bool keep)
+void staging_over(struct staging *staging, bool keep)
+{
+	staging->keep = keep;
+	staging_room_leave(&staging->room);
+}
+
+void staging_end(struct staging *staging)
 {
 	struct change_set *set = &staging->set;
 	struct error err = {0};
@@ -229,7 +209,7 @@ void staging_end(struct staging *staging, bool keep)
 	int r = 0;
 
 	if (set->fd >= 0)
-		r = keep ? changes_seal(set, &empty, &err) : drop(set, &err);
+		r = staging->keep ? changes_seal(set, &empty, &err) : drop(set, &err);
 	if (r < 0)
 		log_line("the changes of run %s: %s", set->run, err.text);
 	else if (!empty)

@@ -5,11 +5,14 @@
 
 #include "daemon/changes.h"
 #include "daemon/session.h"
+#include "daemon/staging-room.h"
 
 struct staging {
 	struct change_set set;
+	struct staging_room room;
 	char *layers; /* for run_callbacks.stage_path; NULL: the plan stages nothing */
 	bool full;    /* said once */
+	bool keep;    /* else the set goes, as where nothing was started */
 };
 
 /* How often staging_is_full() is to be asked while the run lasts. */
@@ -17,7 +20,7 @@ struct staging {
 
 #define STAGING_INIT                                                                               \
 	{                                                                                          \
-		.set = CHANGE_SET_INIT                                                             \
+		.set = CHANGE_SET_INIT, .room = STAGING_ROOM_INIT                                  \
 	}
 
 /* Make the change set, where the plan has a STAGE step. */
@@ -26,6 +29,7 @@ int staging_begin(
 /* True once, and said on stderr, where the run has to be ended: the file system of the state
  * directory has no more room than berm itself needs, whoever took it. */
 bool staging_is_full(struct staging *staging);
-/* The run is over: write down what changed and say so on stderr. Safe where nothing was begun.
- * keep: else the set goes, as where nothing was started. */
-void staging_end(struct staging *staging, bool keep);
+/* The tool is dead: room that was kept on the disk is there for all that is written about it. */
+void staging_over(struct staging *staging, bool keep);
+/* After that: write down what changed and say so on stderr. Safe where nothing was begun. */
+void staging_end(struct staging *staging);

@@ -8,8 +8,8 @@ import subprocess
 
 import harness
 import inventory
-from cases_changes import (STAGED, changes, contents, picture, profile, row, rows, shell, show, the_run, told_of,
-                           waiting)
+from cases_changes import (STAGED, changes, contents, going_on, picture, profile, row, rows, shell, show, the_run,
+                           told_of, waiting)
 from sandbox import Skip
 
 DEGRADED = "--allow-degraded=bpf,notify,landlock"
@@ -292,6 +292,82 @@ def no_run_fills_the_state(sandbox, case):
     os.rmdir(state)
 
 
+# What a call can take is taken before anybody looks: as one file, as many, and as bytes.
+AT_ONCE = """
+import errno, os, sys, time
+def fill(take):
+    step, number = 1 << 40, 0
+    while step >= 4096:
+        try:
+            take(number, step)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            step //= 2
+        number += 1
+def one(number, step):
+    os.posix_fallocate(big, os.lseek(big, 0, os.SEEK_END), step)
+def many(number, step):
+    file = os.open("f%d" % number, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        os.posix_fallocate(file, 0, step)
+    finally:
+        os.close(file)
+def written(number, step):
+    size = min(step, len(block))
+    if os.write(big, block[:size]) < size:
+        raise OSError(errno.ENOSPC, "short")
+block = b"x" * (1 << 20)
+big = os.open("big", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+print("began", flush=True)
+fill({"one": one, "many": many, "written": written}[sys.argv[1]])
+while True:
+    time.sleep(1)
+"""
+
+
+def left(place):
+    there = os.statvfs(place)
+    return there.f_bavail * there.f_bsize
+
+
+@row
+def no_call_takes_the_last_of_the_disk(sandbox, case):
+    """However quick a tool is: what berm needs is there when it is dead, and other runs go on and are recorded."""
+    if sandbox.mode != "root":
+        raise Skip("only as root")
+    state = sandbox.top + "/small"
+    os.mkdir(state, 0o700)
+    for what in ("one", "many", "written"):
+        # A twentieth is 5 MiB, the half of which no run can have.
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0700,size=100m", "none", state], check=True)
+        other = None
+        try:
+            environment = sandbox.environment(BERM_STATE_DIR=state)
+            other = sandbox.start(["/bin/sh", "-c", "echo ready; read x; echo x >> there; echo ended"],
+                                  profile=sandbox.write_profile("staged-other"), env=environment,
+                                  stdin=subprocess.PIPE)
+            case.that(other.stdout.readline() == b"ready\n", what, "the other run did not begin")
+            result = sandbox.run(["python3", "-c", AT_ONCE, what], profile=profile(sandbox), env=environment)
+            case.that("began" in result.text and result.code not in (0, 1), what, *result.describe())
+            case.that("is ended: the disk" in result.errors, what, *result.describe())
+            case.that(left(state) >= 1 << 20, what, "left: %d" % left(state))
+            case.that(not os.path.exists(state + "/changes/.room"), what, os.listdir(state + "/changes"))
+            out, errors = other.communicate(b"\n", timeout=60 * harness.SLOWER)
+            case.that(other.returncode == 0 and b"ended" in out, what, "the other run:", out, errors)
+            case.code(sandbox.run(["true"], env=environment), 0)
+            runs = json.loads(changes(sandbox, "--json", env=environment).text)["change_sets"]
+            case.that(len(runs) == 1 and "error" not in runs[0], what, runs)
+            case.code(changes(sandbox, "rollback", runs[0]["run"], env=environment), 0)
+            case.code(shell(sandbox, "true", env=environment), 0)
+        finally:
+            if other:
+                harness.stop(other)
+            inventory.end_recorders(sandbox.token)
+            subprocess.run(["umount", state], check=True)
+    os.rmdir(state)
+
+
 @row
 def a_run_that_goes_on_is_left_alone(sandbox, case):
     sandbox.file("edit", "one\n")
@@ -299,7 +375,7 @@ def a_run_that_goes_on_is_left_alone(sandbox, case):
     process = sandbox.start(["/bin/sh", "-c", "echo two > edit; echo ready; read x; echo three >> edit"],
                             profile=profile(sandbox), stdin=subprocess.PIPE)
     process.stdout.readline()
-    run = os.listdir(sandbox.state + "/changes")[0]
+    run = going_on(sandbox)
     for verb in ("show", "commit", "rollback"):
         result = changes(sandbox, verb, run)
         case.that(result.code == 1 and "goes on" in result.errors, verb, *result.describe())
@@ -374,6 +450,7 @@ ROWS = [
     ("staged: files of others stay theirs", files_of_others_stay_theirs),
     ("staged: a full disk keeps the workspace whole", a_full_disk_keeps_the_workspace_whole),
     ("staged: no run takes the last of the disk that the state is on", no_run_fills_the_state),
+    ("staged: no call of a run takes the last of that disk", no_call_takes_the_last_of_the_disk),
     ("staged: the changes of a run that goes on are left alone", a_run_that_goes_on_is_left_alone),
     ("staged: directories closed to their owner are committed, and the log says so", closed_directories_are_committed),
     ("staged: whatever a tool leaves can be dropped", whatever_a_tool_leaves_can_be_dropped),
