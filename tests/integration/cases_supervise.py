@@ -32,9 +32,12 @@ class Supervised(cases_agents.World):
     def add_worker(self, case, *options):
         case.code(self.add("worker", "--may-start", str(self.sandbox.uid), "--cooldown", "none", *options), 0)
 
+    def supervisor_command(self):
+        return [self.sandbox.berm, "supervise", "--socket", self.socket]
+
     def supervise(self, **popen):
         """Start one and wait until it listens."""
-        command = [self.sandbox.berm, "supervise", "--socket", self.socket]
+        command = self.supervisor_command()
         with open(self.errors, "ab") as errors:
             self.process = subprocess.Popen(command, env=self.environment(), cwd=self.sandbox.ws, stderr=errors,
                                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **popen)

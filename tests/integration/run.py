@@ -12,6 +12,7 @@ import cases_anchor  # noqa: E402
 import cases_agents  # noqa: E402
 import cases_busy  # noqa: E402
 import cases_backup  # noqa: E402
+import cases_ceiling  # noqa: E402
 import cases_changes  # noqa: E402
 import cases_crowd  # noqa: E402
 import cases_approvals  # noqa: E402
@@ -63,7 +64,7 @@ SUITES = {"run": cases_run.ROWS, "world": cases_world.ROWS, "tools": cases_tools
           "learn": cases_learn.ROWS, "pinned": cases_pinned.ROWS, "agents": cases_agents.ROWS,
           "pace": cases_pace.ROWS + cases_backup.ROWS,
           "delegation": cases_delegation.ROWS + cases_delegated_approvals.ROWS,
-          "supervise": cases_supervise.ROWS + cases_crowd.ROWS,
+          "supervise": cases_supervise.ROWS + cases_ceiling.ROWS + cases_crowd.ROWS,
           "control": cases_supervise_x.ROWS + cases_supervise_peer.ROWS,
           "approvals": cases_approvals.ROWS + cases_gates.ROWS + cases_commit.ROWS + cases_writes.ROWS +
           cases_held.ROWS,
